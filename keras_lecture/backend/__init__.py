@@ -1,0 +1,32 @@
+"""The seam: what Keras lacks on each framework, with one signature on all of them.
+
+`value_and_grad(f)`          for `f(weights, *args) → (loss, aux)`: `(weights, *args) → ((loss, aux), gradients)`
+`hessian_vector_product(f)`  for the same `f`: `(weights, vectors, *args) → H·vectors`
+`compile(f)`                 `f` compiled as the framework does it
+`train_step(model, step)`    the pure `step(state, batch) → (logs, state)` as this backend's Keras `train_step`
+`accelerate(formula)`        `formula`, or this backend's own kernel of the same name where one exists and accepts the call
+
+Only the folders below import a framework, and only the selected one is imported.
+"""
+
+import importlib
+
+import keras
+
+from keras_lecture.backend.acceleration import accelerator
+
+_NAME = keras.backend.backend()
+_FOLDER = _NAME if _NAME in ("jax", "tensorflow", "torch") else "forward_only"
+
+
+def _part(name):
+    return importlib.import_module(f"keras_lecture.backend.{_FOLDER}.{name}")
+
+
+value_and_grad = _part("autodiff").value_and_grad
+hessian_vector_product = _part("autodiff").hessian_vector_product
+compile = _part("autodiff").compile
+train_step = _part("training").train_step
+accelerate = accelerator(_part("kernels"))
+
+__all__ = ["accelerate", "compile", "hessian_vector_product", "train_step", "value_and_grad"]

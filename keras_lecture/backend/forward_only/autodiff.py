@@ -1,0 +1,22 @@
+"""Backends without gradients (NumPy, OpenVINO): the package imports and predicts, but nothing differentiates."""
+
+import keras
+
+
+def value_and_grad(f):
+    return _refuse
+
+
+def hessian_vector_product(f):
+    return _refuse
+
+
+def compile(f):
+    return f
+
+
+def _refuse(*args):
+    raise NotImplementedError(
+        f"The {keras.backend.backend()!r} backend of Keras has no gradients. "
+        "Set KERAS_BACKEND to jax, tensorflow or torch before importing keras."
+    )

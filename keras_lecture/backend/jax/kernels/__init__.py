@@ -1,0 +1,1 @@
+"""Kernels on JAX: a formula without one here compiles to code that XLA already makes as fast."""

@@ -1,0 +1,46 @@
+"""Differentiation on PyTorch."""
+
+import keras
+import torch
+
+
+def value_and_grad(f):
+    def evaluate(weights, *args):
+        with torch.enable_grad():
+            weights = _leaves(weights)
+            loss, aux = f(weights, *args)
+            gradients = _gradients(loss, weights)
+        return (loss.detach(), keras.tree.map_structure(_detached, aux)), [g.detach() for g in gradients]
+
+    return evaluate
+
+
+def hessian_vector_product(f):
+    def product(weights, vectors, *args):
+        with torch.enable_grad():
+            weights = _leaves(weights)
+            loss, _ = f(weights, *args)
+            gradients = _gradients(loss, weights, create_graph=True)
+            slope = sum((g * v).sum() for g, v in zip(gradients, vectors, strict=True))
+            return [p.detach() for p in _gradients(slope, weights)]
+
+    return product
+
+
+def compile(f):
+    return f
+
+
+def _leaves(weights):
+    return [w.detach().requires_grad_() for w in weights]
+
+
+def _gradients(loss, weights, create_graph=False):
+    # A loss without any graph (a constant, a linear function's gradient) has gradient zero, which autograd refuses.
+    if not loss.requires_grad:
+        return [torch.zeros_like(w) for w in weights]
+    return torch.autograd.grad(loss, weights, create_graph=create_graph, materialize_grads=True)
+
+
+def _detached(value):
+    return value.detach() if isinstance(value, torch.Tensor) else value

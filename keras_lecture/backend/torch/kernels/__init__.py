@@ -1,0 +1,1 @@
+"""Kernels on PyTorch, which runs `keras.ops` one eager operation at a time."""

@@ -1,0 +1,72 @@
+"""Argument checks: the only place that words an argument error.
+
+Every message reads: who, which argument, what is expected, what came, what to do.
+"""
+
+import math
+import numbers
+from collections.abc import Collection
+
+
+def reject(owner: str, argument: str, expectation: str, received, remedy: str = "", error: type = ValueError):
+    """Raises the one wording of an argument error."""
+    sentence = f"{owner}: `{argument}` must be {expectation}. Received: {argument}={received!r}."
+    raise error(f"{sentence} {remedy}".rstrip())
+
+
+def number(owner: str, argument: str, value, interval: str = "(-∞, ∞)", remedy: str = ""):
+    """A real number in `interval`, written as in mathematics: `"[0, 1)"`, `"(0, ∞)"`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        reject(owner, argument, f"a number in {interval}", value, remedy, TypeError)
+    if not _inside(value, interval):
+        reject(owner, argument, f"in {interval}", value, remedy)
+
+
+def whole(owner: str, argument: str, value, interval: str = "[1, ∞)", remedy: str = ""):
+    """A whole number in `interval`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        reject(owner, argument, f"a whole number in {interval}", value, remedy, TypeError)
+    if not _inside(value, interval):
+        reject(owner, argument, f"a whole number in {interval}", value, remedy)
+
+
+def boolean(owner: str, argument: str, value, remedy: str = ""):
+    """`True` or `False`."""
+    if not isinstance(value, bool):
+        reject(owner, argument, "True or False", value, remedy, TypeError)
+
+
+def one_of(owner: str, argument: str, value, choices: Collection, remedy: str = ""):
+    """One of the listed `choices`."""
+    if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
+        listed = ", ".join(sorted(repr(choice) for choice in choices))
+        reject(owner, argument, f"one of {listed}", value, remedy)
+
+
+def instance(owner: str, argument: str, value, kind, expectation: str, remedy: str = ""):
+    """An object of class `kind`."""
+    if not isinstance(value, kind):
+        reject(owner, argument, expectation, value, remedy, TypeError)
+
+
+def rank(owner: str, argument: str, shape, minimum: int, remedy: str = ""):
+    """A shape with at least `minimum` axes."""
+    if len(shape) < minimum:
+        reject(owner, argument, f"a tensor with at least {minimum} axes", tuple(shape), remedy)
+
+
+def same_shape(owner: str, argument: str, shape, expected, remedy: str = ""):
+    """A shape equal to `expected`; sizes that are not known yet (`None`) fit anything."""
+    fits = len(shape) == len(expected) and all(
+        a == b or a is None or b is None for a, b in zip(shape, expected, strict=True)
+    )
+    if not fits:
+        reject(owner, argument, f"a tensor of shape {tuple(expected)}", tuple(shape), remedy)
+
+
+def _inside(value, interval: str) -> bool:
+    """The bounds are read from the very text that the message prints, so the two cannot disagree."""
+    low, high = (float(bound.replace("∞", "inf")) for bound in interval[1:-1].split(","))
+    above = value >= low if interval[0] == "[" else value > low
+    below = value <= high if interval[-1] == "]" else value < high
+    return above and below and not math.isnan(value)

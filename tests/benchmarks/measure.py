@@ -1,0 +1,53 @@
+"""How the benchmarks measure: every contender in one process, taking turns, medians, ratios to a named peer."""
+
+import os
+import platform
+import statistics
+import time
+from importlib.metadata import PackageNotFoundError, version
+
+import keras
+
+
+def interleaved(contenders, *, rounds=60, seconds=6.0, warmup=3):
+    """Median microseconds per call of each contender of `{name: function}`.
+
+    One call of each in turn, so that a slow minute of the machine slows all of them alike. Ends after `rounds` or
+    `seconds`, whichever comes first, but never before seven rounds.
+    """
+    for _ in range(warmup):
+        for run in contenders.values():
+            run()
+    times = {name: [] for name in contenders}
+    deadline = time.perf_counter() + seconds
+    for done in range(rounds):
+        if done >= 7 and time.perf_counter() > deadline:
+            break
+        for name, run in contenders.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(t) * 1e6 for name, t in times.items()}
+
+
+def environment():
+    """One line that says what was measured where."""
+    names = ("keras", "tensorflow-cpu", "tensorflow", "torch", "jax", "optax", "numpy")
+    versions = []
+    for name in names:
+        try:
+            versions.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return f"backend {keras.backend.backend()}; {platform.machine()}, {_cores()} CPU cores; {', '.join(versions)}"
+
+
+def _cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def row(case, microseconds, ours, peers):
+    """A line of a Markdown table: our time, and how many times longer each peer takes."""
+    cells = [f"{microseconds[ours]:,.0f}"]
+    cells += [f"{microseconds[peer] / microseconds[ours]:.2f}" if peer in microseconds else "–" for peer in peers]
+    return f"| {case} | " + " | ".join(cells) + " |"

@@ -1,0 +1,37 @@
+"""Fixtures of every test. The suite runs once per backend, each in its own process."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import keras
+import pytest
+from harness import BACKEND, precision
+
+
+def pytest_report_header(config):
+    return f"keras {keras.__version__}, backend {BACKEND}"
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Every test starts from the same seeds and default configuration and leaves no names or policies behind."""
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy("float32")
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    keras.utils.clear_session(free_memory=False)
+
+
+@pytest.fixture
+def float64():
+    with precision("float64"):
+        yield "float64"
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    with precision(request.param):
+        yield request.param

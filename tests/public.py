@@ -1,0 +1,24 @@
+"""The public names, discovered: a new unit is under contract by being listed in its subpackage's `__all__`."""
+
+import inspect
+
+import keras_lecture
+
+
+def subpackages():
+    return {name: getattr(keras_lecture, name) for name in keras_lecture.__all__}
+
+
+def public_objects():
+    """`{"losses.L1": class, …}` for every name of every public subpackage."""
+    return {
+        f"{area}.{name}": getattr(module, name) for area, module in subpackages().items() for name in module.__all__
+    }
+
+
+def public_classes():
+    return {name: unit for name, unit in public_objects().items() if inspect.isclass(unit)}
+
+
+def public_functions():
+    return {name: unit for name, unit in public_objects().items() if inspect.isfunction(unit)}
