@@ -21,9 +21,9 @@ TOLERANCES = {
 def precision(dtype):
     """Keras in `dtype`; float64 is real float64 on every backend.
 
-    Keras 3.15 casts float64 operands of many operations (`matmul` on torch, `tanh` on JAX) to float32 outside TensorFlow,
-    to match JAX's default. Lifting that table here, and JAX's own 64-bit switch, lets a formula be held against its
-    float64 oracle without Keras's rounding in between.
+    Keras 3.15 casts float64 operands of many operations (`matmul` on torch, `tanh` on JAX) to float32 outside
+    TensorFlow, to match JAX's default. Lifting that table here, and JAX's own 64-bit switch, lets a formula be held
+    against its float64 oracle without Keras's rounding in between.
     """
     with contextlib.ExitStack() as stack:
         if dtype == "float64" and BACKEND != "tensorflow":

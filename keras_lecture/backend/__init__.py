@@ -4,7 +4,7 @@
 `hessian_vector_product(f)`  for the same `f`: `(weights, vectors, *args) → H·vectors`
 `compile(f)`                 `f` compiled as the framework does it
 `train_step(model, step)`    the pure `step(state, batch) → (logs, state)` as this backend's Keras `train_step`
-`accelerate(formula)`        `formula`, or this backend's own kernel of the same name where one exists and accepts the call
+`accelerate(formula)`        `formula`, or this backend's own kernel of the same name where it exists and accepts the call
 
 Only the folders below import a framework, and only the selected one is imported.
 """
