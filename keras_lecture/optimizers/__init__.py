@@ -1,0 +1,8 @@
+"""The lectures' update rules, for `model.compile(optimizer=…)`."""
+
+from keras_lecture.optimizers import schedules
+from keras_lecture.optimizers.adaptive import AdaGrad, Adam, RMSProp
+from keras_lecture.optimizers.rule import Rule
+from keras_lecture.optimizers.sgd import SGD, Momentum
+
+__all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "RMSProp", "Rule", "schedules"]

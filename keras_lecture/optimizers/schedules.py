@@ -1,0 +1,237 @@
+"""Learning rates that change with the step, in steps or, by `per_epoch`, in epochs."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_lecture import checks
+from keras_lecture.saving import register
+
+
+def checked_rate(owner, learning_rate):
+    """A learning rate as Keras takes it: a float, a schedule or a callable."""
+    if callable(learning_rate):
+        return learning_rate
+    checks.number(owner, "learning_rate", learning_rate, "[0, ∞)", "Or pass a schedule.")
+    return float(learning_rate)
+
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """What the schedules share: lengths that count steps, and a way to give them in epochs."""
+
+    lengths: tuple[str, ...] = ()
+
+    def per_epoch(self, steps: int):
+        """The same schedule with its lengths read as epochs of `steps` steps each."""
+        checks.whole(type(self).__name__, "steps", steps, "[1, ∞)", "Pass the number of batches of an epoch.")
+        config = self.get_config()
+        return type(self).from_config({**config, **{name: config[name] * steps for name in self.lengths}})
+
+    def get_config(self):
+        return {name: getattr(self, name) for name in self.arguments}
+
+
+def _tensors(step, *values):
+    """The step and some numbers as tensors of Keras's float type, for exact comparison with each other."""
+    dtype = keras.config.floatx()
+    return [ops.cast(value, dtype) for value in (step, *values)]
+
+
+@register
+class Exponential(Schedule):
+    """Multiplies the learning rate by a constant factor each period: epoch by epoch with `per_epoch`.
+
+    Use it for a first run whose length is known: after n periods the rate is factorⁿ of the start.
+
+        η(k) = η₀ · factor^⌊k / period⌋
+
+    η₀ `learning_rate`, factor `factor`, period `period`, k the step from 0.
+    `factor=1` is a constant learning rate.
+
+    Args:
+        learning_rate: η₀, the rate of the first period.
+        factor: What a period multiplies the rate by, in (0, 1]. Defaults to `0.95`.
+        period: Steps (or epochs, see `per_epoch`) between two multiplications. Defaults to `1`.
+
+    Example:
+        >>> rate = keras_lecture.optimizers.schedules.Exponential(0.1, factor=0.5).per_epoch(100)
+        >>> [round(float(rate(step)), 4) for step in (0, 99, 100, 250)]
+        [0.1, 0.1, 0.05, 0.025]
+
+    Reference:
+        Deck E. `keras.optimizers.schedules.ExponentialDecay(staircase=True)` with `decay_steps=period`.
+    """
+
+    lengths = ("period",)
+    arguments = ("learning_rate", "factor", "period")
+
+    def __init__(self, learning_rate: float, *, factor: float = 0.95, period: float = 1):
+        checks.number("Exponential", "learning_rate", learning_rate, "[0, ∞)")
+        checks.number("Exponential", "factor", factor, "(0, 1]")
+        checks.number("Exponential", "period", period, "(0, ∞)")
+        self.learning_rate = learning_rate
+        self.factor = factor
+        self.period = period
+
+    def __call__(self, step):
+        k, period, factor = _tensors(step, self.period, self.factor)
+        return self.learning_rate * ops.power(factor, ops.floor(k / period))
+
+
+@register
+class InverseTime(Schedule):
+    """Lowers the learning rate like 1/k: the sum of the rates diverges, the sum of their squares does not.
+
+    Use it where a proof of convergence counts: stochastic gradient descent then converges on convex losses. It is
+    slow at the end of a long run.
+
+        η(k) = η₀ / (1 + k / period)
+
+    η₀ `learning_rate`, period `period`, k the step from 0.
+    The rate is half of the first after one period.
+
+    Args:
+        learning_rate: η₀, the first rate.
+        period: Steps (or epochs, see `per_epoch`) after which the rate is halved. Defaults to `1`.
+
+    Example:
+        >>> rate = keras_lecture.optimizers.schedules.InverseTime(0.1, period=100)
+        >>> [round(float(rate(step)), 4) for step in (0, 100, 900)]
+        [0.1, 0.05, 0.01]
+
+    Reference:
+        Robbins and Monro, 1951; deck B. `keras.optimizers.schedules.InverseTimeDecay(decay_rate=1)` with
+        `decay_steps=period`.
+    """
+
+    lengths = ("period",)
+    arguments = ("learning_rate", "period")
+
+    def __init__(self, learning_rate: float, *, period: float = 1):
+        checks.number("InverseTime", "learning_rate", learning_rate, "[0, ∞)")
+        checks.number("InverseTime", "period", period, "(0, ∞)")
+        self.learning_rate = learning_rate
+        self.period = period
+
+    def __call__(self, step):
+        k, period = _tensors(step, self.period)
+        return self.learning_rate / (1.0 + k / period)
+
+
+@register
+class WarmRestarts(Schedule):
+    """Lowers the learning rate along a cosine and starts again, each time with a longer period.
+
+    Use it when one run should give several good models: just before each restart the rate is lowest.
+
+        η(k) = η₁ + ½(η₀ − η₁)(1 + cos(π·t/T)),   T = period · t_mulⁱ
+
+    η₀ `learning_rate`, η₁ `minimum`, t the steps since restart i, T the length of the period that it began.
+    `t_mul=1` makes all periods equally long.
+
+    Args:
+        learning_rate: η₀, the rate just after a restart.
+        period: Steps (or epochs, see `per_epoch`) to the first restart.
+        t_mul: How much longer each period is than the one before it, at least 1. Defaults to `2`.
+        minimum: η₁, the rate that a period approaches at its end. Defaults to `0.0`.
+
+    Example:
+        >>> rate = keras_lecture.optimizers.schedules.WarmRestarts(0.1, period=100, t_mul=2)
+        >>> [round(float(rate(step)), 4) for step in (0, 50, 100, 200, 300)]
+        [0.1, 0.05, 0.1, 0.05, 0.1]
+
+    Reference:
+        Loshchilov and Hutter, 2017, arXiv:1608.03983, eq. 5; deck A. `keras.optimizers.schedules.CosineDecayRestarts`
+        is the same curve; its `alpha` is `minimum / learning_rate`.
+    """
+
+    lengths = ("period",)
+    arguments = ("learning_rate", "period", "t_mul", "minimum")
+
+    def __init__(self, learning_rate: float, *, period: float, t_mul: float = 2, minimum: float = 0.0):
+        checks.number("WarmRestarts", "learning_rate", learning_rate, "[0, ∞)")
+        checks.number("WarmRestarts", "period", period, "(0, ∞)")
+        checks.number("WarmRestarts", "t_mul", t_mul, "[1, ∞)")
+        checks.number("WarmRestarts", "minimum", minimum, "[0, ∞)")
+        self.learning_rate = learning_rate
+        self.period = period
+        self.t_mul = t_mul
+        self.minimum = minimum
+
+    def __call__(self, step):
+        k, period = _tensors(step, self.period)
+        length, start = self._period(k, period)
+        wave = 0.5 * (1.0 + ops.cos(math.pi * (k - start) / length))
+        return self.minimum + (self.learning_rate - self.minimum) * wave
+
+    def _period(self, k, period):
+        """Length and first step of the period that contains step k."""
+        if self.t_mul == 1:
+            return period, period * ops.floor(k / period)
+        ratio = ops.cast(self.t_mul, k.dtype)
+
+        def start(i):
+            return period * (ratio**i - 1.0) / (ratio - 1.0)
+
+        # The logarithm's rounding can miss a restart by one step: look at the periods on both sides.
+        guess = ops.floor(ops.log(k / period * (ratio - 1.0) + 1.0) / ops.log(ratio))
+        i = ops.where(start(guess + 1.0) <= k, guess + 1.0, ops.where(start(guess) > k, guess - 1.0, guess))
+        return period * ratio**i, start(i)
+
+
+@register
+class Warmup(Schedule):
+    """Raises the learning rate in equal steps to where another schedule begins, then follows that schedule.
+
+    Use it with large batches, with Adam, and with deep networks whose first steps diverge.
+
+        η(k) = s(0) · (k + 1) / length   for k < length,   s(k − length)   after
+
+    s `schedule`, length `length`, k the step from 0.
+    The step before the last of the warm-up has the schedule's first rate already: nothing jumps.
+
+    Args:
+        schedule: A schedule, or a number for a constant rate after the warm-up.
+        length: Steps (or epochs, see `per_epoch`) to warm up.
+
+    Example:
+        >>> rate = keras_lecture.optimizers.schedules.Warmup(0.1, length=4)
+        >>> [round(float(rate(step)), 4) for step in (0, 1, 3, 4, 100)]
+        [0.025, 0.05, 0.1, 0.1, 0.1]
+
+    Reference:
+        Goyal et al., 2017, arXiv:1706.02677, section 2.2. Keras has warm-up only inside `CosineDecay`.
+    """
+
+    lengths = ("length",)
+
+    def __init__(self, schedule, *, length: float):
+        checked_rate("Warmup", schedule)
+        checks.number("Warmup", "length", length, "(0, ∞)")
+        self.schedule = schedule
+        self.length = length
+
+    def per_epoch(self, steps: int):
+        schedule = self.schedule.per_epoch(steps) if isinstance(self.schedule, Schedule) else self.schedule
+        checks.whole("Warmup", "steps", steps, "[1, ∞)")
+        return Warmup(schedule, length=self.length * steps)
+
+    def __call__(self, step):
+        k, length = _tensors(step, self.length)
+        follow = self.schedule if callable(self.schedule) else lambda step: self.schedule
+        after = ops.maximum(k - length, 0.0)
+        return ops.where(k < length, follow(ops.zeros_like(k)) * (k + 1.0) / length, follow(after))
+
+    def get_config(self):
+        schedule = self.schedule
+        if callable(schedule):
+            schedule = keras.saving.serialize_keras_object(schedule)
+        return {"schedule": schedule, "length": self.length}
+
+    @classmethod
+    def from_config(cls, config):
+        schedule = config["schedule"]
+        if isinstance(schedule, dict):
+            schedule = keras.saving.deserialize_keras_object(schedule)
+        return cls(schedule, length=config["length"])
