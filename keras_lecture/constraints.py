@@ -1,0 +1,117 @@
+"""Bounds on weights, and how a built model gets them."""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from keras_lecture import checks
+from keras_lecture.connections import from_shape, from_weight
+from keras_lecture.saving import register
+from keras_lecture.weights import Weight, attach, select
+
+__all__ = ["MaxNorm", "constrain"]
+
+Tensor = Any
+
+
+@register
+class MaxNorm(keras.constraints.Constraint):
+    """Bounds the norm of the weights that come into each unit, by shrinking those that are too long.
+
+    Use it with dropout and large learning rates. Costs one pass over the weights per step.
+
+        w ← w · min(1, c/‖w‖)
+
+    w the incoming weights of one output unit, c `max_value`. A unit within the bound keeps its weights bit for bit.
+
+    Args:
+        max_value: Largest norm c > 0. Defaults to `2.0`.
+        axis: Axes of the kernel along which the incoming weights of one unit lie. By default all but the last, right
+            for dense layers and convolutions; a depthwise kernel needs the axes of its pixels (`(0, 1)` in 2-D), a
+            transposed convolution those and the last (`(0, 1, 3)`). `constrain(model, …)` finds them for every layer.
+
+    Example:
+        >>> constraint = keras_lecture.constraints.MaxNorm(5.0)
+        >>> keras.ops.convert_to_numpy(constraint(keras.ops.convert_to_tensor([[6.0, 3.0], [8.0, 4.0]]))).tolist()
+        [[3.0, 3.0], [4.0, 4.0]]
+
+    Reference:
+        Deck D; Srebro and Shraibman, 2005; Hinton et al., 2012, arXiv:1207.0580. Deviations from
+        `keras.constraints.MaxNorm`: its default axis 0 is wrong for convolutions, it shrinks every weight a little by
+        dividing by ‖w‖ + 1e-7, and its squares overflow in float16.
+    """
+
+    def __init__(self, max_value: float = 2.0, axis: int | Sequence[int] | None = None):
+        checks.number("MaxNorm", "max_value", max_value, "(0, ∞)")
+        for number in _axes(axis) or ():
+            checks.whole("MaxNorm", "axis", number, "(-∞, ∞)")
+        self.max_value = float(max_value)
+        self.axis = _axes(axis)
+
+    def __call__(self, w):
+        w = keras.ops.convert_to_tensor(w)
+        axis = from_shape(w.shape).incoming if self.axis is None else self.axis
+        dtype = keras.backend.standardize_dtype(w.dtype)
+        wide = keras.ops.cast(w, "float32") if dtype in ("float16", "bfloat16") else w
+        # Squares of the weights over their largest cannot overflow.
+        largest = keras.ops.max(keras.ops.abs(wide), axis=axis, keepdims=True)
+        unit = wide / keras.ops.where(largest > 0, largest, 1)
+        norm = largest * keras.ops.sqrt(keras.ops.sum(keras.ops.square(unit), axis=axis, keepdims=True))
+        too_long = norm > self.max_value
+        shrunk = wide * (self.max_value / keras.ops.where(too_long, norm, 1))
+        return keras.ops.where(too_long, keras.ops.cast(shrunk, dtype), w)
+
+    def get_config(self):
+        return {"max_value": self.max_value, "axis": self.axis}
+
+    def for_weight(self, weight: Weight) -> "MaxNorm":
+        """This constraint along the axes that the weight's layer knows."""
+        connections = from_weight(weight)
+        fitted = copy.copy(self)
+        # Only one weight of an embedding comes into a unit at a time; there the row of a token is bounded.
+        fitted.axis = list(connections.incoming or connections.outgoing)
+        return fitted
+
+
+def constrain(model, constraint, where: str | Callable = "kernels") -> list[str]:
+    """Gives a built model a constraint on its weights, without building it anew, and returns their paths.
+
+    Use it for `MaxNorm`: only the layer can tell along which axes the incoming weights of a unit lie in depthwise,
+    transposed and separable convolution, `EinsumDense` and attention; of an embedding the row of each token is bounded.
+    A constraint acts after each step of the optimizer. What `penalize` says of choosing, replacing, removing with
+    `None`, compiled steps and saving holds here too; the kernels of attention need different axes, which are not saved.
+
+    Args:
+        model: A built Keras model or layer.
+        constraint: What maps a weight to its bounded self, such as `MaxNorm(3)`; `None` for nothing.
+        where: `"kernels"`, `"biases"`, `"all"`, or a predicate on the variable. Defaults to `"kernels"`.
+
+    Returns:
+        The paths of the weights that were chosen.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((8, 8, 4)), keras.layers.DepthwiseConv2D(3)])
+        >>> len(keras_lecture.constraints.constrain(model, keras_lecture.constraints.MaxNorm(3)))
+        1
+        >>> model.layers[0].depthwise_constraint.axis
+        [0, 1]
+
+    Reference:
+        Deck D.
+    """
+    if constraint is not None and not callable(constraint):
+        checks.reject("constrain", "constraint", "a function of a weight, or None", constraint, error=TypeError)
+    chosen = select("constrain", model, where)
+    attach(model, "constraint", [(weight, _fitted(constraint, weight)) for weight in chosen])
+    return [weight.variable.path for weight in chosen]
+
+
+def _fitted(constraint, weight: Weight):
+    """Axes that the user gave stay."""
+    return constraint.for_weight(weight) if isinstance(constraint, MaxNorm) and constraint.axis is None else constraint
+
+
+def _axes(axis) -> list | None:
+    return [axis] if isinstance(axis, int) else None if axis is None else list(axis)

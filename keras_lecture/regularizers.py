@@ -1,0 +1,127 @@
+"""Penalties on weights, and how a built model gets them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_lecture import checks
+from keras_lecture.saving import register
+from keras_lecture.weights import attach, select
+
+__all__ = ["L1", "L2", "penalize"]
+
+Tensor = Any
+
+
+class _Penalty(keras.regularizers.Regularizer):
+    """`factor` times a sum over the weights, formed in at least float32."""
+
+    def __init__(self, factor: float = 0.01):
+        checks.number(type(self).__name__, "factor", factor, "[0, ∞)")
+        self.factor = float(factor)
+
+    def __call__(self, x):
+        x = keras.ops.convert_to_tensor(x)
+        # 65504 is float16's largest number: 70 000 weights of size 1 exceed it.
+        if keras.backend.standardize_dtype(x.dtype) in ("float16", "bfloat16"):
+            x = keras.ops.cast(x, "float32")
+        return self.factor * keras.ops.sum(self.term(x))
+
+    def get_config(self):
+        return {"factor": self.factor}
+
+
+@register
+class L1(_Penalty):
+    """The sum of the absolute weights, which drives single weights to zero.
+
+    Use it to find the few inputs that matter. Under gradient descent the weights only oscillate around zero: for exact
+    zeros use the proximal step of the optimizers, their argument `l1`.
+
+        R = λ Σ |w|
+
+    λ `factor`, w `x`. The gradient at w = 0 is 0.
+
+    Args:
+        factor: Strength λ ≥ 0. Defaults to `0.01`.
+
+    Example:
+        >>> penalty = keras_lecture.regularizers.L1(1.0)
+        >>> float(penalty(keras.ops.convert_to_tensor([0.0, 0.75, 0.0])))
+        0.75
+
+    Reference:
+        Decks A, C, D (0.75 against 1), E. Deviation from `keras.regularizers.L1`: float16 and bfloat16 weights are
+        summed, and the penalty returned, in float32.
+    """
+
+    def term(self, x: Tensor) -> Tensor:
+        return keras.ops.abs(x)
+
+
+@register
+class L2(_Penalty):
+    """The sum of the squared weights, which prefers many small weights to a few large ones.
+
+    Use it against overfitting. With an adaptive optimizer the penalty is divided by the gradient's size like any other
+    gradient; the argument `weight_decay` of the optimizers is not.
+
+        R = λ Σ w²
+
+    λ `factor`, w `x`. The gradient is 2λw.
+
+    Args:
+        factor: Strength λ ≥ 0. Defaults to `0.01`.
+
+    Example:
+        >>> penalty = keras_lecture.regularizers.L2(1.0)
+        >>> float(penalty(keras.ops.convert_to_tensor([[1.0, 0.0, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])))
+        1.25
+
+    Reference:
+        Decks A, C (1 + 0.25 = 1.25), D (0.5625 against 0.375), E, which misprints the gradient as λw. Deviation from
+        `keras.regularizers.L2`: float16 and bfloat16 weights are summed, and the penalty returned, in float32.
+    """
+
+    def term(self, x: Tensor) -> Tensor:
+        return keras.ops.square(x)
+
+
+def penalize(model, regularizer, where: str | Callable = "kernels") -> list[str]:
+    """Gives a built model a penalty on its weights, without building it anew, and returns the paths of these weights.
+
+    Use it on any model whose layers were made without regularizers: an application, a loaded file, a nested model.
+    Biases and the gains of normalization layers are left out unless `where` asks for them; embeddings and recurrent
+    kernels are kernels. A weight that has a regularizer already gets this one in its place, so that calling twice is
+    calling once; a weight used in several places counts once; a frozen weight counts when it is trained again.
+
+    Steps that are compiled already are traced again; of models nested in one another, call it on the one you train.
+    The regularizer is in the configs of Keras's layers, thus in the saved file and in clones. Two things cannot be: the
+    config of a subclassed model or layer that makes its sublayers itself, and different regularizers for the kernels of
+    one attention layer. After loading such a model, call `penalize` again. `penalize(model, None)` removes.
+
+    Args:
+        model: A built Keras model or layer.
+        regularizer: What to add to the loss, a function of the weight such as `L2(1e-4)`; `None` for nothing.
+        where: `"kernels"`, `"biases"`, `"all"`, or a predicate on the variable
+            (`lambda variable: variable.path.startswith("encoder")`). Defaults to `"kernels"`.
+
+    Returns:
+        The paths of the weights that were chosen.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, kernel_initializer="ones")])
+        >>> len(keras_lecture.regularizers.penalize(model, keras_lecture.regularizers.L2(0.5)))
+        1
+        >>> [keras.ops.convert_to_numpy(loss).tolist() for loss in model.losses]
+        [3.0]
+
+    Reference:
+        Deck E: "biases are not regularized".
+    """
+    if regularizer is not None and not callable(regularizer):
+        checks.reject("penalize", "regularizer", "a function of a weight, or None", regularizer, error=TypeError)
+    chosen = select("penalize", model, where)
+    attach(model, "regularizer", [(weight, regularizer) for weight in chosen])
+    return [weight.variable.path for weight in chosen]

@@ -1,0 +1,53 @@
+"""Weights that start at one number."""
+
+import keras
+
+from keras_lecture import checks
+from keras_lecture.saving import register
+
+
+@register
+class Zeros(keras.initializers.Zeros):
+    """All weights zero: right for biases, and for kernels the start that fails.
+
+    Use it to see why: all units of a layer get the same gradient and stay copies of one another.
+
+        w = 0
+
+    Example:
+        >>> initializer = keras_lecture.initializers.Zeros()
+        >>> float(keras.ops.sum(initializer((3, 2))))
+        0.0
+
+    Reference:
+        Decks A, B, C. Deviation from `keras.initializers.Zeros`: none.
+    """
+
+
+@register
+class PositiveBias(keras.initializers.Constant):
+    """Biases slightly above zero, so that ReLU units are active for most inputs at the start.
+
+    Use it as the `bias_initializer` of layers with ReLU; `initialize(model, PositiveBias(), where="biases")` sets those
+    of a built model.
+
+        b = c
+
+    c `value`.
+
+    Args:
+        value: Bias c > 0. Defaults to `0.01`.
+
+    Example:
+        >>> layer = keras.layers.Dense(2, "relu", bias_initializer=keras_lecture.initializers.PositiveBias())
+        >>> layer.build((None, 3))
+        >>> keras.ops.convert_to_numpy(layer.bias).round(4).tolist()
+        [0.01, 0.01]
+
+    Reference:
+        Deck C; Krizhevsky et al., 2012, section 5 (with 1). Deviation from `keras.initializers.Constant`: c > 0.
+    """
+
+    def __init__(self, value: float = 0.01):
+        checks.number("PositiveBias", "value", value, "(0, ∞)")
+        super().__init__(float(value))

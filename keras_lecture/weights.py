@@ -1,0 +1,108 @@
+"""The weights of a model by what they are: whose, in which role, and how they are chosen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+from keras_lecture import checks
+
+# The attribute that a Keras layer keeps a weight under says what the weight is. Names of variables do not: users choose
+# them, and a rank does not either: the biases of attention and of GRU are matrices, an embedding of one unit is not.
+_ROLES = {
+    "kernel": "kernel",
+    "depthwise_kernel": "kernel",
+    "pointwise_kernel": "kernel",
+    "recurrent_kernel": "kernel",
+    "embeddings": "kernel",
+    "reverse_embeddings": "kernel",
+    "bias": "bias",
+    "gamma": "gain",
+    "beta": "gain",
+    "alpha": "gain",
+    "scale": "gain",
+}
+
+SELECTIONS = {"kernels": ("kernel",), "biases": ("bias",), "all": ("kernel", "bias", "gain")}
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One variable of a model, the layer that owns it and the attribute that the layer keeps it under."""
+
+    layer: keras.layers.Layer
+    attribute: str
+    variable: keras.Variable
+
+    @property
+    def role(self) -> str:
+        """`"kernel"`, `"bias"` or `"gain"`; a matrix under a name of the user's own is a kernel, a vector is not."""
+        return _ROLES.get(self.attribute, "kernel" if len(self.variable.shape) > 1 else "gain")
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether each input channel has kernels of its own."""
+        own = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+        return self.attribute == "depthwise_kernel" or (self.attribute == "kernel" and isinstance(self.layer, own))
+
+    @property
+    def setting(self) -> str:
+        """The stem of the layer's own settings for this weight: `kernel` of `kernel_regularizer`."""
+        return "depthwise" if self.depthwise else self.attribute.removesuffix("_kernel")
+
+
+def layers(model) -> list:
+    """`model` and every layer in it, at any depth, each once.
+
+    Keras 3.15 has a public list of layers for models only; this is the one place that uses the general one.
+    """
+    return model._flatten_layers()
+
+
+def weights(model) -> list[Weight]:
+    """Every weight of `model` that training may change, frozen ones included, each once; no statistics, no seeds."""
+    found = {}
+    for layer in layers(model):
+        for name, value in vars(layer).items():
+            if isinstance(value, keras.Variable):
+                found.setdefault(id(value), Weight(layer, name.removeprefix("_"), value))
+    # What layers keep in lists and the like has no name.
+    for variable in model.trainable_variables:
+        found.setdefault(id(variable), Weight(model, "", variable))
+    return [weight for weight in found.values() if weight.attribute in _ROLES or weight.variable.trainable]
+
+
+def select(owner: str, model, where: str | Callable) -> list[Weight]:
+    """The weights of a built `model` that `where` names: a word of `SELECTIONS` or a predicate on the variable."""
+    checks.instance(owner, "model", model, keras.layers.Layer, "a Keras model or layer")
+    if not callable(where):
+        checks.one_of(owner, "where", where, SELECTIONS, "A function of the variable selects any other weights.")
+    if not model.built:
+        checks.reject(owner, "model", "built", model.name, "Call it on a batch, or give it an `Input`, first.")
+    chosen = [
+        weight
+        for weight in weights(model)
+        if (where(weight.variable) if callable(where) else weight.role in SELECTIONS[where])
+    ]
+    if not chosen:
+        checks.reject(owner, "where", "a choice of at least one weight", where)
+    return chosen
+
+
+def attach(model, kind: str, values: list[tuple[Weight, object]]):
+    """Gives each weight its regularizer or constraint (`kind`), in the weight and in the settings that are saved.
+
+    A layer's config is written from its own settings, or from those of the layer that builds it (attention), which has
+    one for all of its kernels: that one is set where they agree.
+    """
+    for weight, value in values:
+        setattr(weight.variable, kind, value)
+    for layer in layers(model):
+        for attribute in [name for name in vars(layer) if name.endswith(f"_{kind}")]:
+            setting = attribute.removeprefix("_").removesuffix(f"_{kind}")
+            attached = [getattr(weight.variable, kind) for weight in weights(layer) if weight.setting == setting]
+            if attached and all(value is attached[0] for value in attached):
+                setattr(layer, attribute, attached[0])
+        if isinstance(layer, keras.Model):
+            # The traced steps know the penalties and constraints of their time.
+            layer.train_function = layer.test_function = None
