@@ -2,7 +2,20 @@
 
 from keras_lecture.optimizers import schedules
 from keras_lecture.optimizers.adaptive import AdaGrad, Adam, RMSProp
+from keras_lecture.optimizers.averages import Lookahead, StochasticWeightAverage
+from keras_lecture.optimizers.nesterov import Nesterov
 from keras_lecture.optimizers.rule import Rule
 from keras_lecture.optimizers.sgd import SGD, Momentum
 
-__all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "RMSProp", "Rule", "schedules"]
+__all__ = [
+    "SGD",
+    "AdaGrad",
+    "Adam",
+    "Lookahead",
+    "Momentum",
+    "Nesterov",
+    "RMSProp",
+    "Rule",
+    "StochasticWeightAverage",
+    "schedules",
+]

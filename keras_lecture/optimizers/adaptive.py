@@ -32,9 +32,9 @@ class AdaGrad(Rule):
         [0.5, 0.5]
 
     Reference:
-        Duchi et al., 2011; decks A, B, E. `keras.optimizers.Adagrad` starts its sum at 0.1 (set
-        `initial_accumulator_value=0` there), so its first steps are much smaller for small gradients, and has η = 0.001;
-        PyTorch and optax put ε outside the root. The slot holds G + ε, started at ε: the same sum, one operation less.
+        Duchi et al., 2011; decks A, B, E. `keras.optimizers.Adagrad` starts its sum at 0.1 (unless told
+        `initial_accumulator_value=0`), so its first steps are much smaller for small gradients, and has η = 0.001 and
+        ε = 1e-7; PyTorch puts ε outside the root. The slot holds G + ε, started at ε: the same sum, one operation less.
     """
 
     slots = ("accumulator",)

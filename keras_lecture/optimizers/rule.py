@@ -155,8 +155,8 @@ class Rule(keras.optimizers.Optimizer):
             self.assign(target, ops.cast(value, target.dtype))
 
     # Keras asks for a step in three calls, each a pass over all weights: clip, decay, update. A kernel does all three
-    # in one pass, so the first two wait here for the third. None of these names is public; tests/optimizers/test_rule.py
-    # says so when Keras changes one.
+    # in one pass, so the first two wait here for the third. None of these names is public: a test says so when Keras
+    # changes one.
 
     def _clip_gradients(self, grads):
         return grads

@@ -40,7 +40,7 @@ class SGD(Rule):
         return w - rate * g
 
 
-class _Inertial(Rule):
+class Inertial(Rule):
     """What the two rules with a velocity share: its name and how fast it fades."""
 
     slots = ("velocity",)
@@ -59,7 +59,7 @@ class _Inertial(Rule):
 
 
 @register
-class Momentum(_Inertial):
+class Momentum(Inertial):
     """Heavy ball: the velocity sums past gradients, which damps zig-zag and speeds up along valleys.
 
     Use it wherever SGD works too slowly; one slot per weight.

@@ -1,0 +1,218 @@
+"""Averages of the weights along the way, around any optimizer."""
+
+import keras
+from keras import ops
+
+from keras_lecture import checks
+from keras_lecture.backend import accelerate
+from keras_lecture.saving import register
+
+
+class Average(keras.optimizers.Optimizer):
+    """What the averages share: an optimizer inside, and one slot per weight beside it."""
+
+    def __init__(self, optimizer, *, name=None):
+        super().__init__(learning_rate=0.0, name=name)
+        self.inner_optimizer = optimizer
+
+    def build(self, variables):
+        if self.built:
+            return
+        self.inner_optimizer.build(variables)
+        super().build(variables)
+        self._averages = self.add_optimizer_variables(variables, "average")
+
+    def apply(self, grads, trainable_variables=None):
+        if not self.built and trainable_variables is not None:
+            self.build(list(trainable_variables))
+        before = ops.convert_to_tensor(self.iterations) + 0
+        self._prepare(before)
+        self.inner_optimizer.apply(grads, trainable_variables)
+        # A step that only accumulates gradients does not count.
+        self._average(ops.convert_to_tensor(self.iterations), ops.not_equal(self.iterations, before))
+
+    def _prepare(self, step):
+        """Before the step number `step` + 1."""
+
+    def _averaged(self):
+        """The variables that have an average, and their averages."""
+        pairs = zip(self._trainable_variables, self._averages, strict=True)
+        return zip(*[(v, average) for v, average in pairs if average is not None], strict=True)
+
+    @property
+    def variables(self):
+        return [*super().variables, *self.inner_optimizer.variables]
+
+    @property
+    def learning_rate(self):
+        return self.inner_optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate):
+        self.inner_optimizer.learning_rate = learning_rate
+
+    @property
+    def iterations(self):
+        return self.inner_optimizer.iterations
+
+    def set_weights(self, weights):
+        own = len(super().variables)
+        super().set_weights(weights[:own])
+        self.inner_optimizer.set_weights(weights[own:])
+
+    def scale_loss(self, loss):
+        return self.inner_optimizer.scale_loss(loss)
+
+    def finalize_variable_values(self, var_list):
+        self.inner_optimizer.finalize_variable_values(var_list)
+
+    def get_config(self):
+        return {"name": self.name, "optimizer": keras.saving.serialize_keras_object(self.inner_optimizer)}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        optimizer = keras.saving.deserialize_keras_object(config["optimizer"], custom_objects=custom_objects)
+        return cls(**{**config, "optimizer": optimizer})
+
+
+@register
+class Lookahead(Average):
+    """Lets an optimizer explore for a few steps, then moves only part of the way to where it arrived.
+
+    Use it to calm an optimizer whose weights jump: less variance for the price of one slot per weight.
+
+        θ ← the optimizer's next weights        every step
+        φ ← φ + α(θ − φ),   θ ← φ               every `period` steps
+
+    θ the model's weights, φ slow weights (the first θ at first), α `slow_step`.
+    `slow_step=1` is the optimizer alone.
+
+    Args:
+        optimizer: The optimizer that takes the steps.
+        period: Steps between two moves of the slow weights. Defaults to `5`.
+        slow_step: α in (0, 1]. Defaults to `0.5`.
+        name: The optimizer's name.
+
+    Example:
+        >>> w = keras.Variable(1.0)
+        >>> optimizer = keras_lecture.optimizers.Lookahead(keras_lecture.optimizers.SGD(0.25), period=2)
+        >>> for _ in range(2):
+        ...     optimizer.apply([keras.ops.convert_to_tensor(1.0)], [w])
+        >>> float(w)
+        0.75
+
+    Reference:
+        Zhang et al., 2019, arXiv:1907.08610, algorithm 1. Keras has no such class (TensorFlow Addons had). After `fit`
+        the model holds θ: end on a multiple of `period` to end on φ.
+    """
+
+    def __init__(self, optimizer, *, period: int = 5, slow_step: float = 0.5, name=None):
+        _check_optimizer("Lookahead", optimizer)
+        checks.whole("Lookahead", "period", period, "[1, ∞)")
+        checks.number("Lookahead", "slow_step", slow_step, "(0, 1]")
+        super().__init__(optimizer, name=name)
+        self.period = period
+        self.slow_step = slow_step
+
+    def _prepare(self, step):
+        # Not when it is built: weights may be loaded between that and the first step.
+        weights, slow = self._averaged()
+        assign_when(step == 0, slow, lambda: [w.value for w in weights])
+
+    def _average(self, step, advanced):
+        weights, slow = self._averaged()
+        due = ops.logical_and(advanced, step % self.period == 0)
+        assign_when(due, weights, lambda: [s + self.slow_step * (w - s) for w, s in zip(weights, slow, strict=True)])
+        assign_when(due, slow, lambda: [w.value for w in weights])
+
+    def get_config(self):
+        return {**super().get_config(), "period": self.period, "slow_step": self.slow_step}
+
+
+@register
+class StochasticWeightAverage(Average):
+    """Trains as the optimizer does, and ends `fit` with the mean of the weights seen along the way.
+
+    Use it late in training with a constant or cyclic learning rate: the mean lies deeper in a flat valley than any of
+    its points. One slot per weight. Batch normalization has to learn its statistics anew for the mean: call
+    `recalibrate(model, data)` after `fit`.
+
+        w̄ ← w̄ + (w − w̄)/n,   n = 1, 2, …      at step `start` and every `period` steps from there
+
+    w the model's weights, w̄ their mean. Until the end of `fit` the model holds w; it holds w̄ after.
+    Before step `start` it is the optimizer alone.
+
+    Args:
+        optimizer: The optimizer that takes the steps.
+        start: The first step, from 1, whose weights count (or the first epoch, see `per_epoch`).
+        period: Steps (or epochs) between two weights that count. Defaults to `1`.
+        name: The optimizer's name.
+
+    Example:
+        >>> w = keras.Variable(1.0)
+        >>> optimizer = keras_lecture.optimizers.StochasticWeightAverage(keras_lecture.optimizers.SGD(0.25), start=2)
+        >>> for _ in range(3):
+        ...     optimizer.apply([keras.ops.convert_to_tensor(1.0)], [w])
+        >>> optimizer.finalize_variable_values([w])
+        >>> float(w)
+        0.375
+
+    Reference:
+        Izmailov et al., 2018, arXiv:1803.05407, algorithm 1. Keras's `use_ema` is an exponential average, which never
+        forgets its start entirely and has no start of its own. A second `fit` begins at the mean.
+    """
+
+    def __init__(self, optimizer, *, start: int, period: int = 1, name=None):
+        _check_optimizer("StochasticWeightAverage", optimizer)
+        checks.whole("StochasticWeightAverage", "start", start, "[1, ∞)")
+        checks.whole("StochasticWeightAverage", "period", period, "[1, ∞)")
+        super().__init__(optimizer, name=name)
+        self.start = start
+        self.period = period
+
+    def per_epoch(self, steps: int):
+        """The same with `start` and `period` read as epochs of `steps` steps each; it averages at their ends."""
+        checks.whole("StochasticWeightAverage", "steps", steps, "[1, ∞)")
+        return StochasticWeightAverage(
+            self.inner_optimizer, start=self.start * steps, period=self.period * steps, name=self.name
+        )
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._count = self.add_variable((), dtype="float32", name="count")
+
+    def _average(self, step, advanced):
+        weights, means = self._averaged()
+        due = ops.logical_and(step >= self.start, (step - self.start) % self.period == 0)
+        due = ops.logical_and(advanced, due)
+        self._count.assign_add(ops.cast(due, "float32"))
+
+        def updated():
+            pairs = zip(weights, means, strict=True)
+            return [mean + (w - mean) / ops.cast(self._count, mean.dtype) for w, mean in pairs]
+
+        assign_when(due, means, updated)
+
+    def finalize_variable_values(self, var_list):
+        super().finalize_variable_values(var_list)
+        weights, means = self._averaged()
+        assign_when(self._count.value > 0, weights, lambda: [mean.value for mean in means])
+
+    def get_config(self):
+        return {**super().get_config(), "start": self.start, "period": self.period}
+
+
+@accelerate
+def assign_when(condition, variables, values):
+    """Assigns the tensors that `values()` returns to `variables` if `condition` holds."""
+    values = ops.cond(condition, values, lambda: [v.value for v in variables])
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _check_optimizer(owner, optimizer):
+    checks.instance(
+        owner, "optimizer", optimizer, keras.optimizers.Optimizer, "an optimizer of Keras or of this package"
+    )
