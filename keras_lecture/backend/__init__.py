@@ -4,7 +4,8 @@
 `hessian_vector_product(f)`  for the same `f`: `(weights, vectors, *args) → H·vectors`
 `compile(f)`                 `f` compiled as the framework does it
 `train_step(model, step)`    the pure `step(state, batch) → (logs, state)` as this backend's Keras `train_step`
-`accelerate(formula)`        `formula`, or this backend's own kernel of the same name where it exists and accepts the call
+`fuse(formula)`              `formula` as one kernel forward and one backward, where compiling does not do that anyway
+`accelerate(formula)`        `formula`, or this backend's own kernel of that name where it exists and takes the call
 
 Only the folders below import a framework, and only the selected one is imported.
 """
@@ -26,7 +27,8 @@ def _part(name):
 value_and_grad = _part("autodiff").value_and_grad
 hessian_vector_product = _part("autodiff").hessian_vector_product
 compile = _part("autodiff").compile
+fuse = _part("autodiff").fuse
 train_step = _part("training").train_step
 accelerate = accelerator(_part("kernels"))
 
-__all__ = ["accelerate", "compile", "hessian_vector_product", "train_step", "value_and_grad"]
+__all__ = ["accelerate", "compile", "fuse", "hessian_vector_product", "train_step", "value_and_grad"]

@@ -1,6 +1,7 @@
 """How a formula finds its kernel: by name, with the right to decline."""
 
 import functools
+import inspect
 
 import keras
 
@@ -16,18 +17,19 @@ def accelerator(kernels):
     """
 
     def accelerate(formula):
-        formulas[formula.__name__] = formula
-        kernel = getattr(kernels, formula.__name__, None)
+        definition = inspect.unwrap(formula)
+        formulas[definition.__name__] = definition
+        kernel = getattr(kernels, definition.__name__, None)
         if kernel is None:
             return formula
 
         @functools.wraps(formula)
-        def fastest(*args, **kwargs):
+        def fastest(*args, **options):
             # Symbolic tensors have no values: they go through `keras.ops`.
             if any(isinstance(arg, keras.KerasTensor) for arg in args):
-                return formula(*args, **kwargs)
-            result = kernel(*args, **kwargs)
-            return formula(*args, **kwargs) if result is None else result
+                return formula(*args, **options)
+            result = kernel(*args, **options)
+            return formula(*args, **options) if result is None else result
 
         return fastest
 

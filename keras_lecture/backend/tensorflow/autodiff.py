@@ -1,5 +1,8 @@
 """Differentiation on TensorFlow."""
 
+import functools
+
+import keras
 import tensorflow as tf
 
 _ZERO = tf.UnconnectedGradients.ZERO
@@ -34,6 +37,66 @@ def hessian_vector_product(f):
 
 def compile(f):
     return tf.function(f)
+
+
+def fuse(formula):
+    """`formula(*tensors, **options)` as one XLA cluster forward and one backward.
+
+    A TensorFlow graph runs an operation at a time, each with a full-size result, and keeps what the backward pass
+    needs. Here only the arguments are kept: the backward cluster computes the formula again and its gradient at once,
+    in registers.
+    """
+
+    @functools.wraps(formula)
+    @tf.autograph.experimental.do_not_convert
+    def fused(*tensors, **options):
+        if any(isinstance(t, keras.KerasTensor) for t in tensors) or not _has_xla():
+            return formula(*tensors, **options)
+        tensors = [tf.convert_to_tensor(t) for t in tensors]
+        # A trace may be relaxed to an unknown batch size, and to nothing else: formulas read ranks and class counts.
+        signature = tuple((t.dtype, t.shape.rank, tuple(t.shape)[1:] if t.shape.rank else None) for t in tensors)
+        forward, backward = _clusters(formula, tuple(sorted(options.items())), signature)
+
+        @tf.custom_gradient
+        def run(*tensors):
+            def gradients(upstream):
+                # One cluster for each argument, so that the graph drops those whose gradient nobody asks for.
+                return [
+                    backward(position, upstream, *tensors) if tensor.dtype.is_floating else None
+                    for position, tensor in enumerate(tensors)
+                ]
+
+            return forward(*tensors), gradients
+
+        return run(*tensors)
+
+    return fused
+
+
+@functools.cache
+def _clusters(formula, options, signature):
+    compiled = functools.partial(tf.function, jit_compile=True, autograph=False, reduce_retracing=True)
+    formula = functools.partial(formula, **dict(options))
+
+    @compiled
+    def backward(position, upstream, *tensors):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(tensors[position])
+            result = formula(*tensors)
+        return tape.gradient(result, tensors[position], upstream, unconnected_gradients=_ZERO)
+
+    return compiled(formula), backward
+
+
+@functools.cache
+def _has_xla():
+    """Whether this TensorFlow was built with XLA for the device it runs on."""
+    try:
+        with tf.init_scope():
+            tf.function(tf.identity, jit_compile=True)(tf.zeros(()))
+    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+        return False
+    return True
 
 
 def _dense(gradients):

@@ -1,1 +1,5 @@
 """Kernels on TensorFlow."""
+
+from keras_lecture.backend.tensorflow.kernels.activations import rectified
+
+__all__ = ["rectified"]

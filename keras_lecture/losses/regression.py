@@ -1,0 +1,88 @@
+"""Losses for targets that are numbers: L2 and L1."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_lecture.backend import fuse
+from keras_lecture.losses.loss import Loss
+from keras_lecture.losses.targets import aligned
+from keras_lecture.saving import register
+
+Tensor = Any
+
+
+class _Distance(Loss):
+    """Σ over the last axis of a distance between prediction and target; a single number for each sample."""
+
+    distance = None
+
+    def call(self, y_true, y_pred):
+        y_true = aligned(type(self).__name__, y_true, y_pred)
+        return summed(y_true, y_pred, distance=type(self).distance)
+
+    def sample_shape(self, shape):
+        return shape[:-1] if len(shape) > 1 else shape
+
+
+@fuse
+def summed(y_true, y_pred, *, distance):
+    values = distance(y_pred - y_true)
+    return ops.sum(values, axis=-1) if len(values.shape) > 1 else values
+
+
+@register
+class L2(_Distance):
+    """Squared distance: the maximum-likelihood loss under Gaussian noise; outliers count most.
+
+    Smooth and cheap; a single bad target can dominate the batch, for which `L1` is the cure.
+
+        L = ‖f − y‖² = Σⱼ (fⱼ − yⱼ)²
+
+    f `y_pred`, y `y_true`, j the last axis. For a single output `L2()` is the mean squared error; `reduction="sum"`
+    gives the slides' sum over all samples.
+
+    Args:
+        reduction, name, dtype: As in every Keras loss; the precision is at least float32.
+
+    Example:
+        >>> loss = keras_lecture.losses.L2(reduction="sum")
+        >>> float(loss([[12.0, 24.0, 42.0]], [[15.0, 20.0, 40.0]]))
+        29.0
+
+    Reference:
+        Decks A, C (sum), D (mean). `keras.losses.MeanSquaredError` also divides by the number of outputs j.
+    """
+
+    @staticmethod
+    def distance(error):
+        return ops.square(error)
+
+
+@register
+class L1(_Distance):
+    """Absolute distance: robust, an outlier counts in proportion to its distance; fits the median.
+
+    Its gradient does not shrink near the solution, so the learning rate must.
+
+        L = Σⱼ |fⱼ − yⱼ|,  derivative 0 where fⱼ = yⱼ
+
+    f `y_pred`, y `y_true`, j the last axis. For a single output `L1()` is the mean absolute error; `reduction="sum"`
+    gives the slides' sum over all samples.
+
+    Args:
+        reduction, name, dtype: As in every Keras loss; the precision is at least float32.
+
+    Example:
+        >>> loss = keras_lecture.losses.L1(reduction="sum")
+        >>> float(loss([[12.0, 24.0, 42.0]], [[15.0, 20.0, 40.0]]))
+        9.0
+
+    Reference:
+        Decks A, C (sum), D (mean). `keras.losses.MeanAbsoluteError` also divides by the number of outputs j.
+    """
+
+    @staticmethod
+    def distance(error):
+        # Not `abs`, whose derivative at 0 is 1 on JAX.
+        return error * ops.stop_gradient(ops.sign(error))
