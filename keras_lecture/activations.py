@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_lecture import checks
@@ -86,7 +87,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.1) -> Tensor:
         Decks A, C. Deviation: none. `keras.activations.leaky_relu` has a = 0.2, and on JAX its derivative at 0 is 1.
     """
     checks.number("leaky_relu", "negative_slope", negative_slope, "[0, 1]")
-    return rectified(ops.convert_to_tensor(x), negative_slope=negative_slope)
+    return rectified(_tensor(x), negative_slope=negative_slope)
 
 
 @register
@@ -154,13 +155,17 @@ def maxout(x: Tensor, pieces: int = 2, axis: int = -1) -> Tensor:
         there the pieces of one output are neighbors; here a piece is one block, so that two slices are compared.
     """
     checks.whole("maxout", "pieces", pieces, "[1, ∞)")
-    checks.whole("maxout", "axis", axis, "(-∞, ∞)")
-    x = ops.convert_to_tensor(x)
+    x = _tensor(x)
     checks.rank("maxout", "x", x.shape, 1)
+    checks.whole("maxout", "axis", axis, f"[-{len(x.shape)}, {len(x.shape)})")
     channels = x.shape[axis]
     if channels is not None and channels % pieces:
         checks.reject("maxout", "x", f"divisible into pieces={pieces} blocks on axis {axis}", tuple(x.shape))
     return maximum_of_pieces(x, pieces=pieces, axis=axis)
+
+
+def _tensor(x):
+    return x if isinstance(x, keras.KerasTensor) else ops.convert_to_tensor(x)
 
 
 @accelerate

@@ -1,0 +1,89 @@
+"""The house: a file imports from its own floor and from floors below, and only `backend/` imports a framework."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "keras_lecture"
+FILES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+# Part of the package → its floor. A new part must be entered here.
+FLOORS = {
+    "backend": 0,
+    "checks": 0,
+    "connections": 0,
+    "saving": 0,
+    "weights": 0,
+    "activations": 1,
+    "constraints": 1,
+    "initializers": 1,
+    "losses": 1,
+    "regularizers": 1,
+    "data": 2,
+    "layers": 2,
+    "optimizers": 2,
+    "diagnosis": 3,
+    "models": 3,
+    "callbacks": 4,
+    "figures": 5,
+}
+FRONT_DOOR = 6
+FRAMEWORKS = {"jax", "jaxlib", "tensorflow", "torch"}
+OPTIONAL = {"matplotlib", "rich", "sklearn", "scipy", "optax"}
+
+
+def imports(path):
+    """Every module that the file imports, with whether the import stands inside a function."""
+    tree = ast.parse(path.read_text())
+    inner = {
+        id(node)
+        for f in ast.walk(tree)
+        if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(f)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, id(node) in inner
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", id(node) in inner
+
+
+def floor(part):
+    return FLOORS[part]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_imports_from_its_floor_and_below(path):
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    own = FRONT_DOOR if part in ("__init__", "__main__") else floor(part)
+    for module, inside in imports(path):
+        root, *rest = module.split(".")
+        assert not inside, f"{module} is imported inside a function: move it to the top, or split the file"
+        assert "keras.src" not in module, f"{module} is private Keras"
+        if root in FRAMEWORKS:
+            assert path.is_relative_to(PACKAGE / "backend" / root), f"{root} belongs into backend/{root}/"
+        if root in OPTIONAL:
+            assert part in ("data", "figures", "__main__"), f"the package depends on keras and numpy alone, not {root}"
+        if root == "keras_lecture" and rest:
+            assert floor(rest[0]) <= own, f"floor {own} imports {module} from floor {floor(rest[0])}"
+
+
+def test_there_is_a_floor_for_every_part():
+    parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES} - {"__init__", "__main__"}
+    assert parts <= set(FLOORS)
+
+
+def test_the_backends_offer_the_same_functions():
+    """Same names and same arguments in `autodiff` and `training` of every backend."""
+
+    def functions(folder, file):
+        tree = ast.parse((PACKAGE / "backend" / folder / file).read_text())
+        public = (node for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"))
+        return {node.name: ast.unparse(node.args) for node in public}
+
+    for file in ("autodiff.py", "training.py"):
+        first, *others = (functions(folder, file) for folder in ("jax", "tensorflow", "torch", "forward_only"))
+        assert all(other == first for other in others), file

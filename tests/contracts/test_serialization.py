@@ -1,0 +1,56 @@
+"""Every public class: configuration, JSON, back; without `custom_objects`, in safe mode, argument by argument."""
+
+import inspect
+import json
+
+import keras
+import pytest
+from constructions import ARGUMENTS
+from public import public_classes, public_functions
+
+CLASSES = public_classes()
+SERIALIZABLE = sorted(name for name, cls in CLASSES.items() if hasattr(cls, "get_config"))
+
+
+def build(name):
+    arguments = ARGUMENTS.get(name, {})
+    return CLASSES[name](**(arguments() if callable(arguments) else arguments))
+
+
+def test_every_class_can_be_configured():
+    assert sorted(CLASSES) == SERIALIZABLE
+
+
+@pytest.mark.parametrize("name", SERIALIZABLE)
+def test_round_trip_through_json(name):
+    unit = build(name)
+    stored = json.dumps(keras.saving.serialize_keras_object(unit))
+    assert f"keras_lecture>{name}" in stored
+    restored = keras.saving.deserialize_keras_object(json.loads(stored))
+    assert type(restored) is type(unit)
+    assert json.dumps(keras.saving.serialize_keras_object(restored)) == stored
+
+
+@pytest.mark.parametrize("name", SERIALIZABLE)
+def test_the_configuration_holds_every_argument(name):
+    """An argument that `get_config` forgets would come back as its default."""
+    named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    signature = inspect.signature(CLASSES[name].__init__).parameters.values()
+    expected = {p.name for p in signature if p.kind in named and p.name != "self"}
+    assert expected <= set(build(name).get_config())
+
+
+@pytest.mark.parametrize("name", SERIALIZABLE)
+def test_unknown_arguments_are_refused(name):
+    arguments = ARGUMENTS.get(name, {})
+    arguments = arguments() if callable(arguments) else arguments
+    with pytest.raises((TypeError, ValueError), match="unheard_of|takes no arguments"):
+        CLASSES[name](**arguments, unheard_of=1)
+
+
+@pytest.mark.parametrize("name", sorted(n for n in public_functions() if n.startswith("activations.")))
+def test_activations_are_saved_by_name(name):
+    layer = keras.layers.Activation(public_functions()[name])
+    stored = json.dumps(keras.saving.serialize_keras_object(layer))
+    assert f"keras_lecture>{name}" in stored
+    assert keras.saving.deserialize_keras_object(json.loads(stored)).activation is public_functions()[name]

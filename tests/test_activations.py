@@ -1,0 +1,131 @@
+"""Activations against their formula in float64 NumPy, gradients against the analytic derivative, kinks included."""
+
+import keras
+import numpy as np
+import oracles
+import pytest
+from harness import assert_close, numpy, precision
+from keras import ops
+
+from keras_lecture import activations, backend
+
+X = np.array([-1e4, -30.0, -2.5, -1.0, -1e-3, 0.0, 1e-3, 0.7, 1.0, 3.0, 30.0, 1e4])
+
+
+def _sigmoid(x):
+    return np.exp(-oracles.softplus(-x))
+
+
+# name → (formula, derivative); at x = 0 the derivative is the one that PyTorch takes.
+CASES = {
+    "sigmoid": (_sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x)),
+    "tanh": (np.tanh, lambda x: 1 - np.tanh(x) ** 2),
+    "relu": (lambda x: np.maximum(0, x), lambda x: (x > 0).astype(float)),
+    "leaky_relu": (lambda x: np.maximum(0.1 * x, x), lambda x: np.where(x > 0, 1, 0.1)),
+    "elu": (
+        lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+        lambda x: np.where(x > 0, 1, np.exp(np.minimum(x, 0))),
+    ),
+    "softsign": (lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2),
+}
+
+
+def value_and_gradient(f, x, dtype):
+    def total(weights):
+        y = f(weights[0])
+        return ops.sum(y), y
+
+    evaluate = backend.compile(backend.value_and_grad(total))
+    (_, value), (gradient,) = evaluate([ops.convert_to_tensor(x, dtype=dtype)])
+    return value, gradient
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_matches_its_formula_and_derivative(dtype, name):
+    formula, derivative = CASES[name]
+    value, gradient = value_and_gradient(getattr(activations, name), X, dtype)
+    assert_close(value, formula(X), dtype)
+    assert_close(gradient, derivative(X), dtype)
+
+
+@pytest.mark.parametrize("name", [*sorted(CASES), "maxout"])
+def test_nan_is_never_hidden(name):
+    for x in ([np.nan, 1.0], [1.0, np.nan]):
+        assert np.isnan(numpy(getattr(activations, name)(ops.convert_to_tensor(np.array(x, "float32"))))).any()
+
+
+@pytest.mark.parametrize("name", [*sorted(CASES), "maxout"])
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_keeps_half_precision(name, half):
+    x = np.clip(X, -30, 30)
+    result = getattr(activations, name)(ops.cast(ops.convert_to_tensor(x, dtype="float32"), half))
+    assert keras.backend.standardize_dtype(result.dtype) == half
+    if name in CASES:
+        assert_close(result, CASES[name][0](x), half)
+
+
+def test_identities_of_the_docstrings(float64):
+    x = ops.convert_to_tensor(X, dtype="float64")
+    assert_close(activations.sigmoid(-x), 1 - numpy(activations.sigmoid(x)), "float64")
+    assert_close(activations.tanh(x), numpy(2 * activations.sigmoid(2 * x) - 1), "float64")
+    assert_close(activations.leaky_relu(x, negative_slope=0.0), numpy(activations.relu(x)), "float64")
+    assert_close(activations.leaky_relu(x, negative_slope=1.0), X, "float64")
+    assert_close(activations.elu(x, alpha=0.5)[0], -0.5, "float64")
+    assert_close(activations.softsign(-x), -numpy(activations.softsign(x)), "float64")
+    assert_close(activations.maxout(x, pieces=1), X, "float64")
+
+
+@pytest.mark.parametrize("alpha", [0.5, 2.0])
+def test_elu_has_slope_alpha_at_zero(alpha, dtype):
+    _, gradient = value_and_gradient(lambda x: activations.elu(x, alpha=alpha), [0.0, -1.0], dtype)
+    assert_close(gradient, alpha * np.exp([0.0, -1.0]), dtype)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((6,), -1), ((2, 6), -1), ((2, 6), 1), ((2, 6, 4, 3), 1), ((2, 6, 4, 3), -3)]
+)
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+def test_maxout_takes_the_maximum_over_blocks(shape, axis, pieces, dtype):
+    x = np.random.default_rng(3).normal(size=shape)
+    blocks = np.stack(np.split(x, pieces, axis=axis))
+    value, gradient = value_and_gradient(lambda t: activations.maxout(t, pieces=pieces, axis=axis), x, dtype)
+    assert_close(value, blocks.max(axis=0), dtype)
+    winner = (blocks == blocks.max(axis=0)).astype(float)
+    assert_close(gradient, np.concatenate(list(winner), axis=axis), dtype)
+
+
+def test_on_a_tie_the_first_piece_gets_the_gradient(dtype):
+    """All pieces equal, as after a start at zero: JAX and PyTorch would share it, TensorFlow not."""
+    _, gradient = value_and_gradient(lambda t: activations.maxout(t, pieces=3), np.ones(6), dtype)
+    assert numpy(gradient).tolist() == [1, 1, 0, 0, 0, 0]
+
+
+def test_works_in_a_functional_model_of_unknown_size():
+    inputs = keras.Input((None, 6))
+    model = keras.Model(inputs, activations.maxout(activations.leaky_relu(inputs), pieces=2))
+    assert model.output_shape == (None, None, 3)
+    assert model.predict(np.ones((2, 4, 6), "float32"), verbose=0).shape == (2, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: activations.leaky_relu(x, negative_slope=-0.1), "leaky_relu: `negative_slope` must be in"),
+        (lambda x: activations.leaky_relu(x, negative_slope=2), "leaky_relu: `negative_slope` must be in"),
+        (lambda x: activations.elu(x, alpha=0), "elu: `alpha` must be in"),
+        (lambda x: activations.maxout(x, pieces=0), "maxout: `pieces` must be a whole number in"),
+        (lambda x: activations.maxout(x, pieces=4), "maxout: `x` must be divisible into pieces=4 blocks"),
+        (lambda x: activations.maxout(x, axis=2), "maxout: `axis` must be a whole number in"),
+        (lambda x: activations.maxout(x, axis=-3), "maxout: `axis` must be a whole number in"),
+    ],
+)
+def test_rejects(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(np.ones((2, 6), "float32"))
+
+
+def test_float64_is_kept():
+    with precision("float64"):
+        for name in CASES:
+            result = getattr(activations, name)(ops.convert_to_tensor(X, dtype="float64"))
+            assert keras.backend.standardize_dtype(result.dtype) == "float64"
