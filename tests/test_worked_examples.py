@@ -20,7 +20,7 @@ def test_product_of_a_sum(float64):
 
 
 def test_sigmoid_neuron(float64):
-    """σ(b + w₀x₀ + w₁x₁) at b = −3, w = (2, −3), x = (−1, −2): 0.73; ∂b 0.197, ∂w (−0.197, −0.393), ∂x (0.393, −0.590)."""
+    """σ(b + w₀x₀ + w₁x₁), b = −3, w = (2, −3), x = (−1, −2): 0.73; ∂ 0.197, (−0.197, −0.393), (0.393, −0.590)."""
     value, slopes = gradient(
         lambda b, w0, w1, x0, x1: activations.sigmoid(b + w0 * x0 + w1 * x1), -3.0, 2.0, -3.0, -1.0, -2.0
     )
