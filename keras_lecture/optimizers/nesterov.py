@@ -133,15 +133,15 @@ class Nesterov(Inertial):
 
     def _shift(self, variables, sign):
         if variables:
-            rho = scheduled(self.momentum, ops.cast(self.iterations + 1, "float32"))
-            along_velocity(self, variables, [self.state_of(v)[0][0] for v in variables], sign * rho)
+            along_velocity(self, variables, [self.state_of(v)[0][0] for v in variables], sign)
 
 
 @accelerate
-def along_velocity(rule, variables, velocities, factor):
-    """w ← w + factor·v, in place."""
+def along_velocity(rule, variables, velocities, sign):
+    """w ← w ± ρv, or w where `sign` is 0."""
     for w, v in zip(variables, velocities, strict=True):
-        rule.assign_add(w, ops.cast(ops.cast(factor, v.dtype) * v.value, w.dtype))
+        rho = scheduled(rule.momentum, ops.cast(rule.iterations + 1, v.dtype))
+        rule.assign_add(w, ops.cast(ops.cast(sign, v.dtype) * rho * v.value, w.dtype))
 
 
 def _trains(optimizer, model):
