@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
+from keras_lecture import checks
 from keras_lecture.weights import Weight
 
 _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
@@ -72,3 +73,13 @@ def _einsum(equation: str, shape) -> Connections:
     incoming = tuple(axis for axis, letter in enumerate(kernel) if letter not in result)
     outgoing = tuple(axis for axis, letter in enumerate(kernel) if letter not in inputs)
     return Connections(shape, incoming, outgoing)
+
+
+def whole_numbers(owner: str, argument: str, value, interval: str = "(-∞, ∞)") -> list | None:
+    """An argument of one or several whole numbers, or none, as a list, which a config keeps."""
+    if value is None:
+        return None
+    numbers = list(value) if isinstance(value, (list, tuple)) else [value]
+    for number in numbers:
+        checks.whole(owner, argument, number, interval)
+    return numbers

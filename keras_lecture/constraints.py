@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_lecture import checks
-from keras_lecture.connections import from_shape, from_weight
+from keras_lecture.connections import from_shape, from_weight, whole_numbers
 from keras_lecture.saving import register
 from keras_lecture.weights import Weight, attach, select
 
@@ -45,10 +45,9 @@ class MaxNorm(keras.constraints.Constraint):
 
     def __init__(self, max_value: float = 2.0, axis: int | Sequence[int] | None = None):
         checks.number("MaxNorm", "max_value", max_value, "(0, ∞)")
-        for number in _axes(axis) or ():
-            checks.whole("MaxNorm", "axis", number, "(-∞, ∞)")
+        axis = whole_numbers("MaxNorm", "axis", axis)
         self.max_value = float(max_value)
-        self.axis = _axes(axis)
+        self.axis = axis
 
     def __call__(self, w):
         w = keras.ops.convert_to_tensor(w)
@@ -111,7 +110,3 @@ def constrain(model, constraint, where: str | Callable = "kernels") -> list[str]
 def _fitted(constraint, weight: Weight):
     """Axes that the user gave stay."""
     return constraint.for_weight(weight) if isinstance(constraint, MaxNorm) and constraint.axis is None else constraint
-
-
-def _axes(axis) -> list | None:
-    return [axis] if isinstance(axis, int) else None if axis is None else list(axis)

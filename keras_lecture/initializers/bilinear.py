@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_lecture import checks
+from keras_lecture.connections import whole_numbers
 from keras_lecture.saving import register
 from keras_lecture.weights import Weight
 
@@ -40,9 +41,7 @@ class Bilinear(keras.initializers.Initializer):
     """
 
     def __init__(self, strides: int | Sequence[int] | None = None):
-        for stride in _tuple(strides) or ():
-            checks.whole("Bilinear", "strides", stride)
-        self.strides = _tuple(strides)
+        self.strides = whole_numbers("Bilinear", "strides", strides, "[1, ∞)")
 
     def __call__(self, shape, dtype=None):
         checks.rank("Bilinear", "shape", shape, 3, "It is made for the kernels of transposed convolution.")
@@ -73,7 +72,3 @@ def _triangle(size: int, stride: int) -> np.ndarray:
         remedy = f"Stride {stride} with a smaller kernel leaves gaps between the pixels."
         checks.reject("Bilinear", "kernel_size", f"at least {2 * stride - 1}", size, remedy)
     return np.maximum(0, 1 - np.abs(np.arange(size) - (size - 1) / 2) / stride)
-
-
-def _tuple(strides) -> list | None:
-    return strides if strides is None else [strides] if isinstance(strides, (int, float)) else list(strides)

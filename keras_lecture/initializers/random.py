@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_lecture import checks
-from keras_lecture.connections import Connections, from_shape, from_weight
+from keras_lecture.connections import Connections, from_shape, from_weight, whole_numbers
 from keras_lecture.saving import register
 from keras_lecture.weights import Weight
 
@@ -66,9 +66,8 @@ class _ByFans(keras.initializers.VarianceScaling):
         checks.one_of(owner, "mode", mode, ("fan_in", "fan_out", "fan_avg"))
         checks.one_of(owner, "distribution", distribution, ("normal", "uniform"))
         _check_seed(owner, seed)
-        for argument, axes in (("input_axes", input_axes), ("output_axes", output_axes)):
-            for axis in () if axes is None else axes:
-                checks.whole(owner, argument, axis, "(-∞, ∞)")
+        input_axes = whole_numbers(owner, "input_axes", input_axes)
+        output_axes = whole_numbers(owner, "output_axes", output_axes)
         super().__init__(scale, mode, "uniform", seed, input_axes, output_axes)
         self.distribution = distribution
         self._connections = None

@@ -62,18 +62,22 @@ def rescale(model, x, *, verbose: int = 1) -> list[dict]:
         report.append(record)
         progress.update(len(report))
 
+    # Read out here: inside of a layer of mixed precision a variable shows itself in half precision.
+    values = {id(variable): keras.ops.copy(variable.value) for variable in model.variables}
     with contextlib.ExitStack() as on_error, contextlib.ExitStack() as wrapped:
-        kept = [(variable, keras.ops.copy(variable.value)) for variable in model.variables]
-        on_error.callback(_assign, kept)
+        for variable in model.variables:
+            on_error.callback(_assign, variable, values[id(variable)])
         for layer in layers(model):
             if isinstance(layer, keras.layers.TimeDistributed):
                 wrapped.enter_context(_replaced(layer, "call", _folded(layer)))
             if layer in owners:
-                wrapped.enter_context(_replaced(layer, "call", _rescaling(layer, owners[layer], tell)))
+                wrapped.enter_context(_replaced(layer, "call", _rescaling(layer, *owners[layer], values, tell)))
         model(x, training=False)
         on_error.pop_all()
     kernels = {id(kernel) for kernel, _ in owners.values()}
-    _assign([(variable, value) for variable, value in kept if id(variable) not in kernels])
+    for variable in model.variables:
+        if id(variable) not in kernels:
+            _assign(variable, values[id(variable)])
     progress.update(len(report), finalize=True)
     return report
 
@@ -89,40 +93,39 @@ def _owners(model) -> dict:
     return owners
 
 
-def _rescaling(layer, owned, tell):
+def _rescaling(layer, kernel, biases, values, tell):
     """The layer's `call`, which at its first use first rescales the layer's kernel."""
-    call, (kernel, biases) = layer.call, owned
+    call = layer.call
     used = []
 
     def rescaling_call(*args, **kwargs):
         if not used:
             used.append(True)
-            values = [(bias, keras.ops.copy(bias.value)) for bias in biases]
             with contextlib.ExitStack() as linear:
-                linear.callback(_assign, values)
-                _assign([(bias, keras.ops.zeros_like(value)) for bias, value in values])
+                for bias in biases:
+                    linear.callback(_assign, bias, values[id(bias)])
+                    _assign(bias, keras.ops.zeros_like(values[id(bias)]))
                 if callable(getattr(layer, "activation", None)):
                     linear.enter_context(_replaced(layer, "activation", keras.activations.linear))
-                tell(_rescale_kernel(kernel, lambda: _std(call(*args, **kwargs))))
+                tell(_rescale_kernel(kernel, values[id(kernel)], lambda: _std(call(*args, **kwargs))))
         # On PyTorch the graph of the whole pass would be kept otherwise.
         return keras.tree.map_structure(keras.ops.stop_gradient, call(*args, **kwargs))
 
     return rescaling_call
 
 
-def _rescale_kernel(kernel, std) -> dict:
-    original = keras.ops.copy(kernel.value)
+def _rescale_kernel(kernel, original, std) -> dict:
     # The outputs of a float16 layer may overflow before they are measured.
     for shrink in (1.0, 2.0**-8, 2.0**-16):
-        kernel.assign(original * shrink)
+        _assign(kernel, original * shrink)
         before = std() / shrink
         if math.isfinite(before):
             break
     factor = 1 / before if 0 < before < math.inf else 1.0
-    kernel.assign(original * factor)
+    _assign(kernel, original * factor)
     after = std()
     if not abs(after - 1) < 0.05:
-        kernel.assign(original)
+        _assign(kernel, original)
         factor, after = 1.0, before
     return {"name": kernel.path, "std_before": before, "factor": factor, "std_after": after}
 
@@ -164,6 +167,7 @@ def _replaced(layer, name: str, value):
             del attributes[name]
 
 
-def _assign(values):
-    for variable, value in values:
-        variable.assign(value)
+def _assign(variable, value):
+    """Inside of a layer of mixed precision PyTorch (Keras 3.15) assigns to the half-precision copy that is seen there,
+    in vain; inside of a layer without casting in it, to the variable."""
+    keras.layers.Lambda(variable.assign, autocast=False, name="assign")(value)

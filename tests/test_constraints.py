@@ -1,0 +1,144 @@
+"""Max norm along the right axes of every kernel."""
+
+import keras
+import numpy as np
+import pytest
+from harness import assert_close, numpy
+from oracles_initializers import max_norm
+
+from keras_lecture.constraints import MaxNorm, constrain
+
+layers = keras.layers
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "along"),
+    [
+        ((5,), None, 0),
+        ((5, 4), None, 0),
+        ((3, 5, 4), None, (0, 1)),
+        ((2, 3, 5, 4), None, (0, 1, 2)),
+        ((2, 2, 3, 5, 4), None, (0, 1, 2, 3)),
+        ((5, 4), 1, 1),
+        ((2, 3, 5, 4), (0, 1, 3), (0, 1, 3)),
+        ((2, 3, 5, 4), -1, -1),
+    ],
+)
+def test_matches_closed_form(shape, axis, along, dtype):
+    """Oracle: NumPy float64."""
+    w = np.random.default_rng(0).standard_normal(shape) * 2
+    w = w.astype(dtype)
+    actual = numpy(MaxNorm(1.5, axis)(keras.ops.convert_to_tensor(w)))
+    assert actual.dtype == dtype
+    assert_close(actual, max_norm(w, 1.5, along), dtype)
+    norms = np.sqrt(np.square(actual, dtype="float64").sum(along))
+    assert norms.max() <= 1.5 * (1 + 4 * np.finfo(dtype).eps)
+
+
+def test_a_unit_within_the_bound_keeps_its_weights_bit_for_bit():
+    """`keras.constraints.MaxNorm` shrinks them by 1e-7/‖w‖: at every step."""
+    w = np.random.default_rng(0).uniform(size=(3, 100)).astype("float32")
+    w[:, 50:] *= 100
+    kept = numpy(MaxNorm(2.0)(w))[:, :50]
+    np.testing.assert_array_equal(kept, w[:, :50])
+    assert (numpy(keras.constraints.MaxNorm(2.0)(w))[:, :50] != kept).any()
+
+
+def test_keras_s_axis_is_wrong_for_convolutions():
+    """Axis 0 of a 2-D kernel is the pixel's row: it bounds w[:, column, channel, filter] and lets the filter grow."""
+    w = np.ones((3, 3, 16, 2), "float32")
+    norm = np.sqrt(np.square(w).sum((0, 1, 2)))
+    np.testing.assert_allclose(norm, 12)
+    ours, theirs = numpy(MaxNorm(2.0)(w)), numpy(keras.constraints.MaxNorm(2.0)(w))
+    np.testing.assert_allclose(np.sqrt(np.square(ours).sum((0, 1, 2))), 2, rtol=1e-6)
+    np.testing.assert_allclose(theirs, w, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_nothing_overflows_and_zeros_stay_zero(dtype):
+    """In float16, 300² is infinite already: Keras's constraint makes NaN of it."""
+    top = 3e4 if dtype == "float16" else 3e30
+    w = keras.ops.convert_to_tensor([[0.0, top, 300.0], [0.0, top, 400.0], [0.0, -top, 0.0]], dtype)
+    actual = MaxNorm(2.0)(w)
+    assert keras.backend.standardize_dtype(actual.dtype) == dtype
+    expected = [[0, 2 / np.sqrt(3), 1.2], [0, 2 / np.sqrt(3), 1.6], [0, -2 / np.sqrt(3), 0]]
+    assert_close(keras.ops.cast(actual, "float32"), expected, dtype)
+
+
+KERNELS = {
+    "dense": (lambda: layers.Dense(5), (3,), {"kernel": (0,)}),
+    "convolution": (lambda: layers.Conv2D(4, 3, groups=2), (8, 8, 4), {"kernel": (0, 1, 2)}),
+    "depthwise": (lambda: layers.DepthwiseConv2D(3, depth_multiplier=2), (8, 8, 4), {"kernel": (0, 1)}),
+    "separable": (
+        lambda: layers.SeparableConv1D(5, 3),
+        (8, 4),
+        {"depthwise_kernel": (0,), "pointwise_kernel": (0, 1)},
+    ),
+    "transposed": (lambda: layers.Conv2DTranspose(5, 3), (8, 8, 4), {"kernel": (0, 1, 3)}),
+    "einsum": (lambda: layers.EinsumDense("abc,cde->abde", (8, 2, 3)), (8, 4), {"kernel": (0,)}),
+    "batch of kernels": (lambda: layers.EinsumDense("abc,bcd->abd", (8, 3)), (8, 4), {"kernel": (1,)}),
+    "recurrent": (lambda: layers.LSTM(3), (8, 4), {"kernel": (0,), "recurrent_kernel": (0,)}),
+    "embedding": (lambda: layers.Embedding(9, 3), (5,), {"embeddings": (1,)}),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_constrain_bounds_the_incoming_weights_of_each_unit_in_training_and_after_loading(name, tmp_path):
+    """Oracle: NumPy float64, along the axes that the layer's documentation gives; a step of size 0 projects."""
+    make, shape, axes = KERNELS[name]
+    layer = make()
+    model = keras.Sequential([keras.Input(shape), layer, layers.Flatten(), layers.Dense(1, name="head")])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    x, y = np.zeros((2, *shape), "float32"), np.zeros((2, 1), "float32")
+    model.train_on_batch(x, y)
+    paths = constrain(
+        model, MaxNorm(0.05), where=lambda variable: "head" not in variable.path and "bias" not in variable.path
+    )
+    owner = getattr(layer, "cell", layer)
+    assert len(paths) == len(axes)
+    before = {attribute: numpy(getattr(owner, attribute)) for attribute in axes}
+    model.train_on_batch(x, y)
+    for attribute, along in axes.items():
+        assert_close(getattr(owner, attribute), max_norm(before[attribute], 0.05, along))
+        assert (numpy(getattr(owner, attribute)) != before[attribute]).any()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras").layers[0]
+    for attribute, along in axes.items():
+        constraint = getattr(getattr(loaded, "cell", loaded), attribute).constraint
+        assert constraint.get_config() == {"max_value": 0.05, "axis": list(along)}
+
+
+def test_attention_is_bounded_along_the_axes_of_each_kernel():
+    layer = layers.MultiHeadAttention(2, 3)
+    layer.build((None, 5, 4), (None, 5, 4))
+    constrain(layer, MaxNorm(0.1))
+    kernels = [variable for variable in layer.trainable_variables if variable.constraint is not None]
+    assert [variable.constraint.axis for variable in kernels] == [[0], [0], [0], [0, 1]]
+
+
+def test_axes_that_the_user_gives_stay_and_none_removes():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    constrain(model, MaxNorm(1.0, axis=1))
+    assert model.layers[0].kernel.constraint.axis == [1]
+    constrain(model, keras.constraints.NonNeg())
+    assert isinstance(model.layers[0].kernel_constraint, keras.constraints.NonNeg)
+    constrain(model, None)
+    assert model.layers[0].kernel.constraint is None
+    assert model.layers[0].kernel_constraint is None
+
+
+@pytest.mark.parametrize(
+    "arguments", [(0,), (-1,), (float("nan"),), ("2",), (True,), (2.0, "0"), (2.0, 0.5), (2.0, (0, None))]
+)
+def test_rejects(arguments):
+    argument = "axis" if len(arguments) > 1 else "max_value"
+    with pytest.raises((ValueError, TypeError), match=f"MaxNorm: `{argument}` must be .* Received: {argument}="):
+        MaxNorm(*arguments)
+
+
+def test_constrain_rejects():
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
+    with pytest.raises(TypeError, match="constrain: `constraint` must be a function of a weight, or None. Received: "):
+        constrain(model, 3.0)
+    with pytest.raises(ValueError, match="constrain: `where` must be one of 'all', 'biases', 'kernels'. Received: "):
+        constrain(model, MaxNorm(), where="kernel")
