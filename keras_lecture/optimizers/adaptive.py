@@ -87,7 +87,7 @@ class RMSProp(Rule):
 
     Reference:
         Hinton, 2012, lecture 6; decks B, E. The same as `keras.optimizers.RMSprop` with ε = 1e-7; no momentum and no
-        centering, which have no place in the decks. PyTorch and optax can put ε outside the root.
+        centering, which have no place in the decks. PyTorch puts ε outside the root. The slot holds G + ε, started at ε.
     """
 
     slots = ("square",)
@@ -101,12 +101,15 @@ class RMSProp(Rule):
         self.rho = rho
         self.epsilon = epsilon
 
+    def initial(self, slot):
+        return self.epsilon
+
     def step(self, w, g, rate, k, square):
-        square = self.rho * square + (1.0 - self.rho) * g * g
-        return w - rate * g / ops.sqrt(square + self.epsilon), square
+        square = self.rho * square + (1.0 - self.rho) * (g * g + self.epsilon)
+        return w - rate * g / ops.sqrt(square), square
 
     def step_size(self, rate, k, square):
-        return rate / ops.sqrt(square + self.epsilon)
+        return rate / ops.sqrt(square)
 
     def get_config(self):
         return {**super().get_config(), "rho": self.rho, "epsilon": self.epsilon}

@@ -116,7 +116,10 @@ class Rule(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self._slots = [[self._add_slot(variable, name) for variable in variables] for name in self.slots]
-        self._penalized = [(self._is_penalized(v, decay=True), self._is_penalized(v, decay=False)) for v in variables]
+        self._penalized = []
+        for index, variable in enumerate(variables):
+            penalized = self._is_penalized(variable)
+            self._penalized.append((penalized and not self._is_excluded(index, variable), penalized))
 
     def _add_slot(self, variable, name):
         if self._overwrite_variable_with_gradient(variable):
@@ -127,16 +130,15 @@ class Rule(keras.optimizers.Optimizer):
         path = variable.path.replace("/", "_")
         return self.add_variable(variable.shape, initializer, dtype="float32", name=f"{path}_{name}")
 
-    def _is_penalized(self, variable, decay):
-        if decay and self._is_excluded(variable):
-            return False
+    def _is_penalized(self, variable):
         if callable(self.penalize):
             return bool(self.penalize(variable))
         return self.penalize == "all" or is_kernel(variable)
 
-    def _is_excluded(self, variable):
-        names = self._excluded.get("var_names", ())
-        paths = self._excluded.get("var_list", ())
+    def _is_excluded(self, index, variable):
+        if "indices" in self._excluded:
+            return index in self._excluded["indices"]
+        paths, names = self._excluded.get("paths", ()), self._excluded.get("names", ())
         return variable.path in paths or any(re.search(name, variable.name) for name in names)
 
     def state_of(self, variable):
@@ -182,15 +184,19 @@ class Rule(keras.optimizers.Optimizer):
                 f"{type(self).__name__}: `exclude_from_weight_decay` must be called before the optimizer is built, "
                 "that is before the first `fit` or `apply`."
             )
-        paths = [v if isinstance(v, str) else v.path for v in var_list or ()]
-        self._excluded = {"var_list": paths, "var_names": list(var_names or ())}
+        self._excluded = {"paths": [v.path for v in var_list or ()], "names": list(var_names or ())}
 
     def get_config(self):
         penalize = self.penalize
         if callable(penalize):
             penalize = keras.saving.serialize_keras_object(penalize)
         config = {**super().get_config(), "l1": self.l1, "penalize": penalize}
-        return {**config, "excluded": dict(self._excluded)} if self._excluded else config
+        excluded = self._excluded
+        if excluded and self.built:
+            # A loaded model's variables can have other paths (Keras 3.15 drops the model's name), but keep their order.
+            variables = enumerate(self._trainable_variables)
+            excluded = {"indices": [index for index, variable in variables if self._is_excluded(index, variable)]}
+        return {**config, "excluded": dict(excluded)} if excluded else config
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -200,8 +206,7 @@ class Rule(keras.optimizers.Optimizer):
             if isinstance(value, dict):
                 config[key] = keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
         rule = cls(**config)
-        if excluded:
-            rule.exclude_from_weight_decay(**excluded)
+        rule._excluded = excluded or {}
         return rule
 
 

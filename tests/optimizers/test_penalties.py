@@ -1,0 +1,114 @@
+"""`weight_decay` and `l1`: what they do, and to which variables."""
+
+import keras
+import numpy as np
+import pytest
+from harness import numpy
+from noisy_quadratic import RULES, run, variables
+
+from keras_lecture import optimizers
+from keras_lecture.optimizers.kinds import is_kernel
+
+
+@keras.saving.register_keras_serializable("tests")
+def only_first_layers(variable):
+    return "first" in variable.path
+
+
+def _network():
+    inputs = keras.Input((6, 5))
+    x = keras.layers.MultiHeadAttention(2, 3, name="attention")(inputs, inputs)
+    x = keras.layers.LayerNormalization(axis=(1, 2), name="unbiased_normalization")(x)
+    x = keras.layers.GRU(4, name="bias_gru")(x)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Dense(3, name="unbiased_dense")(x)
+    return keras.Model(inputs, x)
+
+
+def test_kernels_are_told_from_biases_and_gains_by_what_they_are():
+    kernels = {v.path for v in _network().trainable_variables if is_kernel(v)}
+    # Two-axis biases of attention and GRU and two-axis gains are out; "bias" in a layer's name says nothing.
+    assert {path.split("/", 1)[-1] for path in kernels} == {
+        "query/kernel",
+        "key/kernel",
+        "value/kernel",
+        "attention_output/kernel",
+        "gru_cell/kernel",
+        "gru_cell/recurrent_kernel",
+        "kernel",
+    }
+
+
+def _without_gradients(optimizer, dtype="float32"):
+    ws = variables(dtype)
+    before = [numpy(w) for w in ws]
+    return before, run(optimizer, ws, 1, gradient=lambda weights, k: [0 * w for w in weights])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_weight_decay_shrinks_kernels_and_leaves_biases_alone(rule):
+    before, after = _without_gradients(getattr(optimizers, rule)(0.5, weight_decay=0.2))
+    for old, new, factor in zip(before, after, (0.9, 1.0, 1.0, 0.9), strict=True):
+        np.testing.assert_allclose(new, factor * old, rtol=1e-6)
+
+
+def test_penalize_all_leaves_nothing_out():
+    before, after = _without_gradients(optimizers.SGD(0.5, weight_decay=0.2, penalize="all"))
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_allclose(new, 0.9 * old, rtol=1e-6)
+
+
+def _two_dense():
+    return keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(3, name="first"), keras.layers.Dense(1, name="second")]
+    )
+
+
+def test_the_choice_of_variables_survives_saving_and_loading(tmp_path):
+    model = _two_dense()
+    optimizer = optimizers.Adam(0.1, weight_decay=0.5, penalize=only_first_layers)
+    optimizer.exclude_from_weight_decay(var_list=[model.layers[0].bias])
+    model.compile(optimizer, "mse")
+    x = np.zeros((4, 3), "float32")
+    model.fit(x, x[:, :1], verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.optimizer.get_config() == optimizer.get_config()
+    assert loaded.optimizer._penalized == optimizer._penalized == [(True, True), (False, True), *[(False, False)] * 2]
+
+
+def test_exclusions_by_name_are_saved_and_come_too_late_after_building():
+    optimizer = optimizers.SGD(0.5, weight_decay=0.2, penalize="all")
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    optimizer = optimizers.SGD.from_config(optimizer.get_config())
+    before, after = _without_gradients(optimizer)
+    for old, new, factor in zip(before, after, (0.9, 1.0, 1.0, 0.9), strict=True):
+        np.testing.assert_allclose(new, factor * old, rtol=1e-6)
+    with pytest.raises(ValueError, match="before the optimizer is built"):
+        optimizer.exclude_from_weight_decay(var_names=["kernel"])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_l1_leaves_exact_zeros_in_kernels_and_none_in_biases_and_never_flips_a_sign(rule):
+    def constant(weights, k):
+        return [0.1 + 0 * w for w in weights]
+
+    # An adaptive rule's own step is ten times longer here: η/0.1.
+    optimizer = getattr(optimizers, rule)(1e-3, l1=100.0 if rule in ("SGD", "Momentum", "Nesterov") else 10.0)
+    ws = variables("float32")
+    before = [numpy(w) for w in ws]
+    after = run(optimizer, ws, 3, gradient=constant)
+    free = run(type(optimizer)(1e-3), variables("float32"), 3, gradient=constant)
+    for i in (0, 3):
+        assert 0 < np.count_nonzero(after[i]) < after[i].size
+        moved = np.abs(before[i]) > 0.05
+        assert np.all(after[i][moved] * before[i][moved] >= 0)
+    for i in (1, 2):
+        np.testing.assert_allclose(after[i], free[i], rtol=1e-6)
+
+
+def test_keras_own_subclass_hooks_for_decay_are_not_applied_twice():
+    # `weight_decay` is Keras's argument too: its base class would decay once more.
+    _, after = _without_gradients(optimizers.SGD(1.0, weight_decay=0.5, penalize="all"))
+    before, _ = _without_gradients(optimizers.SGD(1.0))
+    np.testing.assert_allclose(after[0], 0.5 * before[0], rtol=1e-6)
