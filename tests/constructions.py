@@ -4,3 +4,29 @@ The contracts build every class from here, so that a round trip that forgets an 
 """
 
 ARGUMENTS = {}
+
+ARGUMENTS |= {
+    "layers.BatchNormalization": {"axis": -1, "momentum": 0.9, "epsilon": 0.01},
+    "layers.Dropout": {"rate": 0.3},
+    "layers.GroupNormalization": {"groups": 2, "epsilon": 0.01},
+    "layers.InstanceNormalization": {"epsilon": 0.01},
+    "layers.LayerNormalization": {"epsilon": 0.01, "activation": "tanh"},
+    "layers.LocalResponseNormalization": {"size": 3, "k": 1.0, "alpha": 0.1, "beta": 0.75},
+    "layers.MaxPooling1D": {"pool_size": 3, "strides": 2, "padding": 1},
+    "layers.MaxPooling2D": {"pool_size": 2, "strides": 1},
+    "layers.MaxPooling3D": {"pool_size": 3, "strides": 2, "padding": 1},
+    "layers.Maxout": {"units": 4, "pieces": 3},
+    "layers.MaxoutConv2D": {"filters": 4, "kernel_size": 3, "pieces": 2},
+    "layers.PReLU": {"alpha_initializer": 0.1},
+}
+
+ARGUMENTS |= {
+    "constraints.MaxNorm": {"max_value": 3.0, "axis": [0, 1]},
+    "initializers.Bilinear": {"strides": [2, 3]},
+    "initializers.Gaussian": {"std": 0.5, "mean": 1.0, "seed": 3},
+    "initializers.Kaiming": {"mode": "fan_out", "distribution": "uniform", "negative_slope": 0.2, "seed": 3},
+    "initializers.PositiveBias": {"value": 0.1},
+    "initializers.Xavier": {"mode": "fan_avg", "input_axes": [0], "output_axes": [1]},
+    "regularizers.L1": {"factor": 0.5},
+    "regularizers.L2": {"factor": 0.5},
+}

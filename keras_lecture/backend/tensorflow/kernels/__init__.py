@@ -1,5 +1,15 @@
 """Kernels on TensorFlow."""
 
 from keras_lecture.backend.tensorflow.kernels.activations import rectified
+from keras_lecture.backend.tensorflow.kernels.kinks import absolute
+from keras_lecture.backend.tensorflow.kernels.layers import (
+    max_pool,
+)
+from keras_lecture.backend.tensorflow.kernels.losses import class_cross_entropy
 
-__all__ = ["rectified"]
+__all__ = [
+    "absolute",
+    "class_cross_entropy",
+    "max_pool",
+    "rectified",
+]

@@ -1,18 +1,40 @@
 """Kernels on PyTorch, which runs `keras.ops` one eager operation at a time."""
 
 from keras_lecture.backend.torch.kernels.activations import maximum_of_pieces, rectified
+from keras_lecture.backend.torch.kernels.kinks import absolute
+from keras_lecture.backend.torch.kernels.layers import (
+    batch_normalize,
+    drop,
+    group_normalize,
+    layer_normalize,
+    local_response_normalize,
+    max_pool,
+    random_keep,
+)
 from keras_lecture.backend.torch.kernels.losses import (
     binary_cross_entropy,
     class_cross_entropy,
     multiclass_hinge,
     reduced,
 )
+from keras_lecture.backend.torch.kernels.optimizers import along_velocity, assign_when, optimizer_step
 
 __all__ = [
+    "absolute",
+    "along_velocity",
+    "assign_when",
+    "batch_normalize",
     "binary_cross_entropy",
     "class_cross_entropy",
+    "drop",
+    "group_normalize",
+    "layer_normalize",
+    "local_response_normalize",
+    "max_pool",
     "maximum_of_pieces",
     "multiclass_hinge",
+    "optimizer_step",
+    "random_keep",
     "rectified",
     "reduced",
 ]

@@ -1,0 +1,187 @@
+"""Layers on PyTorch: its native kernels on views that put the channels second, and masks in cache-sized blocks."""
+
+import math
+
+import keras
+import torch
+from torch.nn import functional
+
+_NATIVE = (torch.float32, torch.float64)
+# Words that fit the second-level cache with their scratch, and still pay for starting a kernel.
+_BLOCK = 2**17
+
+
+def batch_normalize(x, gamma, beta, axis, epsilon):
+    channels = x.shape[axis]
+    count = x.numel() // max(channels, 1)
+    if not _native(x) or count < 2:
+        return None
+    # (places before, channels, places after): for channels last, a matrix, which is PyTorch's fastest case.
+    axis %= x.ndim
+    before, after = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
+    rows = x.reshape(before, channels, after) if after > 1 else x.reshape(before, channels)
+    mean, variance = x.new_zeros(channels), x.new_zeros(channels)
+    y = functional.batch_norm(
+        rows, mean, variance, _weight(gamma, x), _weight(beta, x), training=True, momentum=1.0, eps=epsilon
+    )
+    # With momentum 1 the running statistics are this batch's, the variance with divisor n − 1.
+    return y.reshape(x.shape), mean, variance * ((count - 1) / count)
+
+
+def group_normalize(x, gamma, beta, groups, axis, epsilon):
+    if not _native(x) or x.numel() // x.shape[0] <= groups:
+        return None
+    moved = x.movedim(axis, 1)
+    if groups == x.shape[axis] or x.ndim != 4 or not x.requires_grad:
+        # Channels last, PyTorch has a fast kernel for images and several channels a group only, and version 2.13
+        # crashes in that kernel's gradient when only the weights need one.
+        moved = moved.contiguous()
+    y = functional.group_norm(moved, groups, _weight(gamma, x), _weight(beta, x), epsilon)
+    return y.movedim(1, axis)
+
+
+def layer_normalize(x, gamma, beta, axis, epsilon):
+    over = sorted(i % x.ndim for i in axis)
+    if not _native(x) or over != list(range(x.ndim - len(over), x.ndim)):
+        return None
+    return functional.layer_norm(x, x.shape[over[0] :], _weight(gamma, x), _weight(beta, x), epsilon)
+
+
+def max_pool(x, pool_size, strides, padding, data_format):
+    if not _native(x):
+        return None
+    last = data_format == "channels_last"
+    if padding == "same":
+        sizes = x.shape[1:-1] if last else x.shape[2:]
+        padding = [_same(*each) for each in zip(sizes, pool_size, strides, strict=True)]
+    even = all(before == after and 2 * before <= size for (before, after), size in zip(padding, pool_size, strict=True))
+    if not even:
+        places = [place for pair in reversed(padding) for place in pair]
+        x = functional.pad(x, [0, 0, *places] if last else places, value=-math.inf)
+    around = [before for before, _ in padding] if even else [0] * len(pool_size)
+    moved = x.movedim(-1, 1) if last else x
+    if len(pool_size) == 1:
+        # As an image of height 1: PyTorch's kernel for sequences does not know channels-last.
+        y = functional.max_pool2d(moved.unsqueeze(2), (1, *pool_size), (1, *strides), (0, *around)).squeeze(2)
+    else:
+        pool = functional.max_pool2d if len(pool_size) == 2 else functional.max_pool3d
+        y = pool(moved, pool_size, strides, around)
+    return y.movedim(1, -1) if last else y
+
+
+def random_keep(key, shape, rate):
+    if key.device.type != "cpu":
+        return None
+    return _keep(key, shape, rate)
+
+
+def drop(x, key, shape, rate, scaled):
+    if x.device.type != "cpu":
+        return None
+    keep = _keep(key, shape, rate)
+    return _Drop.apply(x, keep, 1 / (1 - round(rate * 2**16) / 2**16) if scaled else 1.0)
+
+
+def local_response_normalize(x, size, k, alpha, beta, axis):
+    if not _native(x) or x.device.type != "cpu":
+        return None
+    moved = x.movedim(axis, -1)
+    return _LocalResponse.apply(moved, _band(moved, size), k, alpha, beta).movedim(-1, axis)
+
+
+class _Drop(torch.autograd.Function):
+    """One product with the scaled mask in each direction."""
+
+    @staticmethod
+    def forward(ctx, x, keep, scale):
+        factor = keep.view(torch.uint8).to(x.dtype).mul_(scale)
+        ctx.save_for_backward(factor)
+        return x * factor
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * ctx.saved_tensors[0], None, None
+
+
+class _LocalResponse(torch.autograd.Function):
+    """The sum over neighbors as a product with a band matrix, and a gradient of the same cost."""
+
+    @staticmethod
+    def forward(ctx, x, band, k, alpha, beta):
+        s = (x * x).matmul(band).mul_(alpha).add_(k)
+        scale = _power(s, beta)
+        ctx.save_for_backward(x, band, s, scale)
+        ctx.factor = 2 * alpha * beta
+        return x * scale
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, band, s, scale = ctx.saved_tensors
+        inner = (gradient * x).mul_(scale).div_(s).matmul(band.T).mul_(x).mul_(ctx.factor)
+        return (gradient * scale).sub_(inner), None, None, None, None
+
+
+def _power(s, beta):
+    """s^−β; the paper's 0.75 without logarithms."""
+    if beta == 0.75:
+        root = s.rsqrt()
+        return root.sqrt().mul_(root)
+    return s.pow(-beta)
+
+
+def _band(x, size):
+    """band[j, c] = 1 where channel j belongs to the window of channel c."""
+    channel = torch.arange(x.shape[-1], device=x.device)
+    distance = channel[:, None] - channel[None, :]
+    return ((distance >= -(size // 2)) & (distance < size - size // 2)).to(x.dtype)
+
+
+def _keep(key, shape, rate):
+    """`layers.random_bits.random_keep` with the words hashed in place."""
+    seed, step = (int(value) for value in key.tolist())
+    offset = _hashed(_hashed(seed) ^ (step % 2**32))
+    salt = _signed(_hashed(offset ^ 0x7FEB352D))
+    size = math.prod(shape)
+    words = torch.arange((size + 1) // 2, dtype=torch.int32)
+    scratch = torch.empty(min(_BLOCK, len(words)), dtype=torch.int32)
+    for start in range(0, len(words), _BLOCK):
+        x = words[start : start + _BLOCK]
+        x.add_(_signed(offset))
+        _fold(x, scratch, 16, 0xFFFF).mul_(0x7FEB352D).add_(salt)
+        _fold(x, scratch, 15, 0x1FFFF).mul_(_signed(0x846CA68B))
+        _fold(x, scratch, 16, 0xFFFF)
+    halves = words.view(torch.int16)[:size]
+    return (halves >= round(rate * 2**16) - 2**15).reshape(shape)
+
+
+def _fold(x, scratch, places, mask):
+    high = torch.bitwise_right_shift(x, places, out=scratch[: len(x)])
+    return x.bitwise_xor_(high.bitwise_and_(mask))
+
+
+def _hashed(x):
+    """The hash of one number, in Python."""
+    x %= 2**32
+    x ^= x >> 16
+    x = x * 0x7FEB352D % 2**32
+    x ^= x >> 15
+    x = x * 0x846CA68B % 2**32
+    return x ^ (x >> 16)
+
+
+def _signed(x):
+    return x - 2**32 if x >= 2**31 else x
+
+
+def _same(n, size, stride):
+    places = max((-(-n // stride) - 1) * stride + size - n, 0)
+    return places // 2, places - places // 2
+
+
+def _weight(weight, x):
+    return None if weight is None else keras.ops.convert_to_tensor(weight, keras.backend.standardize_dtype(x.dtype))
+
+
+def _native(x):
+    """Half precision keeps its float32 statistics in the formula; symbolic (meta) tensors have no values."""
+    return x.dtype in _NATIVE and x.device.type in ("cpu", "cuda") and x.numel() > 0

@@ -1,0 +1,81 @@
+"""The rectifier whose negative slope is learned."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_lecture import checks
+from keras_lecture.backend import accelerate
+from keras_lecture.saving import register
+
+Tensor = Any
+
+
+@accelerate
+def leak(x: Tensor, slope: Tensor) -> Tensor:
+    """`x` where it is positive, `slope·x` elsewhere; `slope` broadcasts against `x`."""
+    return ops.where(x > 0, x, slope * x)
+
+
+@register
+class PReLU(keras.layers.PReLU):
+    """Rectifier with a learned slope for negative inputs, one slope per channel.
+
+    Use it after a convolution or dense layer in place of ReLU; pair it with `keras_lecture.initializers.Kaiming`. It
+    costs one weight per channel.
+
+        y = x       for x > 0
+        y = β·x     for x ≤ 0
+
+    β the weight `alpha`. For β ≤ 1 this is max(βx, x). With all β = 0 it is ReLU.
+
+    Args:
+        alpha_initializer: Start of the slopes. Defaults to `0.25` for all.
+        alpha_regularizer: Regularizer of the slopes. Weight decay would pull them to ReLU. Defaults to `None`.
+        alpha_constraint: Constraint of the slopes. Defaults to `None`.
+        shared_axes: Axes that share one slope. Defaults to `None`, all but the channels.
+        axis: The axis of the channels; `1` for channels-first data. Defaults to `-1`.
+
+    Example:
+        >>> layer = keras_lecture.layers.PReLU()
+        >>> keras.ops.convert_to_numpy(layer(keras.ops.convert_to_tensor([[-4.0, 2.0]]))).tolist()
+        [[-1.0, 2.0]]
+
+    Reference:
+        He et al., 2015, arXiv:1502.01852, eq. 1. Decks C, D. The slide writes max(βx, x), which differs for β > 1.
+        Differences from `keras.layers.PReLU`: one slope per channel instead of one per unit (`shared_axes=[]` gives
+        that), and the paper's start 0.25 instead of 0.
+    """
+
+    def __init__(
+        self,
+        alpha_initializer=0.25,
+        alpha_regularizer=None,
+        alpha_constraint=None,
+        shared_axes=None,
+        *,
+        axis: int = -1,
+        **kwargs,
+    ):
+        checks.whole("PReLU", "axis", axis, "(-∞, ∞)")
+        if axis == 0:
+            checks.reject("PReLU", "axis", "an axis other than the batch, 0", axis)
+        if isinstance(alpha_initializer, (int, float)):
+            alpha_initializer = keras.initializers.Constant(alpha_initializer)
+        super().__init__(alpha_initializer, alpha_regularizer, alpha_constraint, shared_axes, **kwargs)
+        self.axis = axis
+
+    def build(self, input_shape):
+        given = self.shared_axes
+        if given is None:
+            rank = len(input_shape)
+            self.shared_axes = [i for i in range(1, rank) if i != self.axis % rank]
+        super().build(input_shape)
+        self.shared_axes = given
+
+    def call(self, inputs):
+        return leak(inputs, ops.cast(self.alpha, inputs.dtype))
+
+    def get_config(self):
+        return {**super().get_config(), "axis": self.axis}

@@ -1,0 +1,250 @@
+"""What every public layer must be, whatever it computes. A new layer is covered by being listed in `__all__`."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from constructions import ARGUMENTS
+from harness import BACKEND, assert_close, numpy, precision
+from keras import ops
+from keras.src.testing import TestCase
+from oracles import finite_differences
+from public import public_classes
+
+from keras_lecture import backend
+
+LAYERS = {
+    name.removeprefix("layers."): cls
+    for name, cls in public_classes().items()
+    if name.startswith("layers.") and issubclass(cls, keras.Layer)
+}
+
+# Input shapes without the batch axis; images where nothing else is said.
+IMAGE = (6, 6, 4)
+SHAPES = {
+    "MaxPooling1D": (7, 4),
+    "MaxPooling3D": (5, 5, 5, 2),
+    "Maxout": (5,),
+    "LayerNormalization": (5, 4),
+}
+
+# Further constructions that meet the whole contract beside the one in `ARGUMENTS`.
+VARIANTS = {
+    "BatchNormalization": [{"statistics": "population"}, {"center": False, "scale": False}],
+    "Dropout": [{"rate": 0.4, "scaling": "test", "noise_shape": (None, 1, 1, None)}],
+    "GroupNormalization": [{"groups": 1}, {"groups": -1}],
+    "LayerNormalization": [{"axis": [1, 2]}, {"scale": False, "center": False}],
+    "LocalResponseNormalization": [{"size": 2, "k": 1.0, "alpha": 0.5, "beta": 0.4}],
+    "MaxPooling2D": [
+        {"pool_size": (3, 2), "strides": 2, "padding": ((1, 0), (0, 0))},
+        {"pool_size": 3, "strides": 2, "padding": 1, "ceil_mode": True},
+        {"pool_size": 3, "strides": 1, "padding": "same"},
+    ],
+    "MaxoutConv2D": [{"filters": 2, "kernel_size": 3, "strides": 2, "padding": "same", "use_bias": False}],
+    "PReLU": [{"shared_axes": []}],
+}
+
+
+def constructions(names=LAYERS):
+    return [
+        pytest.param(name, arguments, id=f"{name}-{place}")
+        for name in names
+        for place, arguments in enumerate([ARGUMENTS.get(f"layers.{name}", {}), *VARIANTS.get(name, [])])
+    ]
+
+
+def make(name, arguments, **more):
+    return LAYERS[name](**arguments, **more)
+
+
+def batch(name, size=3, dtype="float32"):
+    return np.random.default_rng(1).normal(size=(size, *SHAPES.get(name, IMAGE))).astype(dtype)
+
+
+def model_of(name, arguments, shape=None):
+    return keras.Sequential([keras.Input(shape or SHAPES.get(name, IMAGE)), make(name, arguments)])
+
+
+# Keras's own contract feeds `fit` from a generator.
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights:UserWarning")
+@pytest.mark.parametrize(("name", "arguments"), constructions())
+def test_meets_the_layer_contract_of_keras(name, arguments):
+    case = TestCase()
+    case.setUp()
+    # `fit` in its default compilation, configuration round trip, symbolic and real call, mixed precision.
+    case.run_layer_test(LAYERS[name], arguments, input_shape=(3, *SHAPES.get(name, IMAGE)))
+
+
+@pytest.mark.parametrize(("name", "arguments"), constructions())
+def test_a_saved_model_loads_without_custom_objects_and_predicts_the_same(name, arguments, tmp_path):
+    model = model_of(name, arguments)
+    # Training calls first, so that statistics and random streams are not at their start.
+    model(batch(name), training=True)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.layers[0].get_config() == model.layers[0].get_config()
+    assert_close(loaded(batch(name)), numpy(model(batch(name))))
+    assert_close(loaded(batch(name), training=True), numpy(model(batch(name), training=True)))
+
+
+@pytest.mark.parametrize(("name", "arguments"), constructions())
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_keeps_float32_weights_and_stays_near_float32(name, arguments, policy):
+    x = batch(name)
+    keras.utils.set_random_seed(0)
+    exact = make(name, {**arguments, **_seed(name)})
+    expected = numpy(exact(x, **_training(exact)))
+    mixed = make(name, {**arguments, **_seed(name)}, dtype=policy)
+    mixed.build(x.shape)
+    mixed.set_weights(_start(exact, x.shape))
+    result = mixed(x, **_training(mixed))
+    assert keras.backend.standardize_dtype(result.dtype) == policy.removeprefix("mixed_")
+    assert all(weight.dtype == "float32" for weight in mixed.weights)
+    np.testing.assert_allclose(numpy(result), expected, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize(("name", "arguments"), constructions())
+def test_float64_is_float64_and_gradients_match_finite_differences(name, arguments):
+    with precision("float64"):
+        layer = make(name, {**arguments, **_seed(name)})
+        x = batch(name, size=2, dtype="float64")
+        layer.build(x.shape)
+        rest = [v.value for v in layer.non_trainable_variables]
+        cotangent = np.random.default_rng(2).normal(size=layer.compute_output_shape(x.shape))
+
+        def loss(weights):
+            y, _ = layer.stateless_call(weights[1:], rest, weights[0], **_training(layer))
+            assert keras.backend.standardize_dtype(y.dtype) == "float64"
+            return ops.sum(ops.multiply(y, cotangent)), None
+
+        start = [ops.convert_to_tensor(x), *[v.value for v in layer.trainable_variables]]
+        _, gradients = backend.compile(backend.value_and_grad(loss))(start)
+        value = backend.compile(lambda weights: loss(weights)[0])
+        for place, gradient in enumerate(gradients):
+            values = numpy(start[place])
+
+            def at(changed, place=place):
+                moved = [*start[:place], ops.convert_to_tensor(changed), *start[place + 1 :]]
+                return float(numpy(value(moved)))
+
+            picked = np.random.default_rng(3).permutation(values.size)[:12]
+            expected = _partial(at, values, picked)
+            np.testing.assert_allclose(numpy(gradient).ravel()[picked], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "arguments"), constructions())
+def test_channels_first_is_channels_last_transposed(name, arguments):
+    parameters = inspect.signature(LAYERS[name]).parameters
+    shape = SHAPES.get(name, IMAGE)
+    first = {"data_format": "channels_first"} if "data_format" in parameters else {"axis": 1}
+    if len(shape) < 2 or name == "LayerNormalization" or not {*first} <= {*parameters} or {*first} & {*arguments}:
+        # Not a layer of channels; its other tests cover it.
+        return
+    x = batch(name)
+    last = make(name, {**arguments, **_seed(name)})
+    expected = np.moveaxis(numpy(last(x, **_training(last))), -1, 1)
+    layer = make(name, {**arguments, **_seed(name), **first})
+    moved = np.ascontiguousarray(np.moveaxis(x, -1, 1))
+    layer.build(moved.shape)
+    layer.set_weights(
+        [
+            w if w.shape == v.shape else np.moveaxis(w, -1, 0)
+            for w, v in zip(_start(last, x.shape), layer.weights, strict=True)
+        ]
+    )
+    if _training(layer):
+        y = layer(moved, training=True)
+    else:
+        model = keras.Sequential([keras.Input(moved.shape[1:]), layer])
+        # On a CPU TensorFlow has a channels-first convolution under XLA only.
+        model.compile(loss="mse", jit_compile=BACKEND != "torch")
+        y = model.predict(moved, verbose=0)
+    assert_close(y, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "arguments"), constructions())
+def test_unknown_batch_and_spatial_sizes(name, arguments):
+    shape = SHAPES.get(name, IMAGE)
+    unknown = shape if arguments.get("shared_axes") == [] or name == "LayerNormalization" else None
+    model = model_of(name, arguments, unknown or (*[None] * (len(shape) - 1), shape[-1]))
+    x = batch(name)
+    assert model.output_shape[0] is None
+    predicted = model.predict(x, verbose=0)
+    assert predicted.shape == model.layers[0].compute_output_shape(x.shape)
+    assert_close(predicted, numpy(model(x)), atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "arguments"), constructions())
+def test_a_mask_passes_through_where_the_places_stay(name, arguments):
+    layer = make(name, arguments)
+    x = ops.convert_to_tensor(batch(name))
+    if layer.supports_masking:
+        mask = ops.ones(x.shape[:-1], dtype="bool")
+        assert layer.compute_mask(x, mask) is mask
+
+
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights:UserWarning")
+@pytest.mark.parametrize(("name", "arguments"), constructions())
+def test_compiled_training_equals_eager_training_and_traces_once(name, arguments):
+    x = batch(name, size=8)
+    results, calls = [], []
+    # PyTorch trains eagerly by default: there the two runs say that training repeats.
+    for compiled in (True, False) if BACKEND != "torch" else (False, False):
+        keras.utils.set_random_seed(5)
+        model = model_of(name, {**arguments, **_seed(name)})
+        target = np.random.default_rng(4).normal(
+            size=(8, *model.output_shape[1:]) if None not in model.output_shape[1:] else 0
+        )
+        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=compiled, run_eagerly=not compiled)
+        call, count = model.layers[0].call, []
+        model.layers[0].call = lambda *args, call=call, count=count, **kwargs: count.append(1) or call(*args, **kwargs)
+        model.fit(x, target, batch_size=4, epochs=1, shuffle=False, verbose=0)
+        traced = len(count)
+        model.fit(x, target, batch_size=4, epochs=2, shuffle=False, verbose=0)
+        calls.append((compiled, traced, len(count)))
+        results.append([numpy(v) for v in model.variables])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    assert all(traced == total for compiled, traced, total in calls if compiled)
+
+
+@pytest.mark.parametrize("name", [n for n, c in LAYERS.items() if "seed" in inspect.signature(c).parameters])
+def test_a_seed_reproduces_and_two_calls_differ(name):
+    arguments = {**ARGUMENTS.get(f"layers.{name}", {}), "seed": 7}
+    x = batch(name)
+    first, second = make(name, arguments), make(name, arguments)
+    one = numpy(first(x, training=True))
+    assert_close(second(x, training=True), one)
+    assert not np.allclose(one, numpy(first(x, training=True)))
+
+
+def _seed(name):
+    return {"seed": 11} if "seed" in inspect.signature(LAYERS[name]).parameters else {}
+
+
+def _training(layer):
+    return {"training": True} if "training" in inspect.signature(layer.call).parameters else {}
+
+
+def _start(layer, shape):
+    """Weights as they were before the call that `layer` has seen: those of a fresh layer, trainable ones as now."""
+    fresh = type(layer).from_config(layer.get_config())
+    fresh.build(shape)
+    trained = {id(v) for v in layer.trainable_weights}
+    return [numpy(v) if id(v) in trained else numpy(w) for v, w in zip(layer.weights, fresh.weights, strict=True)]
+
+
+def _partial(f, x, places):
+    """Central differences of f at some `places` of x only."""
+
+    def along(place):
+        def one(t):
+            moved = x.copy()
+            moved.ravel()[place] += t[()]
+            return f(moved)
+
+        return float(finite_differences(one, np.zeros(())))
+
+    return [along(place) for place in places]

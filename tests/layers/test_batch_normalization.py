@@ -1,0 +1,223 @@
+"""Batch normalization against PyTorch and Keras; population statistics against NumPy."""
+
+import keras
+import numpy as np
+import oracles_layers as oracles
+import pytest
+import torch
+from harness import assert_close, numpy
+from keras import ops
+
+from keras_lecture import backend
+from keras_lecture.layers import BatchNormalization, recalibrate
+
+
+def data(*shape, seed=0):
+    return np.random.default_rng(seed).normal(3.0, 2.0, size=shape).astype("float32")
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((6, 4), -1), ((4, 5, 5, 3), -1), ((4, 3, 5, 5), 1), ((2, 3, 4, 5, 6), 2)])
+def test_training_output_and_gradients_match_pytorch(shape, axis):
+    """Oracle: `torch.nn.functional.batch_norm` in float64; float32 tolerance."""
+    x, cotangent = data(*shape), data(*shape, seed=1)
+    layer = BatchNormalization(axis, epsilon=0.01)
+    layer.build(shape)
+    gamma, beta = data(shape[axis], seed=2), data(shape[axis], seed=3)
+    layer.gamma.assign(gamma)
+    layer.beta.assign(beta)
+    rest = [v.value for v in layer.non_trainable_variables]
+
+    def loss(weights):
+        y, _ = layer.stateless_call(weights[1:], rest, weights[0], training=True)
+        return ops.sum(ops.multiply(y, cotangent)), y
+
+    (_, y), gradients = backend.value_and_grad(loss)([ops.convert_to_tensor(a) for a in (x, gamma, beta)])
+    leaves = [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (x, gamma, beta)]
+    moved = leaves[0].movedim(axis, 1)
+    expected = torch.nn.functional.batch_norm(moved, None, None, *leaves[1:], training=True, eps=0.01)
+    expected = expected.movedim(1, axis)
+    expected.backward(torch.tensor(cotangent, dtype=torch.float64))
+    assert_close(y, expected.detach().numpy(), atol=1e-5)
+    for gradient, leaf in zip(gradients, leaves, strict=True):
+        assert_close(gradient, leaf.grad.numpy(), rtol=1e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("mask", [None, "mask"])
+def test_moving_statistics_are_those_of_keras(mask):
+    x = data(6, 5, 3)
+    mask = None if mask is None else np.random.default_rng(1).random((6, 5)) > 0.4
+    ours, theirs = BatchNormalization(momentum=0.8), keras.layers.BatchNormalization(momentum=0.8)
+    for layer in (ours, theirs):
+        layer(x, training=True, mask=mask)
+        layer(x + 1, training=True, mask=mask)
+    for a, b in zip(ours.weights, theirs.weights, strict=True):
+        assert_close(a, numpy(b))
+    assert_close(ours(x), numpy(theirs(x)), atol=1e-5)
+
+
+def test_a_mean_far_from_zero_does_not_cancel_the_variance():
+    """Variance 1 around 10⁴: the mean of squares minus the squared mean in float32 would be off by several units."""
+    x = (np.random.default_rng(0).normal(size=(64, 8, 8, 2)) + 1e4).astype("float32")
+    layer = BatchNormalization(momentum=0.0)
+    y = numpy(layer(x, training=True))
+    assert_close(layer.moving_variance, x.astype("float64").var((0, 1, 2)), rtol=1e-3)
+    np.testing.assert_allclose(y.var((0, 1, 2)), 1.0, rtol=2e-3)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_population_is_the_weighted_mean_over_unequal_batches(masked, policy):
+    """Oracle: NumPy in float64. The last batch is smaller; masks differ."""
+    batches = [data(8, 5, 3, seed=1), data(8, 5, 3, seed=2), data(3, 5, 3, seed=3)]
+    masks = [np.random.default_rng(k).random(b.shape[:2]) > 0.3 for k, b in enumerate(batches)] if masked else None
+    layer = BatchNormalization(statistics="population", dtype=policy)
+    for place, batch in enumerate(batches):
+        layer(batch, training=True, mask=None if masks is None else masks[place])
+    if policy == "mixed_float16":
+        batches = [b.astype("float16") for b in batches]
+    mean, variance = oracles.population(batches, masks)
+    assert_close(layer.moving_mean, mean, rtol=1e-5)
+    assert_close(layer.moving_variance, variance, rtol=1e-5)
+
+
+def test_equal_batches_give_the_formula_of_the_slide():
+    batches = [data(8, 3, seed=k) for k in range(4)]
+    layer = BatchNormalization(statistics="population")
+    for batch in batches:
+        layer(batch, training=True)
+    assert_close(layer.moving_mean, np.mean([b.mean(0) for b in batches], 0))
+    assert_close(layer.moving_variance, 8 / 7 * np.mean([b.var(0, dtype="float64") for b in batches], 0))
+
+
+def test_a_pass_starts_with_every_epoch_of_fit_and_validation_does_not_disturb_it():
+    """With learning rate 0, the statistics after three epochs are those of one pass of training data."""
+    x = data(10, 3)
+    model = keras.Sequential([keras.Input((3,)), BatchNormalization(statistics="population"), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    logs = model.fit(
+        x, x[:, :1], batch_size=4, epochs=3, shuffle=False, validation_data=(x + 9, x[:, :1]), verbose=0
+    ).history
+    mean, variance = oracles.population([x[:4], x[4:8], x[8:]])
+    assert_close(model.layers[0].moving_mean, mean)
+    assert_close(model.layers[0].moving_variance, variance)
+    assert set(logs) == {"loss", "val_loss"}
+
+
+def test_an_empty_mask_changes_no_statistics():
+    x = data(4, 5, 3)
+    for statistics in ("moving", "population"):
+        layer = BatchNormalization(statistics=statistics)
+        layer(x, training=True)
+        before = [numpy(w) for w in layer.weights]
+        y = layer(x, training=True, mask=np.zeros((4, 5), bool))
+        assert np.all(np.isfinite(numpy(y)))
+        for weight, old in zip(layer.weights, before, strict=True):
+            assert_close(weight, old)
+
+
+def test_a_frozen_layer_runs_as_at_inference():
+    x = data(4, 3)
+    layer = BatchNormalization()
+    layer.build(x.shape)
+    layer.trainable = False
+    assert_close(layer(x, training=True), numpy(layer(x, training=False)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        ({"axis": 1.5}, "axis"),
+        ({"momentum": 1.1}, "momentum"),
+        ({"epsilon": 0}, "epsilon"),
+        ({"statistics": "all"}, "statistics"),
+        ({"statistics": "population", "renorm": True}, "renorm"),
+    ],
+)
+def test_rejects(arguments, argument):
+    with pytest.raises((ValueError, TypeError), match=f"BatchNormalization: `{argument}`"):
+        BatchNormalization(**arguments)
+
+
+class TestRecalibrate:
+    @pytest.mark.parametrize("kind", [BatchNormalization, keras.layers.BatchNormalization])
+    def test_one_batch_gives_the_mean_and_the_unbiased_variance_of_the_data(self, kind):
+        x = data(20, 4, 4, 3)
+        model = keras.Sequential([keras.Input((4, 4, 3)), kind()])
+        assert recalibrate(model, x, batch_size=20, verbose=0) == 1
+        rows = x.reshape(-1, 3).astype("float64")
+        assert_close(model.layers[0].moving_mean, rows.mean(0))
+        assert_close(model.layers[0].moving_variance, rows.var(0, ddof=1))
+
+    @pytest.mark.parametrize("source", ["arrays", "list of batches", "tuples", "PyDataset"])
+    def test_reads_every_kind_of_data_with_an_unequal_last_batch(self, source):
+        x = data(10, 3)
+        batches = [x[:4], x[4:8], x[8:]]
+
+        class Batches(keras.utils.PyDataset):
+            def __len__(self):
+                return 3
+
+            def __getitem__(self, index):
+                return batches[index], np.zeros(len(batches[index]))
+
+        given = {
+            "arrays": x,
+            "list of batches": batches,
+            "tuples": [(b, b) for b in batches],
+            "PyDataset": Batches(),
+        }[source]
+        model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()])
+        recalibrate(model, given, batch_size=4, verbose=0)
+        mean, variance = oracles.population(batches)
+        assert_close(model.layers[0].moving_mean, mean)
+        assert_close(model.layers[0].moving_variance, variance)
+
+    def test_a_deep_model_normalizes_by_the_batch_and_nothing_else_changes(self):
+        """Oracle: the second layer's input, computed by hand from the first layer's batch statistics."""
+        x = data(12, 3)
+        inner = keras.Sequential(
+            [keras.layers.Dropout(0.5, seed=1), BatchNormalization(epsilon=0.01), keras.layers.ReLU()]
+        )
+        outputs = keras.layers.BatchNormalization()(inner(inputs := keras.Input((3,))))
+        model = keras.Model(inputs, outputs)
+        first, last = inner.layers[1], model.layers[-1]
+        frozen = {id(v) for v in (first.moving_mean, first.moving_variance, last.moving_mean, last.moving_variance)}
+        before = {id(v): numpy(v) for v in model.variables if id(v) not in frozen}
+        assert recalibrate(model, x, batch_size=6, verbose=0) == 2
+        rectified = [np.maximum((b - b.mean(0)) / np.sqrt(b.var(0) + 0.01), 0) for b in (x[:6], x[6:])]
+        mean, variance = oracles.population(rectified)
+        assert_close(last.moving_mean, mean, atol=1e-5)
+        assert_close(last.moving_variance, variance, atol=1e-5)
+        for variable in model.variables:
+            if id(variable) not in frozen:
+                assert_close(variable, before[id(variable)])
+
+    def test_an_exception_in_the_data_leaves_the_model_as_it_was(self):
+        def broken():
+            yield data(4, 3)
+            raise RuntimeError("the disk is gone")
+
+        model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization(momentum=0.7)])
+        before = [numpy(v) for v in model.variables]
+        with pytest.raises(RuntimeError, match="the disk is gone"):
+            recalibrate(model, broken(), verbose=0)
+        for variable, old in zip(model.variables, before, strict=True):
+            assert_close(variable, old)
+        assert model.layers[0].momentum == 0.7
+        assert "call" not in vars(model.layers[0])
+
+    def test_frozen_layers_keep_their_statistics(self):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()])
+        model.layers[0].trainable = False
+        assert recalibrate(model, data(4, 3), verbose=0) == 0
+        assert_close(model.layers[0].moving_mean, np.zeros(3))
+
+    def test_shows_a_progress_bar(self, capsys):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()])
+        recalibrate(model, data(8, 3), batch_size=4)
+        assert "2/2" in capsys.readouterr().out
+
+    def test_rejects_no_data(self):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()])
+        with pytest.raises(ValueError, match="recalibrate: `data`"):
+            recalibrate(model, [], verbose=0)
