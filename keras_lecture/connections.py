@@ -50,14 +50,14 @@ def from_shape(shape) -> Connections:
 def from_weight(weight: Weight) -> Connections:
     """What the layer knows of its kernel, for every layer of Keras; any other layer's kernel goes by its shape."""
     layer, shape = weight.layer, tuple(weight.variable.shape)
+    thinning = math.prod(getattr(layer, "strides", (1,)))
     *space, first, last = range(len(shape)) if len(shape) > 1 else (0, 0)
     if weight.depthwise:
-        return Connections(shape, tuple(space), (*space, last), thinning_out=math.prod(layer.strides))
+        return Connections(shape, tuple(space), (*space, last), thinning_out=thinning)
     if weight.attribute == "kernel" and isinstance(layer, _TRANSPOSED):
-        return Connections(shape, (*space, last), (*space, first), thinning_in=math.prod(layer.strides))
+        return Connections(shape, (*space, last), (*space, first), thinning_in=thinning)
     if weight.attribute == "kernel" and isinstance(layer, _CONVOLUTIONS):
-        thinning = layer.groups * math.prod(layer.strides)
-        return Connections(shape, (*space, first), (*space, last), thinning_out=thinning)
+        return Connections(shape, (*space, first), (*space, last), thinning_out=layer.groups * thinning)
     if weight.attribute == "kernel" and isinstance(layer, keras.layers.EinsumDense):
         return _einsum(layer.equation, shape)
     if weight.attribute == "embeddings":
@@ -83,3 +83,9 @@ def whole_numbers(owner: str, argument: str, value, interval: str = "(-∞, ∞)
     for number in numbers:
         checks.whole(owner, argument, number, interval)
     return numbers
+
+
+def check_axes(owner: str, argument: str, axes, shape):
+    """Axes that the user gave exist in the weight."""
+    for axis in axes or ():
+        checks.whole(owner, argument, axis, f"[-{len(shape)}, {len(shape)})", f"The weight has shape {tuple(shape)}.")

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_lecture import checks
-from keras_lecture.connections import from_shape, from_weight, whole_numbers
+from keras_lecture.connections import check_axes, from_shape, from_weight, whole_numbers
 from keras_lecture.saving import register
 from keras_lecture.weights import Weight, attach, select
 
@@ -51,6 +51,7 @@ class MaxNorm(keras.constraints.Constraint):
 
     def __call__(self, w):
         w = keras.ops.convert_to_tensor(w)
+        check_axes("MaxNorm", "axis", self.axis, w.shape)
         axis = from_shape(w.shape).incoming if self.axis is None else self.axis
         dtype = keras.backend.standardize_dtype(w.dtype)
         wide = keras.ops.cast(w, "float32") if dtype in ("float16", "bfloat16") else w

@@ -98,9 +98,9 @@ def penalize(model, regularizer, where: str | Callable = "kernels") -> list[str]
     calling once; a weight used in several places counts once; a frozen weight counts when it is trained again.
 
     Steps that are compiled already are traced again; of models nested in one another, call it on the one you train.
-    The regularizer is in the configs of Keras's layers, thus in the saved file and in clones. Two things cannot be: the
-    config of a subclassed model or layer that makes its sublayers itself, and different regularizers for the kernels of
-    one attention layer. After loading such a model, call `penalize` again. `penalize(model, None)` removes.
+    The regularizer is in the configs of Keras's layers, thus in the saved file and in clones. Where a config has no
+    place for it, call `penalize` again after loading: layers without a `kernel_regularizer`, sublayers that a subclassed
+    model makes itself, different regularizers for the kernels of one attention layer. `penalize(model, None)` removes.
 
     Args:
         model: A built Keras model or layer.

@@ -60,7 +60,10 @@ def layers(model) -> list:
 
 
 def weights(model) -> list[Weight]:
-    """Every weight of `model` that training may change, frozen ones included, each once; no statistics, no seeds."""
+    """Every weight of `model` that training may change, each once; no statistics, no seeds.
+
+    Frozen ones are included where the name tells them from statistics.
+    """
     found = {}
     for layer in layers(model):
         for name, value in vars(layer).items():

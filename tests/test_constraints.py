@@ -136,6 +136,11 @@ def test_rejects(arguments):
         MaxNorm(*arguments)
 
 
+def test_an_axis_that_the_weight_lacks_is_rejected():
+    with pytest.raises(ValueError, match=r"MaxNorm: `axis` must be a whole number in \[-2, 2\). Received: axis=2"):
+        MaxNorm(2.0, axis=2)(keras.ops.ones((3, 4)))
+
+
 def test_constrain_rejects():
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
     with pytest.raises(TypeError, match="constrain: `constraint` must be a function of a weight, or None. Received: "):

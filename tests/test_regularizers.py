@@ -206,8 +206,10 @@ def test_a_model_compiled_and_trained_already_learns_with_it(jit_compile):
     assert_close(model.fit(x, y, verbose=0).history["loss"], [3 * 0.9**2])
 
 
-def test_mixed_precision_penalizes_the_float32_weights():
-    keras.config.set_dtype_policy("mixed_float16")
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16"])
+def test_low_precision_penalizes_without_overflow(policy):
+    """90 000 ones, in the loss of a compiled step."""
+    keras.config.set_dtype_policy(policy)
     model = keras.Sequential([keras.Input((300,)), layers.Dense(300, kernel_initializer="ones")])
     penalize(model, L2(1.0))
     model.compile(keras.optimizers.SGD(0.0), "mse")

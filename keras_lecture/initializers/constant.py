@@ -39,10 +39,10 @@ class PositiveBias(keras.initializers.Constant):
         value: Bias c > 0. Defaults to `0.01`.
 
     Example:
-        >>> layer = keras.layers.Dense(2, "relu", bias_initializer=keras_lecture.initializers.PositiveBias())
+        >>> layer = keras.layers.Dense(2, "relu", bias_initializer=keras_lecture.initializers.PositiveBias(0.25))
         >>> layer.build((None, 3))
-        >>> keras.ops.convert_to_numpy(layer.bias).round(4).tolist()
-        [0.01, 0.01]
+        >>> keras.ops.convert_to_numpy(layer.bias).tolist()
+        [0.25, 0.25]
 
     Reference:
         Deck C; Krizhevsky et al., 2012, section 5 (with 1). Deviation from `keras.initializers.Constant`: c > 0.

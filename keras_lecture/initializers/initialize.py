@@ -35,7 +35,7 @@ def initialize(model, initializer, where: str | Callable = "kernels") -> list[st
     Example:
         >>> model = keras.Sequential([keras.Input((8, 8, 64)), keras.layers.DepthwiseConv2D(5)])
         >>> _ = keras_lecture.initializers.initialize(model, keras_lecture.initializers.Xavier(seed=0))
-        >>> round(float(keras.ops.std(model.layers[0].kernel)), 1)  # 1/√25
+        >>> round(float(keras.ops.convert_to_numpy(model.layers[0].kernel).std()), 1)  # 1/√25
         0.2
 
     Reference:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_lecture import checks
-from keras_lecture.connections import Connections, from_shape, from_weight, whole_numbers
+from keras_lecture.connections import Connections, check_axes, from_shape, from_weight, whole_numbers
 from keras_lecture.saving import register
 from keras_lecture.weights import Weight
 
@@ -42,7 +42,7 @@ class Gaussian(keras.initializers.RandomNormal):
         float32 and rounded.
     """
 
-    def __init__(self, std: float = 0.01, mean: float = 0.0, seed=None):
+    def __init__(self, std: float = 0.01, *, mean: float = 0.0, seed=None):
         checks.number("Gaussian", "std", std, "[0, ∞)")
         checks.number("Gaussian", "mean", mean, "(-∞, ∞)")
         _check_seed("Gaussian", seed)
@@ -80,12 +80,16 @@ class _ByFans(keras.initializers.VarianceScaling):
         return _draw(self.distribution, shape, 0.0, math.sqrt(self.scale / (fan or 1)), self.seed, dtype)
 
     def for_weight(self, weight: Weight):
-        """This initializer with the fans that the weight's layer knows, drawing from the same seed."""
+        """This initializer with the fans that the weight's layer knows, unless the user gave axes; of the same seed."""
+        if self.input_axes is not None or self.output_axes is not None:
+            return self
         fitted = copy.copy(self)
         fitted._connections = from_weight(weight)
         return fitted
 
     def _from_axes(self, shape) -> Connections:
+        check_axes(type(self).__name__, "input_axes", self.input_axes, shape)
+        check_axes(type(self).__name__, "output_axes", self.output_axes, shape)
         connections = from_shape(shape)
         given = {"incoming": self.input_axes, "outgoing": self.output_axes}
         return replace(connections, **{name: tuple(axes) for name, axes in given.items() if axes is not None})
@@ -130,7 +134,15 @@ class Xavier(_ByFans):
         (uniform, eq. 16), C, E. Deviations from `keras.initializers.GlorotNormal`: fan-in by default, no truncation.
     """
 
-    def __init__(self, mode="fan_in", distribution="normal", *, seed=None, input_axes=None, output_axes=None):
+    def __init__(
+        self,
+        mode: str = "fan_in",
+        *,
+        distribution: str = "normal",
+        seed=None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ):
         super().__init__(1.0, mode, distribution, seed, input_axes, output_axes)
 
 
@@ -165,10 +177,10 @@ class Kaiming(_ByFans):
 
     def __init__(
         self,
-        mode="fan_in",
-        distribution="normal",
-        negative_slope: float = 0.0,
+        mode: str = "fan_in",
         *,
+        distribution: str = "normal",
+        negative_slope: float = 0.0,
         seed=None,
         input_axes: Sequence[int] | None = None,
         output_axes: Sequence[int] | None = None,

@@ -1,5 +1,6 @@
 """Data-dependent initialization: every layer's output gets unit variance on a batch."""
 
+import collections
 import contextlib
 import math
 from typing import Any
@@ -16,7 +17,8 @@ def rescale(model, x, *, verbose: int = 1) -> list[dict]:
     """Scales the kernels of a built model so that each layer's output has unit variance on the batch `x`.
 
     Use it after `initialize`, on a batch of training data as the model will see it: no formula knows the data, the
-    pooling, the activation or the skip connections; this measures. It takes about three forward passes.
+    pooling, the activations and the skip connections; this measures. It takes three to five forward passes and a copy
+    of the weights.
 
         w ← w/σ,    σ = std of Σ wᵢxᵢ over the batch and the units
 
@@ -51,7 +53,7 @@ def rescale(model, x, *, verbose: int = 1) -> list[dict]:
         until the variance is within 0.1; the output follows the kernel, so that one is enough.
     """
     checks.instance("rescale", "model", model, keras.layers.Layer, "a Keras model or layer")
-    checks.one_of("rescale", "verbose", verbose, (0, 1))
+    checks.one_of("rescale", "verbose", verbose, (0, 1, False, True))
     if not model.built:
         checks.reject("rescale", "model", "built", model.name, "Call it on a batch, or give it an `Input`, first.")
     owners = _owners(model)
@@ -85,11 +87,12 @@ def rescale(model, x, *, verbose: int = 1) -> list[dict]:
 def _owners(model) -> dict:
     """The layers that take part, each with its last kernel, which its output follows, and its biases."""
     recurrent = {id(cell) for layer in layers(model) if isinstance(layer, keras.layers.RNN) for cell in layers(layer)}
-    owners = {}
+    owners, biases = {}, collections.defaultdict(list)
     for weight in weights(model):
-        if weight.role == "kernel" and weight.attribute and id(weight.layer) not in recurrent:
-            biases = [other.variable for other in weights(weight.layer) if other.role == "bias"]
-            owners[weight.layer] = weight.variable, biases
+        if weight.role == "bias":
+            biases[id(weight.layer)].append(weight.variable)
+        elif weight.role == "kernel" and weight.attribute and id(weight.layer) not in recurrent:
+            owners[weight.layer] = weight.variable, biases[id(weight.layer)]
     return owners
 
 

@@ -23,7 +23,7 @@ def assert_variance(values, expected, errors=5):
 @pytest.mark.parametrize(("make", "gain"), [(Xavier, 1), (Kaiming, 2)])
 def test_the_variance_is_one_over_the_fan(make, gain, mode, n, distribution):
     """n = 60 000 values, 5 standard errors."""
-    assert_variance(numpy(make(mode, distribution, seed=1)((200, 300))), gain / n)
+    assert_variance(numpy(make(mode, distribution=distribution, seed=1)((200, 300))), gain / n)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.1, 1.0, -0.5])
@@ -37,7 +37,7 @@ def test_negative_slope_1_is_xavier():
 
 def test_fan_avg_uniform_is_the_deck_s_interval():
     """Oracle: SciPy's Kolmogorov–Smirnov test against U(±√6/√(n_k + n_{k+1})), 20 000 values."""
-    w = numpy(Xavier("fan_avg", "uniform", seed=1)((100, 200))).ravel()
+    w = numpy(Xavier("fan_avg", distribution="uniform", seed=1)((100, 200))).ravel()
     limit = np.sqrt(6) / np.sqrt(300)
     assert np.abs(w).max() <= limit * (1 + 1e-6)
     assert scipy.stats.kstest(w, scipy.stats.uniform(-limit, 2 * limit).cdf).pvalue > 1e-4
@@ -55,7 +55,7 @@ def test_a_normal_distribution_is_not_truncated(initializer):
 
 @pytest.mark.parametrize(("std", "mean"), [(0.01, 0.0), (1.0, 0.0), (0.0, 3.0), (2.0, -1.0)])
 def test_gaussian_has_its_moments(std, mean):
-    w = numpy(Gaussian(std, mean, seed=1)((200, 100)))
+    w = numpy(Gaussian(std, mean=mean, seed=1)((200, 100)))
     assert abs(w.mean() - mean) <= 5 * std / np.sqrt(w.size) + 1e-6
     assert abs(w.std() - std) <= 5 * std / np.sqrt(2 * w.size)
 
@@ -88,9 +88,9 @@ def test_seeds_are_those_of_keras(make):
 @pytest.mark.parametrize(
     "initializer",
     [
-        Gaussian(0.5, 1.0, seed=3),
-        Xavier("fan_out", "uniform", seed=3, input_axes=(0, 1), output_axes=(2,)),
-        Kaiming("fan_avg", "uniform", 0.3, seed=3),
+        Gaussian(0.5, mean=1.0, seed=3),
+        Xavier("fan_out", distribution="uniform", seed=3, input_axes=(0, 1), output_axes=(2,)),
+        Kaiming("fan_avg", distribution="uniform", negative_slope=0.3, seed=3),
         Kaiming(seed=keras.random.SeedGenerator(5)),
     ],
 )
@@ -162,6 +162,16 @@ def test_input_axes_make_it_right_as_an_argument_of_the_layer(name, axes):
     assert abs(variance - 1) < bound, f"{variance} ± {bound}"
 
 
+def test_initialize_leaves_axes_that_the_user_gives_and_draws_other_numbers_for_every_layer():
+    model = keras.Sequential([keras.Input((40,)), layers.Dense(40), layers.Dense(40)])
+    initialize(model, Xavier(seed=1, input_axes=()))
+    first, second = (numpy(layer.kernel) for layer in model.layers)
+    assert_variance(first, 1.0)
+    assert (first != second).all()
+    initialize(model, Xavier(seed=1, input_axes=()))
+    np.testing.assert_array_equal(first, numpy(model.layers[0].kernel))
+
+
 @pytest.mark.parametrize("name", ["depthwise", "transposed", "transposed strided"])
 def test_a_shape_alone_misleads_keras_and_us_alike(name):
     """What `initialize` is for: Keras's LeCun initializer and `Xavier` as an argument are off by the same factor."""
@@ -222,6 +232,8 @@ def test_ten_layers_of_500_units_do_what_deck_c_shows():
         (lambda: Xavier(seed="seven"), "seed"),
         (lambda: Xavier(input_axes=("a",)), "input_axes"),
         (lambda: Xavier(output_axes=2.0), "output_axes"),
+        (lambda: Xavier(input_axes=(0, 2))((3, 4)), "input_axes"),
+        (lambda: Kaiming(output_axes=(-3,))((3, 4)), "output_axes"),
         (lambda: Kaiming(negative_slope=float("nan")), "negative_slope"),
         (lambda: Kaiming(negative_slope=None), "negative_slope"),
     ],

@@ -24,7 +24,7 @@ class Composite(layers.Layer):
 
     def __init__(self):
         super().__init__()
-        self.inner = layers.Dense(6, "tanh")
+        self.inner = layers.Dense(6, "tanh", bias_initializer="ones")
         self.activation = keras.activations.softplus
 
     def build(self, input_shape):
@@ -160,6 +160,7 @@ def test_a_subclassed_model_with_layers_of_its_own():
     model(x)
     report = rescale(model, x, verbose=0)
     assert len(report) == 5
+    np.testing.assert_allclose(list(pre_activations(model, x).values()), 1, rtol=1e-3)
     assert all(abs(record["std_after"] - 1) < 1e-4 for record in report)
 
 
