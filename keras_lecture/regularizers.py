@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_lecture import checks
+from keras_lecture.kinks import absolute
 from keras_lecture.saving import register
 from keras_lecture.weights import attach, select
 
@@ -57,8 +58,7 @@ class L1(_Penalty):
     """
 
     def term(self, x: Tensor) -> Tensor:
-        # Not abs(x), whose gradient at 0 is 1 on JAX (0.10): a weight would be pushed away from zero.
-        return x * keras.ops.stop_gradient(keras.ops.sign(x))
+        return absolute(x)
 
 
 @register

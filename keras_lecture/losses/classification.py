@@ -56,12 +56,11 @@ class SoftmaxCrossEntropy(Loss):
 @accelerate
 @fuse
 def class_cross_entropy(y_true, scores, *, label_smoothing):
-    numbers = class_numbers(y_true, scores)
-    chosen = ops.take_along_axis(scores, ops.expand_dims(ops.maximum(numbers, 0), -1), axis=-1)
-    target = (1.0 - label_smoothing) * ops.squeeze(chosen, -1)
+    numbers, is_class = class_numbers(y_true, scores)
+    target = ops.squeeze(ops.take_along_axis(scores, ops.expand_dims(numbers, -1), axis=-1), -1)
     if label_smoothing:
-        target = target + label_smoothing * ops.mean(scores, axis=-1)
-    return ops.where(numbers >= 0, ops.logsumexp(scores, axis=-1) - target, float("nan"))
+        target = (1.0 - label_smoothing) * target + label_smoothing * ops.mean(scores, axis=-1)
+    return ops.where(is_class, ops.logsumexp(scores, axis=-1) - target, float("nan"))
 
 
 @accelerate

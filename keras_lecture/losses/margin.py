@@ -45,30 +45,32 @@ class MulticlassHinge(Loss):
         self.margin = margin
 
     def call(self, y_true, y_pred):
-        if is_one_hot("MulticlassHinge", y_true, y_pred):
-            y_true = numbers_of_rows(y_true)
-        return multiclass_hinge(y_true, y_pred, margin=self.margin)
+        form = one_hot_hinge if is_one_hot("MulticlassHinge", y_true, y_pred) else multiclass_hinge
+        return form(y_true, y_pred, margin=self.margin)
 
     def get_config(self):
         return {**super().get_config(), "margin": self.margin}
 
 
+@accelerate
 @fuse
-def numbers_of_rows(one_hot):
-    """The class of each one-hot row; −1 for a row that is not one-hot."""
-    alone = ops.logical_and(ops.max(one_hot, axis=-1) == 1, ops.sum(ops.abs(one_hot), axis=-1) == 1)
-    return ops.where(alone, ops.cast(ops.argmax(one_hot, axis=-1), "int32"), -1)
+def multiclass_hinge(y_true, scores, *, margin):
+    numbers, is_class = class_numbers(y_true, scores)
+    numbers = ops.expand_dims(numbers, -1)
+    behind = ops.relu(scores - ops.take_along_axis(scores, numbers, axis=-1) + margin)
+    others = ops.arange(scores.shape[-1], dtype="int32") != numbers
+    return ops.where(is_class, ops.sum(ops.where(others, behind, 0.0), axis=-1), float("nan"))
 
 
 @accelerate
 @fuse
-def multiclass_hinge(y_true, scores, *, margin):
-    numbers = ops.expand_dims(class_numbers(y_true, scores), -1)
-    true_score = ops.take_along_axis(scores, ops.maximum(numbers, 0), axis=-1)
-    behind = ops.relu(scores - true_score + margin)
-    others = ops.arange(scores.shape[-1], dtype="int32") != numbers
-    losses = ops.sum(ops.where(others, behind, 0.0), axis=-1)
-    return ops.where(numbers[..., 0] >= 0, losses, float("nan"))
+def one_hot_hinge(y_true, scores, *, margin):
+    true = y_true == 1
+    behind = ops.relu(scores - ops.sum(ops.where(true, scores, 0.0), axis=-1, keepdims=True) + margin)
+    # One 1 and nothing else: the entries add up to 1, and so do their squares.
+    y_true = ops.cast(y_true, scores.dtype)
+    is_class = ops.logical_and(ops.sum(y_true, axis=-1) == 1, ops.sum(ops.square(y_true), axis=-1) == 1)
+    return ops.where(is_class, ops.sum(ops.where(true, 0.0, behind), axis=-1), float("nan"))
 
 
 class _MarginLoss(Loss):

@@ -35,13 +35,12 @@ def is_one_hot(owner, y_true, y_pred):
 
 
 def class_numbers(y_true, y_pred):
-    """`y_true` as int32 with the shape of the samples, and −1 where it names no class of `y_pred`."""
+    """`y_true` as int32 in the shape of the samples, 0 where it names no class of `y_pred`; and where it names one."""
     if len(y_true.shape) == len(y_pred.shape):
         y_true = ops.squeeze(y_true, -1)
-    numbers = ops.cast(y_true, "int32")
-    names_a_class = ops.logical_and(numbers >= 0, numbers < ops.shape(y_pred)[-1])
-    names_a_class = ops.logical_and(names_a_class, ops.cast(numbers, y_true.dtype) == y_true)
-    return ops.where(names_a_class, numbers, -1)
+    label = ops.cast(y_true, y_pred.dtype)
+    is_class = ops.clip(ops.floor(label), 0, y_pred.shape[-1] - 1) == label
+    return ops.cast(ops.where(is_class, label, 0), "int32"), is_class
 
 
 def signs(owner, y_true, y_pred):

@@ -13,6 +13,7 @@ FLOORS = {
     "backend": 0,
     "checks": 0,
     "connections": 0,
+    "kinks": 0,
     "saving": 0,
     "weights": 0,
     "activations": 1,

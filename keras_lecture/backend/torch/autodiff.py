@@ -43,7 +43,11 @@ def _gradients(loss, weights, create_graph=False):
     # A loss without any graph (a constant, a linear function's gradient) has gradient zero, which autograd refuses.
     if not loss.requires_grad:
         return [torch.zeros_like(w) for w in weights]
-    return torch.autograd.grad(loss, weights, create_graph=create_graph, materialize_grads=True)
+    gradients = torch.autograd.grad(loss, weights, create_graph=create_graph, allow_unused=True)
+    # A derivative that autograd knows to be zero comes without memory behind it, and NumPy cannot read it.
+    return [
+        torch.zeros_like(w) if g is None or g._is_zerotensor() else g for g, w in zip(gradients, weights, strict=True)
+    ]
 
 
 def _detached(value):

@@ -1,0 +1,312 @@
+"""Optimizer steps on PyTorch: its fused and `_foreach_` operations on the tensors inside Keras's variables, in place."""
+
+import torch
+
+# Elements that a step of several passes works on at a time, so that the later passes find them in the cache.
+_CHUNK = 1 << 20
+# A step number at which 1 − βᵏ is 1: PyTorch's kernels then correct nothing.
+_FOREVER = 1e30
+
+
+@torch.no_grad()
+def optimizer_step(rule, gradients, variables, learning_rate):
+    update = _UPDATES.get(rule.kernel)
+    if update is None or not variables:
+        return None
+    if rule.clipnorm or rule.clipvalue:
+        gradients = rule.clipped(gradients)
+    slots, penalties = rule.state_of(variables)
+    columns = [_tensors(variables), list(gradients), *(_tensors(slot) for slot in slots)]
+    if not _plain(variables, columns):
+        return None
+    columns[1] = [g if g.is_contiguous() else g.contiguous() for g in columns[1]]
+    step = update(rule, float(learning_rate), float(rule.iterations) + 1.0, _clip_scale(rule, columns[1]))
+    if not step.accepts():
+        return None
+    for penalty in dict.fromkeys(penalties):
+        group = columns
+        if len(set(penalties)) > 1:
+            chosen = [i for i, other in enumerate(penalties) if other == penalty]
+            group = [[column[i] for i in chosen] for column in columns]
+        decay, sparsify = penalty
+        decay = rule.weight_decay if decay else 0.0
+        if step.passes == 1 and not sparsify and not step.prepares(decay):
+            step(decay, *group)
+            continue
+        for piece in _pieces(group):
+            step(decay, *piece)
+            if sparsify:
+                _shrink(piece[0], step.threshold(rule.l1, *piece[2:]))
+    return True
+
+
+@torch.no_grad()
+def along_velocity(rule, variables, velocities, sign):
+    sign = float(sign)
+    if sign:
+        weights, velocities = _tensors(variables), _tensors(velocities)
+        if not _plain(variables, [weights, velocities]):
+            return None
+        torch._foreach_add_(weights, velocities, alpha=sign * _scheduled(rule.momentum, float(rule.iterations) + 1.0))
+    return True
+
+
+def assign_when(condition, variables, values):
+    # Not `ops.cond`, which would assign every variable to itself where the condition does not hold.
+    if bool(condition):
+        for variable, value in zip(variables, values(), strict=True):
+            variable.assign(value)
+    return True
+
+
+class _Update:
+    """One step of a rule on lists of weights, gradients and slots."""
+
+    # How often the step goes through memory, and whether it decays and scales on its way.
+    passes = 1
+    decays = False
+    scales = False
+
+    def __init__(self, rule, rate, k, scale):
+        self.rule, self.rate, self.k, self.scale = rule, rate, k, scale
+
+    def accepts(self):
+        """Whether these numbers are ones that the kernel computes well."""
+        return True
+
+    def prepares(self, decay):
+        return (decay and not self.decays) or (self.scale != 1.0 and not self.scales)
+
+    def __call__(self, decay, weights, gradients, *slots):
+        if decay and not self.decays:
+            torch._foreach_mul_(weights, 1.0 - self.rate * decay)
+        if self.scale != 1.0 and not self.scales:
+            gradients = torch._foreach_mul(gradients, self.scale)
+        self.step(decay, weights, gradients, *slots)
+
+    def threshold(self, l1, *slots):
+        return l1 * self.rate
+
+
+class _SGD(_Update):
+    decays = scales = True
+
+    def step(self, decay, weights, gradients):
+        _descend(weights, gradients, self.rate, self.scale, decay)
+
+
+class _Momentum(_Update):
+    scales = True
+
+    def step(self, decay, weights, gradients, velocities):
+        rho, rate = _scheduled(self.rule.momentum, self.k), self.rate * self.scale
+        # With lr = −1 and dampening 1 + η, PyTorch's momentum is v ← ρv − ηg, w ← w + v.
+        # 1 + η must keep ten digits of η.
+        if rate > 1e-5:
+            torch._fused_sgd_(
+                weights,
+                gradients,
+                velocities,
+                weight_decay=0.0,
+                momentum=rho,
+                lr=-1.0,
+                dampening=1.0 + rate,
+                nesterov=False,
+                maximize=False,
+                is_first_step=False,
+            )
+        else:
+            torch._foreach_mul_(velocities, rho)
+            torch._foreach_add_(velocities, gradients, alpha=-rate)
+            torch._foreach_add_(weights, velocities)
+
+
+class _Nesterov(_Update):
+    passes = 2
+    decays = scales = True
+
+    def step(self, decay, weights, gradients, velocities):
+        rho, rate = _scheduled(self.rule.momentum, self.k), self.rate * self.scale
+        if decay:
+            # What decays is w, which is the look-ahead point that the weights hold less ρv.
+            torch._foreach_mul_(weights, 1.0 - self.rate * decay)
+            torch._foreach_add_(weights, velocities, alpha=self.rate * decay * rho)
+        # v ← ρv − ηg is gradient descent on v with a decay of 1 − ρ.
+        if rate > 0.0:
+            _descend(velocities, gradients, rate, 1.0, (1.0 - rho) / rate)
+        else:
+            torch._foreach_mul_(velocities, rho)
+            torch._foreach_add_(velocities, gradients, alpha=-rate)
+        torch._foreach_add_(weights, gradients, alpha=-rate)
+
+
+class _AdaGrad(_Update):
+    def step(self, decay, weights, gradients, accumulators):
+        steps = [torch.ones(())] * len(weights)
+        # The slot holds G + ε, so ε is in the root already.
+        torch._fused_adagrad_(
+            weights,
+            gradients,
+            accumulators,
+            steps,
+            lr=self.rate,
+            lr_decay=0.0,
+            weight_decay=0.0,
+            eps=0.0,
+            maximize=False,
+        )
+
+    def threshold(self, l1, accumulators):
+        sizes = torch._foreach_rsqrt(accumulators)
+        torch._foreach_mul_(sizes, l1 * self.rate)
+        return sizes
+
+
+class _RMSProp(_Update):
+    passes = 2
+
+    def accepts(self):
+        return self.rule.rho > 0.0
+
+    def step(self, decay, weights, gradients, squares):
+        rho, epsilon = self.rule.rho, self.rule.epsilon
+        # Adam with δ = 0 and no correction divides g by the root of γS + (1 − γ)g². That S = G + ε keeps its whole ε,
+        # it is given ahead what γ is about to take.
+        torch._foreach_add_(squares, (1.0 - rho) * epsilon / rho)
+        scratch = torch.empty(max(g.numel() for g in gradients), dtype=weights[0].dtype, device=weights[0].device)
+        means = {n: scratch[:n] for n in {g.numel() for g in gradients}}
+        means = [means[g.numel()] for g in gradients]
+        _adam(weights, gradients, means, squares, self.rate, 0.0, 0.0, rho, 0.0, _FOREVER)
+
+    threshold = _AdaGrad.threshold
+
+
+class _Adam(_Update):
+    decays = True
+
+    def step(self, decay, weights, gradients, means, squares):
+        rule = self.rule
+        k = self.k if rule.bias_correction else _FOREVER
+        _adam(weights, gradients, means, squares, self.rate, decay, rule.beta_1, rule.beta_2, rule.epsilon, k)
+
+    def threshold(self, l1, means, squares):
+        correction = 1.0 - self.rule.beta_2**self.k if self.rule.bias_correction else 1.0
+        sizes = torch._foreach_sqrt(squares)
+        torch._foreach_mul_(sizes, correction**-0.5)
+        torch._foreach_add_(sizes, self.rule.epsilon)
+        torch._foreach_reciprocal_(sizes)
+        torch._foreach_mul_(sizes, l1 * self.rate)
+        return sizes
+
+
+_UPDATES = {
+    "sgd": _SGD,
+    "momentum": _Momentum,
+    "nesterov": _Nesterov,
+    "adagrad": _AdaGrad,
+    "rmsprop": _RMSProp,
+    "adam": _Adam,
+}
+
+
+def _adam(weights, gradients, means, squares, rate, decay, beta_1, beta_2, epsilon, k):
+    steps = [torch.tensor(k, device=weights[0].device)] * len(weights)
+    torch._fused_adamw_(
+        weights,
+        gradients,
+        means,
+        squares,
+        [],
+        steps,
+        lr=rate,
+        beta1=beta_1,
+        beta2=beta_2,
+        weight_decay=decay,
+        eps=epsilon,
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+def _descend(weights, gradients, rate, scale, decay):
+    """w ← (1 − η·decay)w − η·scale·g."""
+    if not decay or not rate * scale:
+        torch._foreach_mul_(weights, 1.0 - rate * decay) if decay else None
+        torch._foreach_add_(weights, gradients, alpha=-rate * scale)
+        return
+    torch._fused_sgd_(
+        weights,
+        gradients,
+        [],
+        weight_decay=decay / scale,
+        momentum=0.0,
+        lr=rate * scale,
+        dampening=0.0,
+        nesterov=False,
+        maximize=False,
+        is_first_step=False,
+    )
+
+
+def _shrink(weights, threshold):
+    """w − clip(w, −t, t): exactly 0 where |w| ≤ t."""
+    if isinstance(threshold, float):
+        inside = torch._foreach_clamp_max(weights, threshold)
+        torch._foreach_clamp_min_(inside, -threshold)
+    else:
+        inside = torch._foreach_minimum(weights, threshold)
+        torch._foreach_neg_(threshold)
+        torch._foreach_maximum_(inside, threshold)
+    torch._foreach_sub_(weights, inside)
+
+
+def _clip_scale(rule, gradients):
+    """What `global_clipnorm` multiplies all gradients by; not a number if they are not."""
+    if not rule.global_clipnorm:
+        return 1.0
+    norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+    if norm <= rule.global_clipnorm:
+        return 1.0
+    return rule.global_clipnorm / norm + (norm - norm)
+
+
+def _pieces(columns):
+    """The columns in pieces of at most `_CHUNK` elements: large tensors cut up, small ones together."""
+    batch, elements = [], 0
+    for row in zip(*columns, strict=True):
+        size = row[0].numel()
+        if size > _CHUNK:
+            for parts in zip(*(tensor.view(-1).split(_CHUNK) for tensor in row), strict=True):
+                yield [[part] for part in parts]
+            continue
+        if elements + size > _CHUNK:
+            yield [list(column) for column in zip(*batch, strict=True)]
+            batch, elements = [], 0
+        batch.append(row)
+        elements += size
+    if batch:
+        yield [list(column) for column in zip(*batch, strict=True)]
+
+
+def _tensors(variables):
+    # `Variable.value` looks at scopes and devices, 2 µs each; nothing is cached here, so nothing can become stale.
+    return [variable._value for variable in variables]
+
+
+def _plain(variables, columns):
+    """Whether the kernels may write into these tensors: dense, of one dtype and device, and not stood in for."""
+    first = columns[0][0]
+    if variables[0].value is not first or first.dtype not in (torch.float32, torch.float64):
+        return False
+    if len({tensor.dtype for column in columns for tensor in column}) > 1:
+        return False
+    if len({tensor.device for column in columns for tensor in column}) > 1:
+        return False
+    # A gradient may be laid out differently and is copied then; the others are written to.
+    return not any(g.is_sparse for g in columns[1]) and all(
+        tensor.is_contiguous() for column in (columns[0], *columns[2:]) for tensor in column
+    )
+
+
+def _scheduled(value, k):
+    return float(value(k - 1.0)) if callable(value) else value
