@@ -1,5 +1,7 @@
 """Rules with a step of its own for every weight."""
 
+import math
+
 from keras import ops
 
 from keras_lecture import checks
@@ -86,8 +88,9 @@ class RMSProp(Rule):
         0.0
 
     Reference:
-        Hinton, 2012, lecture 6; decks B, E. The same as `keras.optimizers.RMSprop` with ε = 1e-7; no momentum and no
-        centering, which have no place in the decks. PyTorch puts ε outside the root. The slot holds G + ε, started at ε.
+        Hinton, 2012, lecture 6; decks B, E. The same as `keras.optimizers.RMSprop`, whose ε is 1e-7, without its
+        momentum and centering, which the decks do not have. PyTorch puts ε outside the root. The slot holds G + ε,
+        started at ε.
     """
 
     slots = ("square",)
@@ -179,7 +182,7 @@ class Adam(Rule):
         """1 − δᵏ and 1 − γᵏ."""
         if not self.bias_correction:
             return 1.0, 1.0
-        return 1.0 - self.beta_1**k, 1.0 - self.beta_2**k
+        return _one_minus_power(self.beta_1, k), _one_minus_power(self.beta_2, k)
 
     def get_config(self):
         return {
@@ -189,3 +192,8 @@ class Adam(Rule):
             "epsilon": self.epsilon,
             "bias_correction": self.bias_correction,
         }
+
+
+def _one_minus_power(beta, k):
+    # In float32, 1 − 0.999 has lost three of its seven digits; expm1 keeps them.
+    return -ops.expm1(k * math.log(beta)) if beta else 1.0

@@ -129,11 +129,12 @@ class Nesterov(Inertial):
             self._ahead.assign(0.0)
 
     def _moving(self):
-        return [v for v in self._trainable_variables if v.trainable and self.state_of(v)[0][0] is not None]
+        return [v for v in self._trainable_variables if v.trainable and not self._overwrite_variable_with_gradient(v)]
 
     def _shift(self, variables, sign):
         if variables:
-            along_velocity(self, variables, [self.state_of(v)[0][0] for v in variables], sign)
+            (velocities,), _ = self.state_of(variables)
+            along_velocity(self, variables, velocities, sign)
 
 
 @accelerate

@@ -1,5 +1,6 @@
 """`Rule`: an optimizer is its formula and its slots; everything else is here, once."""
 
+import operator
 import re
 from typing import Any
 
@@ -141,15 +142,22 @@ class Rule(keras.optimizers.Optimizer):
         paths, names = self._excluded.get("paths", ()), self._excluded.get("names", ())
         return variable.path in paths or any(re.search(name, variable.name) for name in names)
 
-    def state_of(self, variable):
-        """The slots of `variable`, and whether `weight_decay` and `l1` act on it now."""
-        index = self._get_variable_index(variable)
-        decay, sparsify = self._penalized[index]
-        penalty = (decay and bool(self.weight_decay), sparsify and bool(self.l1))
-        return [slot[index] for slot in self._slots], penalty
+    def state_of(self, variables):
+        """The slots of `variables`, a list for each slot, and of each whether `weight_decay` and `l1` act on it now."""
+        slots, penalties = self._slots, self._penalized
+        known = self._trainable_variables
+        if len(variables) != len(known) or not all(map(operator.is_, variables, known)):
+            indices = [self._get_variable_index(variable) for variable in variables]
+            slots = [[slot[index] for index in indices] for slot in slots]
+            penalties = [penalties[index] for index in indices]
+        decays, sparsifies = bool(self.weight_decay), bool(self.l1)
+        if decays and sparsifies:
+            return slots, penalties
+        return slots, [(decays and decay, sparsifies and sparsify) for decay, sparsify in penalties]
 
     def update_step(self, gradient, variable, learning_rate):
-        slots, penalty = self.state_of(variable)
+        slots, (penalty,) = self.state_of([variable])
+        slots = [slot for (slot,) in slots]
         dtype = "float32" if is_half(variable) else keras.backend.standardize_dtype(variable.dtype)
         operands = (variable, gradient, learning_rate, self.iterations + 1, *slots)
         values = self.complete_step(penalty, *(ops.cast(ops.convert_to_tensor(x), dtype) for x in operands))

@@ -1,4 +1,4 @@
-"""Optimizer steps on PyTorch: its fused and `_foreach_` operations on the tensors inside Keras's variables, in place."""
+"""Optimizer steps on PyTorch: its fused and `_foreach_` operations on the tensors of Keras's variables, in place."""
 
 import torch
 
@@ -21,8 +21,6 @@ def optimizer_step(rule, gradients, variables, learning_rate):
         return None
     columns[1] = [g if g.is_contiguous() else g.contiguous() for g in columns[1]]
     step = update(rule, float(learning_rate), float(rule.iterations) + 1.0, _clip_scale(rule, columns[1]))
-    if not step.accepts():
-        return None
     for penalty in dict.fromkeys(penalties):
         group = columns
         if len(set(penalties)) > 1:
@@ -70,10 +68,6 @@ class _Update:
     def __init__(self, rule, rate, k, scale):
         self.rule, self.rate, self.k, self.scale = rule, rate, k, scale
 
-    def accepts(self):
-        """Whether these numbers are ones that the kernel computes well."""
-        return True
-
     def prepares(self, decay):
         return (decay and not self.decays) or (self.scale != 1.0 and not self.scales)
 
@@ -101,8 +95,8 @@ class _Momentum(_Update):
     def step(self, decay, weights, gradients, velocities):
         rho, rate = _scheduled(self.rule.momentum, self.k), self.rate * self.scale
         # With lr = −1 and dampening 1 + η, PyTorch's momentum is v ← ρv − ηg, w ← w + v.
-        # 1 + η must keep ten digits of η.
-        if rate > 1e-5:
+        # 1 + η must keep ten digits of η, and PyTorch wants no velocity where ρ = 0.
+        if rate > 1e-5 and rho:
             torch._fused_sgd_(
                 weights,
                 gradients,
@@ -162,23 +156,17 @@ class _AdaGrad(_Update):
         return sizes
 
 
-class _RMSProp(_Update):
-    passes = 2
-
-    def accepts(self):
-        return self.rule.rho > 0.0
+class _RMSProp(_AdaGrad):
+    passes = 3
+    scales = True
 
     def step(self, decay, weights, gradients, squares):
-        rho, epsilon = self.rule.rho, self.rule.epsilon
-        # Adam with δ = 0 and no correction divides g by the root of γS + (1 − γ)g². That S = G + ε keeps its whole ε,
-        # it is given ahead what γ is about to take.
-        torch._foreach_add_(squares, (1.0 - rho) * epsilon / rho)
-        scratch = torch.empty(max(g.numel() for g in gradients), dtype=weights[0].dtype, device=weights[0].device)
-        means = {n: scratch[:n] for n in {g.numel() for g in gradients}}
-        means = [means[g.numel()] for g in gradients]
-        _adam(weights, gradients, means, squares, self.rate, 0.0, 0.0, rho, 0.0, _FOREVER)
-
-    threshold = _AdaGrad.threshold
+        # AdaGrad's sum of the squares of √(1 − γ)g, on a slot that has faded and kept its ε, is RMSProp's average.
+        share = 1.0 - self.rule.rho
+        torch._foreach_mul_(squares, self.rule.rho)
+        torch._foreach_add_(squares, share * self.rule.epsilon)
+        gradients = torch._foreach_mul(gradients, share**0.5 * self.scale)
+        _adagrad(weights, gradients, squares, self.rate * share**-0.5)
 
 
 class _Adam(_Update):
@@ -226,6 +214,13 @@ def _adam(weights, gradients, means, squares, rate, decay, beta_1, beta_2, epsil
         amsgrad=False,
         maximize=False,
     )
+
+
+def _adagrad(weights, gradients, accumulators, rate):
+    steps = [torch.ones((), device=weights[0].device)] * len(weights)
+    # The slot holds G + ε: the root needs no other.
+    settings = {"lr_decay": 0.0, "weight_decay": 0.0, "eps": 0.0, "maximize": False}
+    torch._fused_adagrad_(weights, gradients, accumulators, steps, lr=rate, **settings)
 
 
 def _descend(weights, gradients, rate, scale, decay):

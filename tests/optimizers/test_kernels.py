@@ -1,0 +1,116 @@
+"""Every kernel against the formula that it replaces."""
+
+import importlib
+
+import keras
+import numpy as np
+import pytest
+from harness import BACKEND, TOLERANCES, numpy
+from noisy_quadratic import RULES, run, start, variables
+
+from keras_lecture import optimizers
+from keras_lecture.backend import acceleration
+from keras_lecture.optimizers import rule as rule_module
+from keras_lecture.optimizers import schedules
+
+VARIANTS = {
+    "plain": {},
+    "decay": {"weight_decay": 0.1},
+    "l1": {"l1": 0.01},
+    "clip": {"global_clipnorm": 0.3},
+    "all_scheduled": {"weight_decay": 0.1, "l1": 0.01, "global_clipnorm": 0.3},
+    "clip_each": {"clipnorm": 0.2, "weight_decay": 0.1},
+    "clip_value": {"clipvalue": 0.1},
+}
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Tensors of more than 10 elements count as large, so that the paths of large ones run."""
+    kernels = importlib.import_module(f"keras_lecture.backend.{BACKEND}.kernels.optimizers")
+    for name in ("_CHUNK", "_SMALL"):
+        if hasattr(kernels, name):
+            monkeypatch.setattr(kernels, name, 10)
+
+
+def _both(monkeypatch, make, dtype="float64", steps=12):
+    kernel = run(make(), variables(dtype), steps)
+    monkeypatch.setattr(rule_module, "optimizer_step", acceleration.formulas["optimizer_step"])
+    return kernel, run(make(), variables(dtype), steps)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("rule", RULES)
+def test_the_kernel_computes_the_formula(rule, variant, monkeypatch, float64):
+    rate = schedules.InverseTime(0.05, period=5) if variant == "all_scheduled" else 0.05
+    kernel, formula = _both(monkeypatch, lambda: getattr(optimizers, rule)(rate, **VARIANTS[variant]))
+    for a, w in zip(kernel, formula, strict=True):
+        np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_kernel_computes_the_formula_on_large_tensors(rule, small_pieces, monkeypatch, float64):
+    kernel, formula = _both(monkeypatch, lambda: getattr(optimizers, rule)(0.05, **VARIANTS["all_scheduled"]))
+    for a, w in zip(kernel, formula, strict=True):
+        np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_kernel_computes_the_formula_in_float32(rule, monkeypatch):
+    kernel, formula = _both(monkeypatch, lambda: getattr(optimizers, rule)(0.05), "float32")
+    for a, w in zip(kernel, formula, strict=True):
+        np.testing.assert_allclose(a, w, **TOLERANCES["float32"])
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-9])
+@pytest.mark.parametrize("rule", ["SGD", "Momentum", "Nesterov"])
+def test_tiny_learning_rates_keep_their_digits(rule, rate, monkeypatch, float64):
+    kernel, formula = _both(monkeypatch, lambda: getattr(optimizers, rule)(rate, weight_decay=0.5), steps=3)
+    for a, w, first in zip(kernel, formula, start(), strict=True):
+        np.testing.assert_allclose(a - first, w - first, rtol=1e-6, atol=1e-16)
+
+
+def test_adam_without_correction_and_rmsprop_without_memory(monkeypatch, float64):
+    for make in (
+        lambda: optimizers.Adam(0.1, bias_correction=False, l1=0.01),
+        lambda: optimizers.RMSProp(0.1, rho=0.0),
+    ):
+        with monkeypatch.context() as patch:
+            kernel, formula = _both(patch, make)
+        for a, w in zip(kernel, formula, strict=True):
+            np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
+
+
+def test_gradients_of_another_layout_or_dtype_give_the_same_step():
+    # A transposed gradient has other strides than its variable: fused kernels walk through memory linearly.
+    values = np.arange(6, dtype="float32").reshape(2, 3)
+    results = []
+    for gradient in (keras.ops.transpose(keras.ops.convert_to_tensor(values.T.copy())), values.astype("float64")):
+        w = keras.Variable(np.ones((2, 3), "float32"))
+        optimizers.Momentum(0.5).apply([keras.ops.convert_to_tensor(gradient)], [w])
+        results.append(numpy(w))
+        np.testing.assert_allclose(results[-1], 1 - 0.5 * values)
+
+
+def test_the_kernel_leaves_the_gradients_as_they_were():
+    values = np.ones((4, 3), "float32")
+    for rule in RULES:
+        w, g = keras.Variable(values), keras.ops.convert_to_tensor(3 * values)
+        optimizer = getattr(optimizers, rule)(0.1, global_clipnorm=0.1, weight_decay=0.1, l1=0.1)
+        optimizer.build([w])
+        if rule == "Nesterov":
+            optimizer.look_ahead()
+        optimizer.apply([g], [w])
+        np.testing.assert_array_equal(numpy(g), 3 * values)
+
+
+def test_clipping_makes_all_weights_nan_where_the_gradient_is_not_finite():
+    # What Keras's own clipping does: a bad gradient shows, it does not pass as a clipped one.
+    for rule in RULES:
+        ws = [keras.Variable([1.0, 2.0]), keras.Variable([[3.0]])]
+        optimizer = getattr(optimizers, rule)(0.1, global_clipnorm=1.0)
+        optimizer.build(ws)
+        if rule == "Nesterov":
+            optimizer.look_ahead()
+        optimizer.apply([keras.ops.convert_to_tensor([np.inf, 1.0]), keras.ops.ones((1, 1))], ws)
+        assert np.all(np.isnan(numpy(ws[0]))) and np.all(np.isnan(numpy(ws[1])))
