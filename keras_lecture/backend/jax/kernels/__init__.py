@@ -4,8 +4,10 @@ from keras_lecture.backend.jax.kernels.kinks import absolute
 from keras_lecture.backend.jax.kernels.layers import (
     max_pool,
 )
+from keras_lecture.backend.jax.kernels.optimizers import optimizer_step
 
 __all__ = [
     "absolute",
     "max_pool",
+    "optimizer_step",
 ]

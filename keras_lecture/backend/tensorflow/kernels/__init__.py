@@ -6,10 +6,12 @@ from keras_lecture.backend.tensorflow.kernels.layers import (
     max_pool,
 )
 from keras_lecture.backend.tensorflow.kernels.losses import class_cross_entropy
+from keras_lecture.backend.tensorflow.kernels.optimizers import optimizer_step
 
 __all__ = [
     "absolute",
     "class_cross_entropy",
     "max_pool",
+    "optimizer_step",
     "rectified",
 ]
