@@ -99,8 +99,8 @@ def penalize(model, regularizer, where: str | Callable = "kernels") -> list[str]
 
     Steps that are compiled already are traced again; of models nested in one another, call it on the one you train.
     The regularizer is in the configs of Keras's layers, thus in the saved file and in clones. Where a config has no
-    place for it, call `penalize` again after loading: layers without a `kernel_regularizer`, sublayers that a subclassed
-    model makes itself, different regularizers for the kernels of one attention layer. `penalize(model, None)` removes.
+    place for it, call `penalize` again after loading: layers without a `kernel_regularizer`, sublayers made by a
+    subclassed model, different regularizers for the kernels of one attention layer. `penalize(model, None)` removes.
 
     Args:
         model: A built Keras model or layer.

@@ -83,29 +83,41 @@ KERNELS = {
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_constrain_bounds_the_incoming_weights_of_each_unit_in_training_and_after_loading(name, tmp_path):
-    """Oracle: NumPy float64, along the axes that the layer's documentation gives; a step of size 0 projects."""
+def test_constrain_bounds_the_incoming_weights_of_each_unit(name):
+    """Oracle: NumPy float64, along the axes that the layer's documentation gives."""
     make, shape, axes = KERNELS[name]
     layer = make()
-    model = keras.Sequential([keras.Input(shape), layer, layers.Flatten(), layers.Dense(1, name="head")])
-    model.compile(keras.optimizers.SGD(0.0), "mse")
-    x, y = np.zeros((2, *shape), "float32"), np.zeros((2, 1), "float32")
-    model.train_on_batch(x, y)
-    paths = constrain(
-        model, MaxNorm(0.05), where=lambda variable: "head" not in variable.path and "bias" not in variable.path
-    )
+    layer.build((None, *shape))
+    assert len(constrain(layer, MaxNorm(0.05))) == len(axes)
     owner = getattr(layer, "cell", layer)
-    assert len(paths) == len(axes)
-    before = {attribute: numpy(getattr(owner, attribute)) for attribute in axes}
-    model.train_on_batch(x, y)
     for attribute, along in axes.items():
-        assert_close(getattr(owner, attribute), max_norm(before[attribute], 0.05, along))
-        assert (numpy(getattr(owner, attribute)) != before[attribute]).any()
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras").layers[0]
+        kernel = getattr(owner, attribute)
+        before = numpy(kernel)
+        after = numpy(kernel.constraint(kernel))
+        assert_close(after, max_norm(before, 0.05, along))
+        assert (after != before).any()
+    restored = layer.from_config(layer.get_config())
+    restored.build((None, *shape))
     for attribute, along in axes.items():
-        constraint = getattr(getattr(loaded, "cell", loaded), attribute).constraint
+        constraint = getattr(getattr(restored, "cell", restored), attribute).constraint
         assert constraint.get_config() == {"max_value": 0.05, "axis": list(along)}
+
+
+def test_a_model_compiled_and_trained_already_keeps_the_bound_and_saves_it(tmp_path):
+    """The traced step is traced again; a step of size 0 projects. Oracle: NumPy float64."""
+    stack = [layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(1)]
+    model = keras.Sequential([keras.Input((5, 5, 2)), *stack])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    x, y = np.zeros((2, 5, 5, 2), "float32"), np.zeros((2, 1), "float32")
+    model.train_on_batch(x, y)
+    before = [numpy(layer.kernel) for layer in (stack[0], stack[2])]
+    constrain(model, MaxNorm(0.05))
+    model.train_on_batch(x, y)
+    assert_close(stack[0].kernel, max_norm(before[0], 0.05, (0, 1)))
+    assert_close(stack[2].kernel, max_norm(before[1], 0.05, 0))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.layers[0].kernel.constraint.axis == [0, 1]
 
 
 def test_attention_is_bounded_along_the_axes_of_each_kernel():
