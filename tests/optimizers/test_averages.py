@@ -1,0 +1,125 @@
+"""Lookahead and the stochastic weight average, against loops in NumPy."""
+
+import keras
+import numpy as np
+import oracles_optimizers as oracle
+import pytest
+from harness import TOLERANCES, numpy
+from noisy_quadratic import expected, gradient, run, start, variables
+
+from keras_lecture import optimizers
+
+
+def _lookahead(steps, period, slow_step):
+    fast = slow = start()
+    states = [()] * len(fast)
+    for k in range(steps):
+        for i, g in enumerate(gradient(fast, k)):
+            w, states[i], _ = oracle.adam(fast[i], g, 0.05, k + 1, states[i])
+            fast = [*fast[:i], w, *fast[i + 1 :]]
+        if (k + 1) % period == 0:
+            slow = [s + slow_step * (w - s) for s, w in zip(slow, fast, strict=True)]
+            fast = slow
+    return fast
+
+
+def test_lookahead_matches_its_algorithm(float64):
+    optimizer = optimizers.Lookahead(optimizers.Adam(0.05), period=4, slow_step=0.3)
+    for a, w in zip(run(optimizer, variables("float64"), 22), _lookahead(22, 4, 0.3), strict=True):
+        np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
+
+
+def test_slow_step_1_is_the_optimizer_alone(float64):
+    optimizer = optimizers.Lookahead(optimizers.Adam(0.05), period=4, slow_step=1)
+    for a, w in zip(run(optimizer, variables("float64"), 9), expected("Adam", 9, 0.05), strict=True):
+        np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
+
+
+def test_weights_loaded_between_building_and_the_first_step_are_lookaheads_start(float64):
+    optimizer, ws = optimizers.Lookahead(optimizers.Adam(0.05), period=4, slow_step=0.3), variables("float64")
+    optimizer.build(ws)
+    for w in ws:
+        w.assign(0 * w)
+    moved = variables("float64", [0 * w for w in start()])
+    other = optimizers.Lookahead(optimizers.Adam(0.05), period=4, slow_step=0.3)
+    for a, b in zip(run(optimizer, ws, 4), run(other, moved, 4), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_the_stochastic_average_is_the_mean_of_the_weights_it_counts(float64):
+    optimizer, ws = optimizers.StochasticWeightAverage(optimizers.Adam(0.05), start=3, period=2), variables("float64")
+    run(optimizer, ws, 8)
+    path = [expected("Adam", k, 0.05) for k in (3, 5, 7)]
+    np.testing.assert_allclose(numpy(ws[0]), expected("Adam", 8, 0.05)[0], rtol=1e-10)
+    optimizer.finalize_variable_values(ws)
+    for w, seen in zip(ws, zip(*path, strict=True), strict=True):
+        np.testing.assert_allclose(numpy(w), np.mean(seen, 0), **TOLERANCES["float64"])
+
+
+def test_before_step_start_it_is_the_optimizer_alone(float64):
+    optimizer, ws = optimizers.StochasticWeightAverage(optimizers.Adam(0.05), start=30), variables("float64")
+    run(optimizer, ws, 4)
+    optimizer.finalize_variable_values(ws)
+    np.testing.assert_allclose(numpy(ws[0]), expected("Adam", 4, 0.05)[0], rtol=1e-10)
+
+
+def _model(optimizer):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.compile(optimizer, "mse")
+    return model
+
+
+X = np.random.default_rng(0).normal(size=(24, 4)).astype("float32")
+FIT = {"batch_size": 8, "verbose": 0, "shuffle": False}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: optimizers.Lookahead(optimizers.Momentum(0.05), period=2),
+        lambda: optimizers.StochasticWeightAverage(keras.optimizers.Adam(0.05), start=1).per_epoch(3),
+    ],
+)
+def test_averages_train_save_and_resume(make, tmp_path):
+    straight = _model(make())
+    straight.fit(X, X[:, :2], epochs=4, **FIT)
+    model = _model(make())
+    model.fit(X, X[:, :2], epochs=2, **FIT)
+    if isinstance(model.optimizer, optimizers.Lookahead):  # the other ends each fit at its mean
+        model.save(tmp_path / "model.keras")
+        model = keras.models.load_model(tmp_path / "model.keras")
+        model.fit(X, X[:, :2], epochs=2, **FIT)
+        np.testing.assert_allclose(numpy(model.layers[0].kernel), numpy(straight.layers[0].kernel), rtol=1e-6)
+    assert model.optimizer.get_config() == make().get_config() | {"name": model.optimizer.name} | {
+        "optimizer": model.optimizer.get_config()["optimizer"]
+    }
+
+
+def test_per_epoch_averages_at_the_ends_of_epochs():
+    model = _model(optimizers.StochasticWeightAverage(optimizers.SGD(0.1), start=2).per_epoch(3))
+    seen = []
+    note = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(numpy(model.layers[0].kernel)))
+    model.fit(X, X[:, :2], epochs=4, callbacks=[note], **FIT)
+    np.testing.assert_allclose(numpy(model.layers[0].kernel), np.mean(seen[1:], 0), rtol=1e-5)
+
+
+def test_the_learning_rate_is_the_inner_optimizers():
+    optimizer = optimizers.Lookahead(optimizers.SGD(0.5))
+    optimizer.learning_rate = 0.25
+    assert float(optimizer.inner_optimizer.learning_rate) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("make", "argument"),
+    [
+        (lambda: optimizers.Lookahead("sgd"), "optimizer"),
+        (lambda: optimizers.Lookahead(optimizers.SGD(), period=0), "period"),
+        (lambda: optimizers.Lookahead(optimizers.SGD(), slow_step=0), "slow_step"),
+        (lambda: optimizers.StochasticWeightAverage(optimizers.SGD(), start=0), "start"),
+        (lambda: optimizers.StochasticWeightAverage(optimizers.SGD(), start=1, period=0.5), "period"),
+    ],
+)
+def test_rejects(make, argument):
+    with pytest.raises((ValueError, TypeError), match=f"`{argument}`"):
+        make()

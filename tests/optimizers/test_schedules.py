@@ -1,0 +1,112 @@
+"""The schedules against their formulas, Keras's schedules and SGDR's own restarts."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_lecture import optimizers
+from keras_lecture.optimizers import schedules
+
+STEPS = np.arange(300)
+
+
+def _curve(schedule, steps=STEPS):
+    return np.array([float(schedule(keras.ops.convert_to_tensor(int(k)))) for k in steps])
+
+
+def test_exponential_multiplies_each_period():
+    np.testing.assert_allclose(
+        _curve(schedules.Exponential(0.3, factor=0.9, period=7)), 0.3 * 0.9 ** (STEPS // 7), rtol=1e-5
+    )
+
+
+def test_factor_1_is_a_constant_learning_rate():
+    np.testing.assert_allclose(_curve(schedules.Exponential(0.3, factor=1)), 0.3, rtol=1e-6)
+
+
+def test_inverse_time_is_half_of_the_first_after_one_period():
+    np.testing.assert_allclose(_curve(schedules.InverseTime(0.3, period=40)), 0.3 / (1 + STEPS / 40), rtol=1e-6)
+    assert float(schedules.InverseTime(0.3, period=40)(40)) == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize("t_mul", [1, 1.5, 2])
+def test_warm_restarts_follow_sgdr_and_restart_at_the_very_step(t_mul):
+    start, length, want = 0, 10, []
+    for k in STEPS:
+        if k >= start + length:
+            start, length = start + length, length * t_mul
+        want.append(0.01 + 0.5 * (0.3 - 0.01) * (1 + np.cos(np.pi * (k - start) / length)))
+    actual = _curve(schedules.WarmRestarts(0.3, period=10, t_mul=t_mul, minimum=0.01))
+    np.testing.assert_allclose(actual, want, rtol=1e-4)
+
+
+def test_warm_restarts_are_keras_cosine_decay_restarts():
+    ours = schedules.WarmRestarts(0.3, period=10, t_mul=2, minimum=0.03)
+    theirs = keras.optimizers.schedules.CosineDecayRestarts(0.3, 10, t_mul=2.0, alpha=0.1)
+    np.testing.assert_allclose(_curve(ours), _curve(theirs), rtol=1e-4)
+
+
+def test_no_restart_is_missed_or_early_in_a_million_steps():
+    schedule = schedules.WarmRestarts(1.0, period=1000, t_mul=2)
+    for i in range(10):
+        restart = 1000 * (2**i - 1)
+        if restart:
+            assert float(schedule(restart - 1)) < 1e-4
+        assert float(schedule(restart)) == pytest.approx(1.0)
+
+
+def test_warm_up_rises_to_where_the_schedule_begins_and_nothing_jumps():
+    schedule = schedules.Warmup(schedules.InverseTime(0.3, period=40), length=10)
+    want = np.where(STEPS < 10, 0.3 * (STEPS + 1) / 10, 0.3 / (1 + (STEPS - 10) / 40))
+    np.testing.assert_allclose(_curve(schedule), want, rtol=1e-5)
+    np.testing.assert_allclose(
+        _curve(schedules.Warmup(0.3, length=10)), np.minimum(0.3 * (STEPS + 1) / 10, 0.3), rtol=1e-5
+    )
+
+
+ALL = {
+    "exponential": schedules.Exponential(0.3, factor=0.9, period=2),
+    "inverse_time": schedules.InverseTime(0.3, period=2),
+    "warm_restarts": schedules.WarmRestarts(0.3, period=2, t_mul=1.5, minimum=0.1),
+    "warmup": schedules.Warmup(schedules.WarmRestarts(0.3, period=2), length=3),
+    "warmup_of_a_number": schedules.Warmup(0.3, length=3),
+}
+
+
+@pytest.mark.parametrize("name", ["exponential", "inverse_time", "warm_restarts"])
+def test_per_epoch_counts_epochs(name):
+    schedule = ALL[name]
+    at_epochs = _curve(schedule.per_epoch(20), range(0, 200, 20))
+    np.testing.assert_allclose(at_epochs, _curve(schedule, range(10)), rtol=1e-4)
+
+
+def test_per_epoch_reaches_the_schedule_inside_a_warm_up():
+    inside = schedules.WarmRestarts(0.3, period=2 * 20)
+    actual = ALL["warmup"].per_epoch(20)
+    np.testing.assert_allclose(_curve(actual), _curve(schedules.Warmup(inside, length=3 * 20)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_schedules_survive_the_optimizers_config(name):
+    optimizer = optimizers.Momentum(ALL[name], momentum=schedules.InverseTime(0.9, period=3))
+    again = optimizers.Momentum.from_config(optimizer.get_config())
+    assert again.get_config() == optimizer.get_config()
+    np.testing.assert_allclose(_curve(again._learning_rate, range(20)), _curve(ALL[name], range(20)))
+
+
+@pytest.mark.parametrize(
+    ("make", "argument"),
+    [
+        (lambda: schedules.Exponential(-1), "learning_rate"),
+        (lambda: schedules.Exponential(1, factor=0), "factor"),
+        (lambda: schedules.InverseTime(1, period=0), "period"),
+        (lambda: schedules.WarmRestarts(1, period=5, t_mul=0.5), "t_mul"),
+        (lambda: schedules.WarmRestarts(1, period=5, minimum=-1), "minimum"),
+        (lambda: schedules.Warmup("a", length=5), "learning_rate"),
+        (lambda: schedules.Warmup(1, length=-5), "length"),
+        (lambda: schedules.Exponential(1).per_epoch(0.5), "steps"),
+    ],
+)
+def test_rejects(make, argument):
+    with pytest.raises((ValueError, TypeError), match=f"`{argument}`"):
+        make()

@@ -1,0 +1,251 @@
+"""What must survive: saving, resuming, setting weights, freezing, copying; and what Keras's base class does besides."""
+
+import copy
+import pickle
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from harness import BACKEND, TOLERANCES, numpy
+from noisy_quadratic import KERNELS, RULES, expected, gradient, run, start, variables
+
+from keras_lecture import optimizers
+
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.normal(size=(24, 4)).astype("float32")
+Y = GENERATOR.normal(size=(24, 2)).astype("float32")
+
+
+def _model(optimizer, seed=0):
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "tanh"), keras.layers.Dense(2)])
+    model.compile(optimizer, "mse")
+    return model
+
+
+def _fit(model, epochs=2):
+    model.fit(X, Y, batch_size=8, epochs=epochs, verbose=0, shuffle=False)
+    return [numpy(v) for v in model.trainable_variables]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_resuming_from_a_saved_model_continues_bit_for_bit(rule, tmp_path):
+    settings = {"weight_decay": 0.1, "l1": 1e-4, "global_clipnorm": 0.5}
+    model = _model(getattr(optimizers, rule)(0.01, **settings))
+    _fit(model)
+    model.save(tmp_path / "model.keras")
+    want = _fit(model)
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded.optimizer) is getattr(optimizers, rule)
+    assert loaded.optimizer.get_config() == model.optimizer.get_config()
+    for a, w in zip(_fit(loaded), want, strict=True):
+        np.testing.assert_array_equal(a, w)
+
+
+@pytest.mark.parametrize("rule", ["Nesterov", "Adam"])
+def test_weights_set_from_outside_are_the_ones_that_train(rule):
+    model = _model(getattr(optimizers, rule)(0.05))
+    _fit(model)
+    weights, slots = model.get_weights(), [numpy(v) for v in model.optimizer.variables]
+    want = _fit(model)
+    model.set_weights(weights)
+    model.optimizer.set_weights(slots)
+    for a, w in zip(_fit(model), want, strict=True):
+        np.testing.assert_array_equal(a, w)
+
+
+def test_restoring_the_best_weights_leaves_the_optimizer_working():
+    model = _model(optimizers.Adam(0.5))
+    stop = keras.callbacks.EarlyStopping("loss", patience=0, restore_best_weights=True, start_from_epoch=1)
+    model.fit(X, Y, epochs=20, verbose=0, callbacks=[stop])
+    before = model.evaluate(X, Y, verbose=0)
+    model.optimizer.learning_rate = 0.01
+    model.fit(X, Y, epochs=20, verbose=0)
+    assert model.evaluate(X, Y, verbose=0) < before
+
+
+def test_a_copy_and_a_pickle_have_the_configuration_and_share_no_state():
+    optimizer = optimizers.Adam(0.05, weight_decay=0.1)
+    ws = variables("float32")
+    run(optimizer, ws, 3)
+    with warnings.catch_warnings():
+        # Keras's optimizers come back unbuilt from a pickle, and say so.
+        warnings.simplefilter("ignore")
+        copies = [copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))]
+    before = [numpy(v) for v in optimizer.variables]
+    for other in copies:
+        assert other.get_config() == optimizer.get_config()
+        run(other, variables("float32"), 2)
+    for a, b in zip(optimizer.variables, before, strict=True):
+        np.testing.assert_array_equal(numpy(a), b)
+
+
+def test_frozen_layers_keep_their_weights_and_thawed_ones_go_on():
+    model = _model(optimizers.Adam(0.05))
+    _fit(model)
+    frozen, optimizer = model.layers[0], model.optimizer
+    frozen.trainable = False
+    before = numpy(frozen.kernel)
+    # Keras's trainer on JAX wants an optimizer built on exactly the trainable variables.
+    model.compile(optimizers.Adam(0.05) if BACKEND == "jax" else optimizer, "mse")
+    _fit(model)
+    np.testing.assert_array_equal(numpy(frozen.kernel), before)
+    frozen.trainable = True
+    model.compile(optimizer, "mse")
+    _fit(model)
+    assert not np.allclose(numpy(frozen.kernel), before)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_missing_gradient_leaves_its_variable_alone_and_warns(rule):
+    optimizer, ws = getattr(optimizers, rule)(0.1), variables("float32")
+    run(optimizer, ws, 2)
+    before = [numpy(w) for w in ws]
+    if rule == "Nesterov":
+        optimizer.look_ahead()
+    gradients = [keras.ops.convert_to_tensor(g.astype("float32")) for g in gradient(start(), 0)]
+    with pytest.warns(UserWarning, match="Gradients do not exist"):
+        optimizer.apply([gradients[0], None, gradients[2], gradients[3]], ws)
+    np.testing.assert_allclose(numpy(ws[1]), before[1], rtol=1e-6)
+    assert not np.allclose(numpy(ws[0]), before[0])
+
+
+def test_no_variables_and_no_gradients_are_nothing_and_an_error():
+    optimizers.Adam().apply([], [])
+    with pytest.raises(ValueError, match="No gradients provided"):
+        optimizers.Adam().apply([None], [keras.Variable([1.0])])
+
+
+def test_variables_that_are_overwritten_with_their_gradient_have_no_slots():
+    w, scale = keras.Variable([1.0]), keras.Variable([2.0], name="scale")
+    scale.overwrite_with_gradient = True
+    for rule in RULES:
+        optimizer = getattr(optimizers, rule)(0.5)
+        optimizer.build([w, scale])
+        if rule == "Nesterov":
+            optimizer.look_ahead()
+        optimizer.apply([keras.ops.ones((1,)), keras.ops.convert_to_tensor([7.0])], [w, scale])
+        assert float(scale.numpy()[0]) == 7.0
+        assert all(slots[1] is None for slots in optimizer._slots)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_weights_have_float32_slots_and_the_step_of_float32(rule, dtype):
+    ws = variables(dtype)
+    after = run(getattr(optimizers, rule)(0.05, weight_decay=0.1), ws, 5)
+    optimizer = getattr(optimizers, rule)(0.05)
+    optimizer.build(ws)
+    assert {keras.backend.standardize_dtype(v.dtype) for slots in optimizer._slots for v in slots} <= {"float32"}
+    for a, w in zip(after, expected(rule, 5, 0.05, decay=0.1), strict=True):
+        # Five roundings of a weight to 11 or 8 bits.
+        np.testing.assert_allclose(a.astype("float32"), w, rtol=0.02, atol=0.03 if dtype == "bfloat16" else 0.004)
+
+
+def test_an_embedding_with_sparse_gradients_takes_the_dense_step():
+    x, y = np.array([[0, 1], [1, 1]]), np.ones((2, 1), "float32")
+    for rule in RULES:
+        results = []
+        for optimizer in (getattr(optimizers, rule)(0.1), getattr(optimizers, rule)(0.1, clipvalue=100.0)):
+            keras.utils.set_random_seed(0)
+            layers = [keras.Input((2,)), keras.layers.Embedding(5, 3), keras.layers.Flatten(), keras.layers.Dense(1)]
+            model = keras.Sequential(layers)
+            model.compile(optimizer, "mse")
+            model.fit(x, y, epochs=3, verbose=0)
+            results.append(numpy(model.layers[0].embeddings))
+        np.testing.assert_allclose(*results, rtol=1e-5, err_msg=rule)
+
+
+def test_gradient_accumulation_averages_and_counts_the_steps_that_it_takes(float64):
+    optimizer, ws = optimizers.Adam(0.05, gradient_accumulation_steps=2, weight_decay=0.1), variables("float64")
+    optimizer.build(ws)
+    # Two gradients each time, of the same weights: their mean is the gradient of the oracle's step.
+    for k in range(12):
+        gradients = gradient([numpy(w) for w in ws], k // 2)
+        sign = 1.0 if k % 2 else -1.0
+        optimizer.apply([keras.ops.convert_to_tensor(g + 0.5 * sign, dtype="float64") for g in gradients], ws)
+    for a, w in zip(ws, expected("Adam", 6, 0.05, decay=0.1), strict=True):
+        np.testing.assert_allclose(numpy(a), w, **TOLERANCES["float64"])
+
+
+def test_keras_moving_average_of_the_weights_works():
+    optimizer, ws = optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5), variables("float32")
+    path = [run(optimizer, ws, 1, first=k) for k in range(3)]
+    optimizer.finalize_variable_values(ws)
+    np.testing.assert_allclose(numpy(ws[0]), 0.25 * path[0][0] + 0.25 * path[1][0] + 0.5 * path[2][0], rtol=1e-5)
+
+
+def test_loss_scaling_gives_the_same_weights():
+    plain = _fit(_model(optimizers.Momentum(0.05)))
+    scaled = _fit(_model(keras.optimizers.LossScaleOptimizer(optimizers.Momentum(0.05), initial_scale=8.0)))
+    fixed = _fit(_model(optimizers.Momentum(0.05, loss_scale_factor=8.0)))
+    for p, s, f in zip(plain, scaled, fixed, strict=True):
+        np.testing.assert_allclose(s, p, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(f, p, rtol=1e-5, atol=1e-6)
+
+
+def test_several_optimizers_share_a_model():
+    chosen = keras.optimizers.OptimizerMap(optimizers.SGD(0.0), {".*kernel": optimizers.Adam(0.05)})
+    model = _model(keras.optimizers.MultiOptimizer(chosen))
+    before = [numpy(v) for v in model.trainable_variables]
+    for a, b, v in zip(_fit(model), before, model.trainable_variables, strict=True):
+        assert np.allclose(a, b) == (v.name == "bias")
+
+
+def test_slots_take_no_more_memory_than_keras():
+    peers = {"SGD": keras.optimizers.SGD(), "Momentum": keras.optimizers.SGD(momentum=0.9)}
+    peers |= {"Nesterov": keras.optimizers.SGD(momentum=0.9), "AdaGrad": keras.optimizers.Adagrad()}
+    peers |= {"RMSProp": keras.optimizers.RMSprop(), "Adam": keras.optimizers.Adam()}
+    for rule, peer in peers.items():
+        ours, ws = getattr(optimizers, rule)(), variables("float32")
+        ours.build(ws)
+        peer.build(ws)
+        size = [sum(np.prod(v.shape) for v in o.variables if v.shape) for o in (ours, peer)]
+        assert size[0] == size[1], rule
+
+
+def test_the_second_step_compiles_nothing():
+    traces = []
+
+    class Counting(optimizers.Adam):
+        kernel = "adam"
+
+        def _backend_update_step(self, *arguments):
+            traces.append(1)
+            super()._backend_update_step(*arguments)
+
+    model = _model(Counting(0.01))
+    _fit(model, 1)
+    first = len(traces)
+    _fit(model, 3)
+    assert len(traces) == (first if BACKEND != "torch" else 12)
+
+
+def test_the_hooks_of_keras_that_have_no_public_name_are_where_we_override_them():
+    """Keras clips, decays and updates in three calls that are not public; `Rule` overrides all three."""
+    base = keras.optimizers.Optimizer
+    for hook in ("_clip_gradients", "_apply_weight_decay", "_backend_update_step", "_get_variable_index"):
+        assert callable(getattr(base, hook, None)), f"Keras {keras.__version__} has no Optimizer.{hook}: see rule.py."
+
+    calls = []
+
+    class Spy(optimizers.SGD):
+        def _clip_gradients(self, grads):
+            calls.append("clip")
+            return super()._clip_gradients(grads)
+
+        def _apply_weight_decay(self, variables):
+            calls.append("decay")
+
+        def _backend_update_step(self, grads, variables, learning_rate):
+            calls.append("update")
+            super()._backend_update_step(grads, variables, learning_rate)
+
+    ws = variables("float32")
+    run(Spy(0.1, weight_decay=0.1), ws, 1)
+    assert calls == ["clip", "decay", "update"], f"Keras {keras.__version__} calls {calls}: see rule.py."
+    optimizer = optimizers.SGD()
+    optimizer.build(ws)
+    assert [optimizer._get_variable_index(w) for w in ws] == list(range(len(KERNELS)))
+    assert all(a is b for a, b in zip(optimizer._trainable_variables, ws, strict=True))
