@@ -7,7 +7,7 @@ from keras import ops
 from keras_lecture import checks
 from keras_lecture.backend import accelerate, fuse
 from keras_lecture.losses.loss import Loss
-from keras_lecture.losses.targets import aligned, class_numbers, is_one_hot
+from keras_lecture.losses.targets import aligned, class_numbers, is_one_hot, numbers_of_rows
 from keras_lecture.saving import register
 
 Tensor = Any
@@ -45,8 +45,9 @@ class MulticlassHinge(Loss):
         self.margin = margin
 
     def call(self, y_true, y_pred):
-        form = one_hot_hinge if is_one_hot("MulticlassHinge", y_true, y_pred) else multiclass_hinge
-        return form(y_true, y_pred, margin=self.margin)
+        if is_one_hot("MulticlassHinge", y_true, y_pred):
+            y_true = numbers_of_rows(y_true)
+        return multiclass_hinge(y_true, y_pred, margin=self.margin)
 
     def get_config(self):
         return {**super().get_config(), "margin": self.margin}
@@ -60,17 +61,6 @@ def multiclass_hinge(y_true, scores, *, margin):
     behind = ops.relu(scores - ops.take_along_axis(scores, numbers, axis=-1) + margin)
     others = ops.arange(scores.shape[-1], dtype="int32") != numbers
     return ops.where(is_class, ops.sum(ops.where(others, behind, 0.0), axis=-1), float("nan"))
-
-
-@accelerate
-@fuse
-def one_hot_hinge(y_true, scores, *, margin):
-    true = y_true == 1
-    behind = ops.relu(scores - ops.sum(ops.where(true, scores, 0.0), axis=-1, keepdims=True) + margin)
-    # One 1 and nothing else: the entries add up to 1, and so do their squares.
-    y_true = ops.cast(y_true, scores.dtype)
-    is_class = ops.logical_and(ops.sum(y_true, axis=-1) == 1, ops.sum(ops.square(y_true), axis=-1) == 1)
-    return ops.where(is_class, ops.sum(ops.where(true, 0.0, behind), axis=-1), float("nan"))
 
 
 class _MarginLoss(Loss):
