@@ -3,6 +3,8 @@
 The contracts build every class from here, so that a round trip that forgets an argument cannot pass on defaults.
 """
 
+import keras
+
 ARGUMENTS = {}
 
 ARGUMENTS |= {
@@ -29,4 +31,16 @@ ARGUMENTS |= {
     "initializers.Xavier": {"mode": "fan_avg", "input_axes": [0], "output_axes": [1]},
     "regularizers.L1": {"factor": 0.5},
     "regularizers.L2": {"factor": 0.5},
+}
+
+ARGUMENTS |= {
+    "optimizers.AdaGrad": {"learning_rate": 0.1, "epsilon": 1e-6, "weight_decay": 0.1, "l1": 0.01},
+    "optimizers.Adam": {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-6, "bias_correction": False},
+    "optimizers.Lookahead": lambda: {"optimizer": keras.optimizers.SGD(0.1), "period": 3, "slow_step": 0.25},
+    "optimizers.Momentum": {"learning_rate": 0.1, "momentum": 0.5, "penalize": "all"},
+    "optimizers.Nesterov": {"learning_rate": 0.1, "momentum": 0.5, "global_clipnorm": 1.0},
+    "optimizers.RMSProp": {"learning_rate": 0.1, "rho": 0.5, "epsilon": 1e-6},
+    "optimizers.Rule": {"learning_rate": 0.1, "weight_decay": 0.1},
+    "optimizers.SGD": {"learning_rate": 0.1, "l1": 0.01},
+    "optimizers.StochasticWeightAverage": lambda: {"optimizer": keras.optimizers.SGD(0.1), "start": 3, "period": 2},
 }

@@ -84,16 +84,16 @@ class RMSProp(Rule):
         >>> w = keras.Variable(1.0)
         >>> optimizer = keras_lecture.optimizers.RMSProp(0.5, rho=0.75)
         >>> optimizer.apply([keras.ops.convert_to_tensor(8.0)], [w])
-        >>> round(float(w), 4)
+        >>> round(float(w.numpy()), 4)
         0.0
 
     Reference:
         Hinton, 2012, lecture 6; decks B, E. The same as `keras.optimizers.RMSprop`, whose ε is 1e-7, without its
-        momentum and centering, which the decks do not have. PyTorch puts ε outside the root. The slot holds G + ε,
-        started at ε.
+        momentum and centering, which the decks do not have. PyTorch puts ε outside the root. The slot holds
+        (G + ε)/(1 − γ), the fading sum whose average G is: AdaGrad's, one operation less.
     """
 
-    slots = ("square",)
+    slots = ("accumulator",)
     kernel = "rmsprop"
     elementwise = True
 
@@ -105,14 +105,14 @@ class RMSProp(Rule):
         self.epsilon = epsilon
 
     def initial(self, slot):
-        return self.epsilon
+        return self.epsilon / (1.0 - self.rho)
 
-    def step(self, w, g, rate, k, square):
-        square = self.rho * square + (1.0 - self.rho) * (g * g + self.epsilon)
-        return w - rate * g / ops.sqrt(square), square
+    def step(self, w, g, rate, k, accumulator):
+        accumulator = self.rho * accumulator + g * g + self.epsilon
+        return w - rate * g / ops.sqrt((1.0 - self.rho) * accumulator), accumulator
 
-    def step_size(self, rate, k, square):
-        return rate / ops.sqrt(square)
+    def step_size(self, rate, k, accumulator):
+        return rate / ops.sqrt((1.0 - self.rho) * accumulator)
 
     def get_config(self):
         return {**super().get_config(), "rho": self.rho, "epsilon": self.epsilon}

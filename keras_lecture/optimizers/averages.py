@@ -98,7 +98,7 @@ class Lookahead(Average):
         >>> optimizer = keras_lecture.optimizers.Lookahead(keras_lecture.optimizers.SGD(0.25), period=2)
         >>> for _ in range(2):
         ...     optimizer.apply([keras.ops.convert_to_tensor(1.0)], [w])
-        >>> float(w)
+        >>> float(w.numpy())
         0.75
 
     Reference:
@@ -154,7 +154,7 @@ class StochasticWeightAverage(Average):
         >>> for _ in range(3):
         ...     optimizer.apply([keras.ops.convert_to_tensor(1.0)], [w])
         >>> optimizer.finalize_variable_values([w])
-        >>> float(w)
+        >>> float(w.numpy())
         0.375
 
     Reference:

@@ -41,7 +41,7 @@ class Nesterov(Inertial):
         >>> for _ in range(2):
         ...     optimizer.look_ahead()
         ...     optimizer.apply([2.0 * keras.ops.convert_to_tensor(w)], [w])
-        >>> float(w)
+        >>> float(w.numpy())
         0.125
 
     Reference:

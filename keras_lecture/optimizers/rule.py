@@ -11,11 +11,13 @@ from keras_lecture import checks
 from keras_lecture.backend import accelerate
 from keras_lecture.optimizers.kinds import is_kernel, shrink
 from keras_lecture.optimizers.schedules import checked_rate
+from keras_lecture.saving import register
 
 Tensor = Any
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
+@register
 class Rule(keras.optimizers.Optimizer):
     """The base of all optimizers here: write `slots` and `step`, and the rest works.
 

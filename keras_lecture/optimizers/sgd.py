@@ -20,12 +20,13 @@ class SGD(Rule):
 
     Args:
         learning_rate: η, a number or a schedule. Defaults to `0.01`.
-        kwargs: `weight_decay`, `l1`, `penalize` and Keras's own, see `Rule`.
+        weight_decay, l1, penalize: Decay and shrinkage, see `Rule`.
+        kwargs: Arguments of `keras.optimizers.Optimizer`.
 
     Example:
         >>> w = keras.Variable(1.0)
         >>> keras_lecture.optimizers.SGD(0.5).apply([keras.ops.convert_to_tensor(1.0)], [w])
-        >>> float(w)
+        >>> float(w.numpy())
         0.5
 
     Reference:
@@ -80,7 +81,7 @@ class Momentum(Inertial):
         >>> optimizer = keras_lecture.optimizers.Momentum(0.5, momentum=0.5)
         >>> for _ in range(2):
         ...     optimizer.apply([keras.ops.convert_to_tensor(1.0)], [w])
-        >>> float(w)
+        >>> float(w.numpy())
         -0.25
 
     Reference:

@@ -212,7 +212,7 @@ def steps():
             (rule, extra) for extra in EXTRAS if extra for rule in ("Momentum", "Adam")
         ]
         for rule, extra in cases:
-            times = interleaved(contenders(rule, shapes, extra), seconds=6.0)
+            times = interleaved(contenders(rule, shapes, extra), seconds=4.0)
             print(row(f"{name[0]} {rule}{extra}", times, "ours", PEERS), flush=True)
 
 

@@ -11,7 +11,7 @@ STEPS = np.arange(300)
 
 
 def _curve(schedule, steps=STEPS):
-    return np.array([float(schedule(keras.ops.convert_to_tensor(int(k)))) for k in steps])
+    return keras.ops.convert_to_numpy(schedule(keras.ops.convert_to_tensor(np.asarray(steps, "int32"))))
 
 
 def test_exponential_multiplies_each_period():

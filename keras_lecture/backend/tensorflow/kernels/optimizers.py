@@ -62,11 +62,10 @@ def _adagrad(rule, w, g, rate, k, accumulator):
     _apply.ResourceApplyAdagradV2(var=w.handle, accum=accumulator.handle, lr=rate, epsilon=zero, grad=g)
 
 
-def _rmsprop(rule, w, g, rate, k, square):
-    # AdaGrad's sum of the squares of √(1 − γ)g, on a slot that has faded and kept its ε, is RMSProp's average.
-    share = 1.0 - rule.rho
-    square.assign(rule.rho * square + share * rule.epsilon)
-    _adagrad(rule, w, share**0.5 * g, rate * share**-0.5, k, square)
+def _rmsprop(rule, w, g, rate, k, accumulator):
+    # AdaGrad on a sum that fades and keeps its ε.
+    accumulator.assign(rule.rho * accumulator + rule.epsilon)
+    _adagrad(rule, w, g, rate * (1.0 - rule.rho) ** -0.5, k, accumulator)
 
 
 def _adam(rule, w, g, rate, k, mean, square):

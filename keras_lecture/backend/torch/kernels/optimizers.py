@@ -1,6 +1,9 @@
 """Optimizer steps on PyTorch: its fused and `_foreach_` operations on the tensors of Keras's variables, in place."""
 
+import operator
+
 import torch
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 # Elements that a step of several passes works on at a time, so that the later passes find them in the cache.
 _CHUNK = 1 << 20
@@ -19,7 +22,8 @@ def optimizer_step(rule, gradients, variables, learning_rate):
     columns = [_tensors(variables), list(gradients), *(_tensors(slot) for slot in slots)]
     if not _plain(variables, columns):
         return None
-    columns[1] = [g if g.is_contiguous() else g.contiguous() for g in columns[1]]
+    if not all(map(torch.Tensor.is_contiguous, columns[1])):
+        columns[1] = [g.contiguous() for g in columns[1]]
     step = update(rule, float(learning_rate), float(rule.iterations) + 1.0, _clip_scale(rule, columns[1]))
     for penalty in dict.fromkeys(penalties):
         group = columns
@@ -34,7 +38,7 @@ def optimizer_step(rule, gradients, variables, learning_rate):
         for piece in _pieces(group):
             step(decay, *piece)
             if sparsify:
-                _shrink(piece[0], step.threshold(rule.l1, *piece[2:]))
+                _shrink(step, rule.l1, piece[0], *piece[2:])
     return True
 
 
@@ -78,8 +82,9 @@ class _Update:
             gradients = torch._foreach_mul(gradients, self.scale)
         self.step(decay, weights, gradients, *slots)
 
-    def threshold(self, l1, *slots):
-        return l1 * self.rate
+    def sizes(self, *slots):
+        """The rule's step of each weight, for slots that are one tensor each."""
+        return self.rate
 
 
 class _SGD(_Update):
@@ -150,23 +155,24 @@ class _AdaGrad(_Update):
             maximize=False,
         )
 
-    def threshold(self, l1, accumulators):
-        sizes = torch._foreach_rsqrt(accumulators)
-        torch._foreach_mul_(sizes, l1 * self.rate)
-        return sizes
+    def sizes(self, accumulators):
+        return self.rate * accumulators.rsqrt()
 
 
-class _RMSProp(_AdaGrad):
+class _RMSProp(_Update):
     passes = 3
-    scales = True
 
-    def step(self, decay, weights, gradients, squares):
-        # AdaGrad's sum of the squares of √(1 − γ)g, on a slot that has faded and kept its ε, is RMSProp's average.
-        share = 1.0 - self.rule.rho
-        torch._foreach_mul_(squares, self.rule.rho)
-        torch._foreach_add_(squares, share * self.rule.epsilon)
-        gradients = torch._foreach_mul(gradients, share**0.5 * self.scale)
-        _adagrad(weights, gradients, squares, self.rate * share**-0.5)
+    def step(self, decay, weights, gradients, accumulators):
+        # AdaGrad on a sum that fades and keeps its ε: γS + ε is gradient descent on S where the gradient is −1.
+        fading = (1.0 - self.rule.rho) / self.rule.epsilon
+        _descend(accumulators, _constant_like(accumulators, -1.0), self.rule.epsilon, 1.0, fading)
+        _adagrad(weights, gradients, accumulators, self._rate())
+
+    def sizes(self, accumulators):
+        return self._rate() * accumulators.rsqrt()
+
+    def _rate(self):
+        return self.rate * (1.0 - self.rule.rho) ** -0.5
 
 
 class _Adam(_Update):
@@ -177,14 +183,9 @@ class _Adam(_Update):
         k = self.k if rule.bias_correction else _FOREVER
         _adam(weights, gradients, means, squares, self.rate, decay, rule.beta_1, rule.beta_2, rule.epsilon, k)
 
-    def threshold(self, l1, means, squares):
+    def sizes(self, means, squares):
         correction = 1.0 - self.rule.beta_2**self.k if self.rule.bias_correction else 1.0
-        sizes = torch._foreach_sqrt(squares)
-        torch._foreach_mul_(sizes, correction**-0.5)
-        torch._foreach_add_(sizes, self.rule.epsilon)
-        torch._foreach_reciprocal_(sizes)
-        torch._foreach_mul_(sizes, l1 * self.rate)
-        return sizes
+        return self.rate / (squares.sqrt() * correction**-0.5 + self.rule.epsilon)
 
 
 _UPDATES = {
@@ -243,16 +244,26 @@ def _descend(weights, gradients, rate, scale, decay):
     )
 
 
-def _shrink(weights, threshold):
+def _constant_like(tensors, value):
+    sizes = {tensor.numel() for tensor in tensors}
+    constant = torch.full((max(sizes),), value, dtype=tensors[0].dtype, device=tensors[0].device)
+    slices = {size: constant[:size] for size in sizes}
+    return [slices[tensor.numel()].view(tensor.shape) for tensor in tensors]
+
+
+def _shrink(step, l1, weights, *slots):
     """w − clip(w, −t, t): exactly 0 where |w| ≤ t."""
-    if isinstance(threshold, float):
-        inside = torch._foreach_clamp_max(weights, threshold)
-        torch._foreach_clamp_min_(inside, -threshold)
+    if len(weights) > 1:
+        # Many small tensors: end to end, a few long operations instead of many short ones.
+        flat = [_flatten_dense_tensors(column) for column in (weights, *slots)]
+        inside = _clip(flat[0], l1 * step.sizes(*flat[1:]))
+        torch._foreach_sub_(weights, _unflatten_dense_tensors(inside, weights))
     else:
-        inside = torch._foreach_minimum(weights, threshold)
-        torch._foreach_neg_(threshold)
-        torch._foreach_maximum_(inside, threshold)
-    torch._foreach_sub_(weights, inside)
+        weights[0].sub_(_clip(weights[0], l1 * step.sizes(*(slot for (slot,) in slots))))
+
+
+def _clip(w, threshold):
+    return w.clamp(-threshold, threshold)
 
 
 def _clip_scale(rule, gradients):
@@ -290,16 +301,16 @@ def _tensors(variables):
 
 def _plain(variables, columns):
     """Whether the kernels may write into these tensors: dense, of one dtype and device, and not stood in for."""
-    first = columns[0][0]
+    weights, others = columns[0], columns[1:]
+    first = weights[0]
     if variables[0].value is not first or first.dtype not in (torch.float32, torch.float64):
         return False
-    if len({tensor.dtype for column in columns for tensor in column}) > 1:
-        return False
-    if len({tensor.device for column in columns for tensor in column}) > 1:
-        return False
-    # A gradient may be laid out differently and is copied then; the others are written to.
-    return not any(g.is_sparse for g in columns[1]) and all(
-        tensor.is_contiguous() for column in (columns[0], *columns[2:]) for tensor in column
+    # Slots were made for their weights, contiguous and of their dtype; of these the device alone can part.
+    tensors = [*weights, *others[0], *(column[0] for column in others)]
+    return (
+        len(set(map(operator.attrgetter("dtype", "device"), tensors))) == 1
+        and not any(map(operator.attrgetter("is_sparse"), others[0]))
+        and all(map(torch.Tensor.is_contiguous, weights))
     )
 
 
