@@ -16,13 +16,14 @@ Tensor = Any
 def batch_normalize(x: Tensor, gamma: Tensor, beta: Tensor, axis: int, epsilon: float):
     """`x` normalized over all axes but `axis` by its own moments; returns the result, the mean and the variance.
 
-    The moments are those of the batch, the variance with divisor n. `gamma` or `beta` may be None.
+    The moments are those of the batch, the variance with divisor n; they are for keeping, not for differentiating.
+    `gamma` or `beta` may be None.
     """
     wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
     axes = [i for i in range(len(x.shape)) if i != axis % len(x.shape)]
     mean, variance = ops.moments(wide, axes=axes)
     y = ops.batch_normalization(wide, mean, variance, axis, offset=beta, scale=gamma, epsilon=epsilon)
-    return ops.cast(y, x.dtype), mean, variance
+    return ops.cast(y, x.dtype), ops.stop_gradient(mean), ops.stop_gradient(variance)
 
 
 @register

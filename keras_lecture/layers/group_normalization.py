@@ -51,7 +51,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
 
     Example:
         >>> layer = keras_lecture.layers.GroupNormalization(2)
-        >>> [round(v, 2) for v in keras.ops.convert_to_numpy(layer([[1.0, 3.0, 5.0, 5.0]]))[0].tolist()]
+        >>> [round(v, 2) for v in keras.ops.convert_to_numpy(layer(np.array([[1.0, 3.0, 5.0, 5.0]])))[0].tolist()]
         [-1.0, 1.0, 0.0, 0.0]
 
     Reference:
@@ -104,7 +104,7 @@ class InstanceNormalization(GroupNormalization):
 
     Example:
         >>> layer = keras_lecture.layers.InstanceNormalization()
-        >>> [round(v, 2) for v in keras.ops.convert_to_numpy(layer([[[1.0], [3.0]]])).ravel().tolist()]
+        >>> [round(v, 2) for v in keras.ops.convert_to_numpy(layer(np.array([[[1.0], [3.0]]]))).ravel().tolist()]
         [-1.0, 1.0]
 
     Reference:

@@ -48,7 +48,7 @@ class LayerNormalization(keras.layers.LayerNormalization):
 
     Example:
         >>> layer = keras_lecture.layers.LayerNormalization(activation="relu")
-        >>> [round(v, 2) for v in keras.ops.convert_to_numpy(layer([[1.0, 3.0]]))[0].tolist()]
+        >>> [round(v, 2) for v in keras.ops.convert_to_numpy(layer(np.array([[1.0, 3.0]])))[0].tolist()]
         [0.0, 1.0]
 
     Reference:

@@ -1,13 +1,23 @@
 """Kernels on JAX: a formula without one here compiles to code that XLA already makes as fast."""
 
 from keras_lecture.backend.jax.kernels.kinks import absolute
-from keras_lecture.backend.jax.kernels.layers import (
-    max_pool,
-)
 from keras_lecture.backend.jax.kernels.optimizers import optimizer_step
+from keras_lecture.backend.jax.kernels.layers import (
+    batch_normalize,
+    drop,
+    leak,
+    local_response_normalize,
+    max_pool,
+    random_keep,
+)
 
 __all__ = [
     "absolute",
+    "batch_normalize",
+    "drop",
+    "leak",
+    "local_response_normalize",
     "max_pool",
     "optimizer_step",
+    "random_keep",
 ]

@@ -2,16 +2,25 @@
 
 from keras_lecture.backend.tensorflow.kernels.activations import rectified
 from keras_lecture.backend.tensorflow.kernels.kinks import absolute
-from keras_lecture.backend.tensorflow.kernels.layers import (
-    max_pool,
-)
 from keras_lecture.backend.tensorflow.kernels.losses import class_cross_entropy
-from keras_lecture.backend.tensorflow.kernels.optimizers import optimizer_step
+from keras_lecture.backend.tensorflow.kernels.optimizers import dense, optimizer_step
+from keras_lecture.backend.tensorflow.kernels.layers import (
+    drop,
+    leak,
+    local_response_normalize,
+    max_pool,
+    random_keep,
+)
 
 __all__ = [
     "absolute",
     "class_cross_entropy",
+    "dense",
+    "drop",
+    "leak",
+    "local_response_normalize",
     "max_pool",
     "optimizer_step",
+    "random_keep",
     "rectified",
 ]

@@ -1,30 +1,94 @@
-"""Layers on TensorFlow: what its own kernels do faster, or what XLA makes slow."""
+"""Layers on TensorFlow: fewer passes than the formula's, and pooling that TensorFlow has no kernel for."""
 
 import math
 
+import keras
 import tensorflow as tf
 
 
 def max_pool(x, pool_size, strides, padding, data_format):
-    """Maxima of strided slices where TensorFlow has no kernel of its own, or none that is fast.
-
-    XLA's windowed maximum and its gradient take 20 times as long on a CPU as TensorFlow's kernel; three-dimensional
-    pooling exists in float32 and bfloat16 alone.
-    """
-    missing = len(pool_size) == 3 and x.dtype not in (tf.float32, tf.bfloat16)
+    """Maxima of strided slices: TensorFlow pools volumes in float32 and bfloat16 alone."""
     sizes = x.shape[1:-1] if data_format == "channels_last" else x.shape[2:]
-    if not missing and not (_under_xla() and _on_cpu()) or None in sizes:
+    if len(pool_size) < 3 or x.dtype in (tf.float32, tf.bfloat16) or None in sizes:
         return None
     first = 1 if data_format == "channels_last" else 2
     if padding == "same":
         padding = [_same(*each) for each in zip(sizes, pool_size, strides, strict=True)]
-    outer = [(0, 0)] * first + list(padding) + [(0, 0)] * (2 - first)
     if any(map(any, padding)):
+        outer = [(0, 0)] * first + list(padding) + [(0, 0)] * (2 - first)
         x = tf.pad(x, outer, constant_values=tf.constant(-math.inf, x.dtype))
     # The last axis first: the first row and in it the first column then wins a tie, as in a window read row by row.
     for axis in reversed(range(len(pool_size))):
         x = _axis_maximum(x, first + axis, pool_size[axis], strides[axis])
     return x
+
+
+def random_keep(key, shape, rate):
+    count = tf.reduce_prod(tf.stack([tf.cast(n, "int32") for n in shape]))
+    return tf.reshape(_halves(tf.cast(key, "int32"), count) >= round(rate * 2**16) - 2**15, shape)
+
+
+def drop(x, key, shape, rate, scaled):
+    scale = 1 / (1 - round(rate * 2**16) / 2**16) if scaled else 1.0
+    return x * (tf.cast(random_keep(key, shape, rate), x.dtype) * tf.cast(scale, x.dtype))
+
+
+def leak(x, slope):
+    @tf.custom_gradient
+    def rule(x, slope):
+        negative = tf.minimum(x, 0)
+
+        def gradient(upstream):
+            extra = x.shape.rank - slope.shape.rank
+            alone = [i + extra for i, n in enumerate(slope.shape) if n == 1]
+            to_slope = tf.reshape(tf.reduce_sum(upstream * negative, [*range(extra), *alone]), slope.shape)
+            return tf.where(x > 0, upstream, upstream * slope), to_slope
+
+        return x + (slope - 1) * negative, gradient
+
+    return rule(x, slope)
+
+
+def local_response_normalize(x, size, k, alpha, beta, axis):
+    """The sum over neighbors as a product with a band matrix, and a gradient of the same cost."""
+    if not _on_cpu():
+        return None
+    last = axis % x.shape.rank == x.shape.rank - 1
+    there = [i for i in range(x.shape.rank) if i != axis % x.shape.rank] + [axis % x.shape.rank]
+    moved = x if last else tf.transpose(x, there)
+    wide = tf.cast(moved, keras.backend.result_type(x.dtype.name, "float32"))
+    y = tf.cast(_local_response(wide, _band(wide, size), k, alpha, beta), x.dtype)
+    return y if last else tf.transpose(y, [there.index(i) for i in range(x.shape.rank)])
+
+
+def _local_response(x, band, k, alpha, beta):
+    @tf.custom_gradient
+    def rule(x):
+        s = k + alpha * tf.matmul(x * x, band)
+        scale = _power(s, beta)
+
+        def gradient(upstream):
+            inner = tf.matmul(upstream * x * (scale / s), band, transpose_b=True)
+            return upstream * scale - (2 * alpha * beta) * x * inner
+
+        return x * scale, gradient
+
+    return rule(x)
+
+
+def _power(s, beta):
+    """s^−β; the paper's 0.75 without logarithms."""
+    if beta == 0.75:
+        root = tf.math.rsqrt(s)
+        return root * tf.sqrt(root)
+    return s**-beta
+
+
+def _band(x, size):
+    """band[j, c] = 1 where channel j belongs to the window of channel c."""
+    channel = tf.range(x.shape[-1])
+    distance = channel[:, None] - channel[None, :]
+    return tf.cast((distance >= -(size // 2)) & (distance < size - size // 2), x.dtype)
 
 
 def _axis_maximum(x, axis, size, stride):
@@ -39,22 +103,27 @@ def _axis_maximum(x, axis, size, stride):
     return largest
 
 
+def _halves(key, count):
+    """The first `count` signed 16-bit halves of the hashed words, without a copy."""
+    offset = _hash(tf.bitwise.bitwise_xor(_hash(key[0], 0), key[1]), 0)
+    salt = _hash(tf.bitwise.bitwise_xor(offset, 0x7FEB352D), 0)
+    words = _hash(tf.range((count + 1) // 2) + offset, salt)
+    return tf.reshape(tf.bitcast(words, tf.int16), (-1,))[:count]
+
+
+def _hash(x, salt):
+    x = _fold(x, 16, 0xFFFF) * 0x7FEB352D + salt
+    x = _fold(x, 15, 0x1FFFF) * (0x846CA68B - 2**32)
+    return _fold(x, 16, 0xFFFF)
+
+
+def _fold(x, places, mask):
+    return tf.bitwise.bitwise_xor(x, tf.bitwise.bitwise_and(tf.bitwise.right_shift(x, places), mask))
+
+
 def _same(n, size, stride):
     places = max((-(-n // stride) - 1) * stride + size - n, 0)
     return places // 2, places - places // 2
-
-
-def _under_xla():
-    """Whether the function being traced is compiled by XLA (`jit_compile=True`)."""
-    if tf.executing_eagerly():
-        return False
-    # TensorFlow 2.21 marks such a graph by its control flow context; it has no public question for it.
-    context = tf.compat.v1.get_default_graph()._get_control_flow_context()
-    while context is not None:
-        if context.IsXLAContext():
-            return True
-        context = context.outer_context
-    return False
 
 
 def _on_cpu():

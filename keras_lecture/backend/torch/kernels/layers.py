@@ -70,16 +70,22 @@ def max_pool(x, pool_size, strides, padding, data_format):
 
 
 def random_keep(key, shape, rate):
-    if key.device.type != "cpu":
+    if key.device.type != "cpu" or torch.compiler.is_compiling():
         return None
-    return _keep(key, shape, rate)
+    return _factor(key, shape, rate, 1.0, torch.float32).bool()
 
 
 def drop(x, key, shape, rate, scaled):
-    if x.device.type != "cpu":
+    if not _native(x) or x.device.type != "cpu" or key.device.type != "cpu":
         return None
-    keep = _keep(key, shape, rate)
-    return _Drop.apply(x, keep, 1 / (1 - round(rate * 2**16) / 2**16) if scaled else 1.0)
+    scale = 1 / (1 - round(rate * 2**16) / 2**16) if scaled else 1.0
+    return x * _factor(key, shape, rate, scale, x.dtype)
+
+
+def leak(x, slope):
+    if not _native(x):
+        return None
+    return _Leak.apply(x, slope)
 
 
 def local_response_normalize(x, size, k, alpha, beta, axis):
@@ -89,18 +95,19 @@ def local_response_normalize(x, size, k, alpha, beta, axis):
     return _LocalResponse.apply(moved, _band(moved, size), k, alpha, beta).movedim(-1, axis)
 
 
-class _Drop(torch.autograd.Function):
-    """One product with the scaled mask in each direction."""
+class _Leak(torch.autograd.Function):
+    """x + (slope − 1)·min(x, 0), with a gradient that does not store what it can compute."""
 
     @staticmethod
-    def forward(ctx, x, keep, scale):
-        factor = keep.view(torch.uint8).to(x.dtype).mul_(scale)
-        ctx.save_for_backward(factor)
-        return x * factor
+    def forward(ctx, x, slope):
+        ctx.save_for_backward(x, slope)
+        return torch.addcmul(x, x.clamp(max=0), slope - 1)
 
     @staticmethod
     def backward(ctx, gradient):
-        return gradient * ctx.saved_tensors[0], None, None
+        x, slope = ctx.saved_tensors
+        to_x = torch.addcmul(gradient, gradient * (x <= 0), slope - 1)
+        return to_x, (gradient * x.clamp(max=0)).sum_to_size(slope.shape)
 
 
 class _LocalResponse(torch.autograd.Function):
@@ -136,26 +143,30 @@ def _band(x, size):
     return ((distance >= -(size // 2)) & (distance < size - size // 2)).to(x.dtype)
 
 
-def _keep(key, shape, rate):
-    """`layers.random_bits.random_keep` with the words hashed in place."""
+def _factor(key, shape, rate, scale, dtype):
+    """`scale` where `layers.random_bits.random_keep` keeps, 0 elsewhere: words hashed in place, block by block."""
     seed, step = (int(value) for value in key.tolist())
     offset = _hashed(_hashed(seed) ^ (step % 2**32))
     salt = _signed(_hashed(offset ^ 0x7FEB352D))
-    size = math.prod(shape)
-    words = torch.arange((size + 1) // 2, dtype=torch.int32)
-    scratch = torch.empty(min(_BLOCK, len(words)), dtype=torch.int32)
-    for start in range(0, len(words), _BLOCK):
-        x = words[start : start + _BLOCK]
-        x.add_(_signed(offset))
+    factor = torch.empty(shape, dtype=dtype)
+    flat = factor.view(-1)
+    counter = torch.arange(min(_BLOCK, (len(flat) + 1) // 2), dtype=torch.int32)
+    x, scratch = torch.empty_like(counter), torch.empty_like(counter)
+    for start in range(0, len(flat), 2 * _BLOCK):
+        torch.add(counter, _signed((offset + start // 2) % 2**32), out=x)
         _fold(x, scratch, 16, 0xFFFF).mul_(0x7FEB352D).add_(salt)
         _fold(x, scratch, 15, 0x1FFFF).mul_(_signed(0x846CA68B))
         _fold(x, scratch, 16, 0xFFFF)
-    halves = words.view(torch.int16)[:size]
-    return (halves >= round(rate * 2**16) - 2**15).reshape(shape)
+        part = flat[start : start + 2 * _BLOCK]
+        # A float compares and scales faster than a boolean; halves are whole numbers, exact in float32.
+        part.copy_(x.view(torch.int16)[: len(part)]).ge_(round(rate * 2**16) - 2**15)
+        if scale != 1:
+            part.mul_(scale)
+    return factor
 
 
 def _fold(x, scratch, places, mask):
-    high = torch.bitwise_right_shift(x, places, out=scratch[: len(x)])
+    high = torch.bitwise_right_shift(x, places, out=scratch)
     return x.bitwise_xor_(high.bitwise_and_(mask))
 
 
@@ -183,5 +194,10 @@ def _weight(weight, x):
 
 
 def _native(x):
-    """Half precision keeps its float32 statistics in the formula; symbolic (meta) tensors have no values."""
-    return x.dtype in _NATIVE and x.device.type in ("cpu", "cuda") and x.numel() > 0
+    """Half precision keeps its float32 statistics in the formula; symbolic (meta) tensors have no values.
+
+    `torch.compile` fuses the formulas by itself and stops at what reads a value, as the random kernels do.
+    """
+    return (
+        not torch.compiler.is_compiling() and x.dtype in _NATIVE and x.device.type in ("cpu", "cuda") and x.numel() > 0
+    )

@@ -1,0 +1,102 @@
+"""Every kernel of the layers equals the formula it stands for, in value and in gradient, eagerly and compiled.
+
+Oracle: the formula in `keras.ops` that the kernel replaces; float32 tolerance, gradients 1e-4.
+"""
+
+import keras
+import numpy as np
+import pytest
+from harness import assert_close, numpy
+from keras import ops
+
+from keras_lecture import backend
+from keras_lecture.backend.acceleration import formulas
+from keras_lecture.layers import (
+    batch_normalization,
+    group_normalization,
+    layer_normalization,
+    max_pooling,
+    prelu,
+    random_bits,
+)
+from keras_lecture.layers import local_response_normalization as local_response
+
+
+def data(*shape, seed=0):
+    return np.random.default_rng(seed).normal(0.5, 2.0, size=shape).astype("float32")
+
+
+IMAGE, WEIGHT = (3, 6, 5, 4), (4,)
+# Formula, differentiable arguments, the rest.
+CALLS = {
+    "batch, channels last": (batch_normalization.batch_normalize, [IMAGE, WEIGHT, WEIGHT], (-1, 0.01)),
+    "batch, channels first": (batch_normalization.batch_normalize, [(3, 4, 6, 5), WEIGHT, WEIGHT], (1, 0.01)),
+    "batch, no weights": (lambda x: batch_normalization.batch_normalize(x, None, None, -1, 0.01), [IMAGE], ()),
+    "groups, channels last": (group_normalization.group_normalize, [IMAGE, WEIGHT, WEIGHT], (2, -1, 0.01)),
+    "groups, channels first": (group_normalization.group_normalize, [(3, 4, 6, 5), WEIGHT, WEIGHT], (4, 1, 0.01)),
+    "layer": (layer_normalization.layer_normalize, [IMAGE, WEIGHT, WEIGHT], ([-1], 0.01)),
+    "pool, even padding": (max_pooling.max_pool, [IMAGE], ((3, 2), (2, 1), ((1, 1), (0, 0)), "channels_last")),
+    "pool, odd padding": (max_pooling.max_pool, [IMAGE], ((2, 3), (2, 2), ((1, 0), (0, 2)), "channels_first")),
+    "pool, same": (max_pooling.max_pool, [IMAGE], ((3, 3), (2, 2), "same", "channels_last")),
+    "pool, sequence": (max_pooling.max_pool, [(3, 7, 4)], ((3,), (2,), ((1, 1),), "channels_last")),
+    "pool, volume": (max_pooling.max_pool, [(2, 4, 5, 3, 2)], ((2,) * 3, (1,) * 3, ((1, 1),) * 3, "channels_last")),
+    "slopes": (prelu.leak, [IMAGE, (1, 1, 4)], ()),
+    "a slope per unit": (prelu.leak, [IMAGE, (6, 5, 4)], ()),
+    "local response": (local_response.local_response_normalize, [IMAGE], (3, 1.5, 0.3, 0.75, -1)),
+    "local response, other power": (local_response.local_response_normalize, [IMAGE], (2, 1.5, 0.3, 0.4, 2)),
+}
+
+
+@pytest.mark.parametrize("case", CALLS)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_value_and_gradient_equal_those_of_the_formula(case, compiled, monkeypatch):
+    function, shapes, rest = CALLS[case]
+    start = [ops.convert_to_tensor(data(*shape, seed=k)) for k, shape in enumerate(shapes)]
+
+    def loss(weights):
+        y = function(*weights, *rest)
+        outputs = y if isinstance(y, tuple) else (y,)
+        # An uneven weight on every output, the moments of batch normalization included.
+        return sum(ops.sum(ops.sin(ops.cast(o, "float32"))) for o in outputs), outputs
+
+    evaluate = backend.compile(backend.value_and_grad(loss)) if compiled else backend.value_and_grad(loss)
+    (_, outputs), gradients = evaluate(start)
+    for module in (batch_normalization, group_normalization, layer_normalization, max_pooling, prelu, local_response):
+        for name in formulas.keys() & vars(module).keys():
+            monkeypatch.setattr(module, name, formulas[name])
+    if case == "batch, no weights":
+        function = lambda x: batch_normalization.batch_normalize(x, None, None, -1, 0.01)  # noqa: E731
+    else:
+        function = formulas[function.__name__]
+    (_, expected), slopes = backend.value_and_grad(loss)(start)
+    for output, value in zip(outputs, expected, strict=True):
+        assert_close(output, numpy(value), atol=1e-5)
+    for gradient, slope in zip(gradients, slopes, strict=True):
+        assert_close(gradient, numpy(slope), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 5), (300, 1000)])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_the_dropout_kernels_draw_the_mask_of_the_formula(shape, scaled):
+    """300 × 1000 is more than one block of PyTorch's kernel; all masks equal bit by bit."""
+    key = ops.convert_to_tensor(np.array([2**31 - 5, 77]), "int32")
+    expected = numpy(formulas["random_keep"](key, shape, 0.3))
+    np.testing.assert_array_equal(numpy(random_bits.random_keep(key, shape, 0.3)), expected)
+    x = ops.convert_to_tensor(data(*shape))
+    kept = numpy(formulas["drop"](x, key, shape, 0.3, scaled))
+
+    def loss(weights):
+        y = random_bits.drop(weights[0], key, shape, 0.3, scaled)
+        return ops.sum(y), y
+
+    (_, y), (gradient,) = backend.value_and_grad(loss)([x])
+    assert_close(y, kept)
+    assert_close(gradient, expected / (1 - random_bits.drawn_rate(0.3)) if scaled else expected.astype("float32"))
+
+
+def test_a_kernel_may_decline_and_the_formula_answers():
+    """Half precision on PyTorch, a symbolic tensor anywhere: the layer works all the same."""
+    y = group_normalization.group_normalize(ops.cast(data(2, 3, 4), "float16"), None, None, 2, -1, 0.01)
+    assert keras.backend.standardize_dtype(y.dtype) == "float16"
+    symbolic = keras.KerasTensor((None, 6, 6, 4))
+    assert max_pooling.max_pool(symbolic, (2, 2), (2, 2), "same", "channels_last").shape == (None, 3, 3, 4)
