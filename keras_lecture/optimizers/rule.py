@@ -177,7 +177,7 @@ class Rule(keras.optimizers.Optimizer):
         pass
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        optimizer_step(self, grads, trainable_variables, learning_rate)
+        optimizer_step(self, dense(grads), trainable_variables, learning_rate)
 
     def clipped(self, gradients):
         """The gradients after Keras's `clipnorm`, `global_clipnorm` or `clipvalue`."""
@@ -224,6 +224,12 @@ class Rule(keras.optimizers.Optimizer):
 def optimizer_step(rule, gradients, variables, learning_rate):
     """One step of `rule` on all variables; the kernels do the same in as few passes over memory as possible."""
     rule.update_each(gradients, variables, learning_rate)
+
+
+@accelerate
+def dense(gradients):
+    """Plain tensors for gradients that a backend may give as slices: the formulas move all weights, not the touched."""
+    return gradients
 
 
 def is_half(variable):

@@ -145,7 +145,7 @@ def test_half_precision_weights_have_float32_slots_and_the_step_of_float32(rule,
 
 def test_an_embedding_with_sparse_gradients_takes_the_dense_step():
     x, y = np.array([[0, 1], [1, 1]]), np.ones((2, 1), "float32")
-    for rule in RULES:
+    for rule in ("Momentum", "Adam"):
         results = []
         for optimizer in (getattr(optimizers, rule)(0.1), getattr(optimizers, rule)(0.1, clipvalue=100.0)):
             keras.utils.set_random_seed(0)
@@ -201,7 +201,7 @@ def test_slots_take_no_more_memory_than_keras():
         ours, ws = getattr(optimizers, rule)(), variables("float32")
         ours.build(ws)
         peer.build(ws)
-        size = [sum(np.prod(v.shape) for v in o.variables if v.shape) for o in (ours, peer)]
+        size = [sum(np.prod(v.shape) for v in o.variables if len(v.shape)) for o in (ours, peer)]
         assert size[0] == size[1], rule
 
 

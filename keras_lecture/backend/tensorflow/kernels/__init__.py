@@ -2,8 +2,6 @@
 
 from keras_lecture.backend.tensorflow.kernels.activations import rectified
 from keras_lecture.backend.tensorflow.kernels.kinks import absolute
-from keras_lecture.backend.tensorflow.kernels.losses import class_cross_entropy
-from keras_lecture.backend.tensorflow.kernels.optimizers import dense, optimizer_step
 from keras_lecture.backend.tensorflow.kernels.layers import (
     drop,
     leak,
@@ -11,6 +9,8 @@ from keras_lecture.backend.tensorflow.kernels.layers import (
     max_pool,
     random_keep,
 )
+from keras_lecture.backend.tensorflow.kernels.losses import class_cross_entropy
+from keras_lecture.backend.tensorflow.kernels.optimizers import dense, optimizer_step
 
 __all__ = [
     "absolute",

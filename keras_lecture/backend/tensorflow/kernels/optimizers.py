@@ -31,6 +31,10 @@ def optimizer_step(rule, gradients, variables, learning_rate):
     return True
 
 
+def dense(gradients):
+    return [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
+
+
 def _fits(gradient, variable):
     """Whether this is a plain variable with a dense gradient of its dtype."""
     return (

@@ -245,10 +245,12 @@ def _descend(weights, gradients, rate, scale, decay):
 
 
 def _constant_like(tensors, value):
-    sizes = {tensor.numel() for tensor in tensors}
-    constant = torch.full((max(sizes),), value, dtype=tensors[0].dtype, device=tensors[0].device)
-    slices = {size: constant[:size] for size in sizes}
-    return [slices[tensor.numel()].view(tensor.shape) for tensor in tensors]
+    shapes = [tensor.shape for tensor in tensors]
+    constant = torch.full(
+        (max(map(torch.Size.numel, shapes)),), value, dtype=tensors[0].dtype, device=tensors[0].device
+    )
+    views = {shape: constant[: shape.numel()].view(shape) for shape in set(shapes)}
+    return [views[shape] for shape in shapes]
 
 
 def _shrink(step, l1, weights, *slots):
