@@ -28,7 +28,7 @@ def test_one_piece_is_dense_and_convolution():
     maxout(x)
     dense.set_weights(maxout.get_weights())
     assert_close(maxout(x), numpy(dense(x)))
-    maxout, convolution = MaxoutConv2D(4, 3, 1, strides=2), keras.layers.Conv2D(4, 3, strides=2)
+    maxout, convolution = MaxoutConv2D(4, 3, pieces=1, strides=2), keras.layers.Conv2D(4, 3, strides=2)
     convolution.build(image.shape)
     maxout(image)
     convolution.set_weights(maxout.get_weights())
@@ -40,7 +40,7 @@ def test_convolutional_maxout_is_the_largest_of_its_convolutions(data_format):
     """Oracle: `torch.nn.functional.conv2d`, one per piece."""
     x = data(2, 5, 6, 3)
     moved = torch.tensor(np.moveaxis(x, -1, 1))
-    layer = MaxoutConv2D(2, 3, 2, padding="valid", data_format=data_format)
+    layer = MaxoutConv2D(2, 3, pieces=2, padding="valid", data_format=data_format)
     image = x if data_format == "channels_last" else moved.contiguous().numpy()
     model = keras.Sequential([keras.Input(image.shape[1:]), layer])
     # On a CPU TensorFlow has a channels-first convolution under XLA only.
