@@ -1,0 +1,32 @@
+"""The README keeps its word: its code runs, and every name in its table exists."""
+
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from public import subpackages
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+
+
+def test_the_screen_of_code_runs(tmp_path, monkeypatch):
+    """As printed, on a few random images; the saved model loads and predicts the same."""
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    rng = np.random.default_rng(0)
+    names = {"x_train": rng.normal(size=(64, 8, 8, 1)).astype("float32"), "y_train": rng.integers(0, 10, size=64)}
+    names |= {"x_test": names["x_train"][:32], "y_test": names["y_train"][:32]}
+    exec(compile(code.replace("epochs=10", "epochs=2, verbose=0"), "README.md", "exec"), names)
+    restored = keras.models.load_model("digits.keras")
+    expected = names["model"].predict(names["x_test"], verbose=0)
+    np.testing.assert_allclose(restored.predict(names["x_test"], verbose=0), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("area", sorted(subpackages()))
+def test_the_table_lists_every_public_name(area):
+    (row,) = [line for line in README.splitlines() if re.match(rf"\|.*`{area}`.*\|", line) and "coming" not in line][:1]
+    for name in subpackages()[area].__all__:
+        family = re.sub(r"\dD$", "", name)
+        assert re.search(rf"`{name}[`(]|`{family}1D/2D/3D`", row), f"the README does not list {area}.{name}"
