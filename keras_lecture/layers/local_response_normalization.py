@@ -16,12 +16,13 @@ Tensor = Any
 def local_response_normalize(x: Tensor, size: int, k: float, alpha: float, beta: float, axis: int) -> Tensor:
     """`x / (k + α·Σ x²)^β`, the sum over the `size` channels around each channel, fewer at the ends."""
     wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-    channels = x.shape[axis]
-    before = size // 2
-    around = [(0, 0)] * len(x.shape)
-    around[axis] = (before, size - 1 - before)
-    squares = ops.pad(ops.square(wide), around)
-    total = sum(ops.take(squares, range(shift, shift + channels), axis=axis) for shift in range(size))
+    rank, channels = len(x.shape), x.shape[axis]
+    around, window = [(0, 0)] * rank, [slice(None)] * rank
+    around[axis] = (size // 2, size - 1 - size // 2)
+    squares, total = ops.pad(ops.square(wide), around), 0
+    for shift in range(size):
+        window[axis] = slice(shift, shift + channels)
+        total = total + squares[tuple(window)]
     return ops.cast(wide * ops.power(k + alpha * total, -beta), x.dtype)
 
 
