@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_lecture import checks
@@ -127,7 +128,12 @@ class Rule(keras.optimizers.Optimizer):
     def _add_slot(self, variable, name):
         if self._overwrite_variable_with_gradient(variable):
             return None
-        initializer = keras.initializers.Constant(self.initial(name))
+        start = self.initial(name)
+
+        # Not `keras.initializers.Constant`, which rounds to float32 on TensorFlow: an ε of a float64 slot is not that.
+        def initializer(shape, dtype=None):
+            return ops.convert_to_tensor(np.full(shape, start, dtype))
+
         if not is_half(variable):
             return self.add_variable_from_reference(variable, name=name, initializer=initializer)
         path = variable.path.replace("/", "_")

@@ -208,10 +208,9 @@ def steps():
     print(f"One step, µs; the other columns are how many times longer each takes. {environment()}\n")
     print(f"| set, rule | ours, µs | {' | '.join(PEERS)} |\n|{'---|' * (len(PEERS) + 2)}")
     for name, shapes in SETS.items():
-        cases = [(rule, "") for rule in OURS] + [
-            (rule, extra) for extra in EXTRAS if extra for rule in ("Momentum", "Adam")
-        ]
-        for rule, extra in cases:
+        chosen = [rule for rule in OURS if rule in sys.argv] or list(OURS)
+        extras = [(rule, extra) for extra in EXTRAS if extra for rule in ("Momentum", "Adam") if rule in chosen]
+        for rule, extra in [*((rule, "") for rule in chosen), *extras]:
             times = interleaved(contenders(rule, shapes, extra), seconds=4.0)
             print(row(f"{name[0]} {rule}{extra}", times, "ours", PEERS), flush=True)
 
