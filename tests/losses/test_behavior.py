@@ -148,10 +148,9 @@ def test_half_precision_predictions_are_computed_in_float32(half):
 @pytest.mark.parametrize("loss", [*CLASS_LOSSES, *PAIR_LOSSES, *MARGIN_LOSSES])
 def test_curvature_passes_through_every_loss(loss, float64):
     """Own kernels and fused clusters must be differentiable twice: H·v against differences of the gradient."""
-    classes = loss in CLASS_LOSSES
-    scores = RNG.normal(size=(4, 3)) if classes else RNG.normal(size=(4,))
-    vector = RNG.normal(size=scores.shape)
-    labels = ops.convert_to_tensor(np.array([0, 1, 1, 0]))
+    # 300 columns: wide enough for the fused clusters of TensorFlow.
+    scores, vector = RNG.normal(size=(2, 2, 300))
+    labels = ops.convert_to_tensor(np.array([0, 299]) if loss in CLASS_LOSSES else RNG.integers(0, 2, size=(2, 300)))
     unit = loss()
 
     def f(weights):

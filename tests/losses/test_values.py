@@ -167,3 +167,19 @@ def test_numbers_of_deck_c():
     entropies = numpy(losses.SoftmaxCrossEntropy(reduction=None, dtype="float32")([0, 0, 0], models))
     assert [f"{v:.2f}" for v in entropies[:2]] == ["0.05", "5.70"]
     assert abs(entropies[2]) < 1e-9
+
+
+@pytest.mark.parametrize("leading", [(4,), (2, 2)], ids=str)
+def test_many_classes_take_other_paths_to_the_same_numbers(dtype, leading):
+    """300 classes: TensorFlow fuses from 256 elements a sample on, and has a gradient of its own for the hinge."""
+    scores, labels = RNG.normal(size=(4, 300)), RNG.integers(0, 300, size=4)
+    for loss, oracle in (
+        (losses.MulticlassHinge(), oracles.multiclass_hinge(labels, scores)),
+        (losses.SoftmaxCrossEntropy(), oracles.softmax_cross_entropy(np.eye(300)[labels], scores)),
+    ):
+        for targets in (labels.reshape(leading), np.eye(300)[labels].reshape(*leading, 300)):
+            values, gradient = value_and_gradient(loss, targets, scores.reshape(*leading, 300), dtype)
+            assert_close(values, oracle[0].reshape(leading), dtype)
+            assert_close(gradient, oracle[1].reshape(*leading, 300), dtype)
+    wrong = numpy(losses.MulticlassHinge(reduction=None)([300, -1, 0.5, 7], scores.astype("float32")))
+    assert np.isnan(wrong).tolist() == [True, True, True, False]

@@ -1,15 +1,13 @@
 """Differentiation on TensorFlow."""
 
 import functools
-import math
 
 import keras
 import tensorflow as tf
 
-_ZERO = tf.UnconnectedGradients.ZERO
+from keras_lecture.backend.tensorflow import xla
 
-# Elements of a sample from which on a fused formula is the faster one, measured on a CPU with batches of 128.
-_SMALLEST_SAMPLE = 256
+_ZERO = tf.UnconnectedGradients.ZERO
 
 
 def value_and_grad(f):
@@ -48,15 +46,13 @@ def fuse(formula):
 
     A TensorFlow graph runs an operation at a time, each with a full-size result, and keeps what the backward pass
     needs. Here only the arguments are kept: the backward cluster computes the formula again and its gradient at once,
-    in registers. Launching a cluster costs as much as some operations on small tensors, so these stay as they are; a
-    trace mostly knows the size of a sample and not of the batch.
+    in registers. Small tensors stay with single operations.
     """
 
     @functools.wraps(formula)
     @tf.autograph.experimental.do_not_convert
     def fused(*tensors, **options):
-        symbolic = any(isinstance(t, keras.KerasTensor) for t in tensors)
-        if symbolic or all(_is_small(t) for t in tensors) or not _has_xla():
+        if any(isinstance(t, keras.KerasTensor) for t in tensors) or not xla.pays(*tensors):
             return formula(*tensors, **options)
         tensors = [tf.convert_to_tensor(t) for t in tensors]
         # A trace may be relaxed to an unknown batch size, and to nothing else: formulas read ranks and class counts.
@@ -81,7 +77,7 @@ def fuse(formula):
 
 @functools.cache
 def _clusters(formula, options, signature):
-    compiled = functools.partial(tf.function, jit_compile=True, autograph=False, reduce_retracing=True)
+    compiled = functools.partial(xla.cluster, reduce_retracing=True)
     formula = functools.partial(formula, **dict(options))
 
     @compiled
@@ -92,22 +88,6 @@ def _clusters(formula, options, signature):
         return tape.gradient(result, tensors[position], upstream, unconnected_gradients=_ZERO)
 
     return compiled(formula), backward
-
-
-def _is_small(tensor):
-    sample = tuple(tensor.shape)[1:]
-    return None not in sample and math.prod(sample) < _SMALLEST_SAMPLE
-
-
-@functools.cache
-def _has_xla():
-    """Whether this TensorFlow was built with XLA for the device it runs on."""
-    try:
-        with tf.init_scope():
-            tf.function(tf.identity, jit_compile=True)(tf.zeros(()))
-    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-        return False
-    return True
 
 
 def _dense(gradients):

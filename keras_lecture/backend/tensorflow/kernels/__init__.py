@@ -9,12 +9,13 @@ from keras_lecture.backend.tensorflow.kernels.layers import (
     max_pool,
     random_keep,
 )
-from keras_lecture.backend.tensorflow.kernels.losses import class_cross_entropy
+from keras_lecture.backend.tensorflow.kernels.losses import class_cross_entropy, multiclass_hinge
 from keras_lecture.backend.tensorflow.kernels.optimizers import dense, optimizer_step
 
 __all__ = [
     "absolute",
     "class_cross_entropy",
+    "multiclass_hinge",
     "dense",
     "drop",
     "leak",

@@ -2,16 +2,59 @@
 
 import tensorflow as tf
 
+from keras_lecture.backend.tensorflow import xla
+
 
 def class_cross_entropy(y_true, scores, *, label_smoothing):
     """TensorFlow's own operation for few classes, where the two clusters of a fused formula cost more to launch."""
-    classes = scores.shape[-1]
-    if classes > 256 or label_smoothing:
+    if label_smoothing or xla.pays(scores):
         return None
+    numbers, marks = _numbers_and_marks(y_true, scores)
+    one_hot = tf.one_hot(numbers, scores.shape[-1], dtype=scores.dtype)
+    return tf.nn.softmax_cross_entropy_with_logits(one_hot, scores) + marks
+
+
+def multiclass_hinge(y_true, scores, *, margin):
+    """A gradient in one pass: that of the formula goes through a scatter as large as the scores."""
+    if not xla.pays(scores):
+        return None
+    y_true = tf.convert_to_tensor(y_true)
+
+    @tf.custom_gradient
+    def run(scores):
+        losses, threshold = _hinge(y_true, scores, tf.constant(margin, scores.dtype))
+        return losses, lambda upstream: _hinge_gradient(y_true, scores, threshold, upstream)
+
+    return run(tf.convert_to_tensor(scores))
+
+
+@xla.cluster
+def _hinge(y_true, scores, margin):
+    numbers, marks = _numbers_and_marks(y_true, scores)
+    index = tf.clip_by_value(numbers, 0, scores.shape[-1] - 1)[..., None]
+    # Beyond this score a rival counts.
+    threshold = tf.gather(scores, index, batch_dims=scores.shape.rank - 1) - margin
+    behind = tf.where(_is_true(numbers, scores), tf.zeros((), scores.dtype), tf.nn.relu(scores - threshold))
+    return tf.reduce_sum(behind, -1) + marks, threshold
+
+
+@xla.cluster
+def _hinge_gradient(y_true, scores, threshold, upstream):
+    numbers, _ = _numbers_and_marks(y_true, scores)
+    true = _is_true(numbers, scores)
+    down = tf.where((scores > threshold) & ~true, upstream[..., None], tf.zeros((), scores.dtype))
+    return tf.where(true, -tf.reduce_sum(down, -1, keepdims=True), down)
+
+
+def _is_true(numbers, scores):
+    return numbers[..., None] == tf.range(scores.shape[-1])
+
+
+def _numbers_and_marks(y_true, scores):
+    """Class numbers, and what to add to the losses: NaN for a label that names no class, else 0."""
     if y_true.shape.rank == scores.shape.rank:
         y_true = tf.squeeze(y_true, -1)
     numbers = tf.cast(y_true, tf.int32)
-    wrong = (numbers < 0) | (numbers >= classes) | (tf.cast(numbers, y_true.dtype) != y_true)
-    # A NaN for each wrong label; not `tf.where`, which would be another operation in both passes.
-    marks = tf.where(wrong, tf.constant(float("nan"), scores.dtype), tf.constant(0.0, scores.dtype))
-    return tf.nn.softmax_cross_entropy_with_logits(tf.one_hot(numbers, classes, dtype=scores.dtype), scores) + marks
+    wrong = (numbers < 0) | (numbers >= scores.shape[-1]) | (tf.cast(numbers, y_true.dtype) != y_true)
+    nan, zero = tf.constant(float("nan"), scores.dtype), tf.zeros((), scores.dtype)
+    return numbers, tf.where(wrong, nan, zero)
