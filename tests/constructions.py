@@ -44,3 +44,10 @@ ARGUMENTS |= {
     "optimizers.SGD": {"learning_rate": 0.1, "l1": 0.01},
     "optimizers.StochasticWeightAverage": lambda: {"optimizer": keras.optimizers.SGD(0.1), "start": 3, "period": 2},
 }
+
+ARGUMENTS |= {
+    "optimizers.Exponential": {"learning_rate": 0.1, "factor": 0.9, "period": 7},
+    "optimizers.InverseTime": {"learning_rate": 0.1, "period": 7},
+    "optimizers.WarmRestarts": {"learning_rate": 0.1, "period": 7, "t_mul": 3, "minimum": 0.01},
+    "optimizers.Warmup": {"schedule": 0.1, "length": 7},
+}

@@ -10,10 +10,14 @@ def subpackages():
 
 
 def public_objects():
-    """`{"losses.L1": class, …}` for every name of every public subpackage."""
-    return {
-        f"{area}.{name}": getattr(module, name) for area, module in subpackages().items() for name in module.__all__
-    }
+    """`{"losses.L1": class, …}` for every name of every public subpackage, those of its modules included."""
+    return {f"{area}.{name}": unit for area, module in subpackages().items() for name, unit in units(module)}
+
+
+def units(module):
+    for name in module.__all__:
+        unit = getattr(module, name)
+        yield from units(unit) if inspect.ismodule(unit) else [(name, unit)]
 
 
 # For users to derive from; a rule of their own registers itself.

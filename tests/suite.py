@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BACKENDS = ("tensorflow", "torch", "jax")
+# The slowest first: JAX compiles every shape of every test.
+BACKENDS = ("jax", "tensorflow", "torch")
 
 
 def lint():

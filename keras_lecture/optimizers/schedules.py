@@ -8,6 +8,8 @@ from keras import ops
 from keras_lecture import checks
 from keras_lecture.saving import register
 
+__all__ = ["Exponential", "InverseTime", "WarmRestarts", "Warmup"]
+
 
 def checked_rate(owner, learning_rate):
     """A learning rate as Keras takes it: a float, a schedule or a callable."""

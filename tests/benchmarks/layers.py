@@ -56,7 +56,7 @@ def cases():
             layers.LocalResponseNormalization(),
             {"obvious": Lambda(obvious_local_response), "framework": Lambda(native_local_response)},
         ),
-        "Maxout(512, pieces=4)": ((128, 512), layers.Maxout(512, 4), {"obvious": ObviousMaxout(512, 4)}),
+        "Maxout(512, pieces=4)": ((128, 512), layers.Maxout(512, pieces=4), {"obvious": ObviousMaxout(512, 4)}),
     }
 
 

@@ -1,7 +1,6 @@
 """Kernels on JAX: a formula without one here compiles to code that XLA already makes as fast."""
 
 from keras_lecture.backend.jax.kernels.kinks import absolute
-from keras_lecture.backend.jax.kernels.optimizers import optimizer_step
 from keras_lecture.backend.jax.kernels.layers import (
     batch_normalize,
     drop,
@@ -10,6 +9,7 @@ from keras_lecture.backend.jax.kernels.layers import (
     max_pool,
     random_keep,
 )
+from keras_lecture.backend.jax.kernels.optimizers import optimizer_step
 
 __all__ = [
     "absolute",
