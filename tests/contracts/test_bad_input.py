@@ -1,0 +1,42 @@
+"""Constructors of the first floor against nonsense: our ValueError or TypeError, or a value that is kept."""
+
+import inspect
+import math
+
+import pytest
+from constructions import ARGUMENTS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from public import public_classes
+
+AREAS = ("losses.", "initializers.", "regularizers.", "constraints.")
+# What Keras's base classes take and check themselves.
+KERAS_OWN = {"name", "dtype", "seed"}
+NUMBERS = [-1, 0, -0.5, 2.5, math.nan, math.inf, -math.inf]
+NONSENSE = [*NUMBERS, "unknown", "", [], {}, (), object(), True, b"fan_in", [-1.5]]
+
+
+def own_arguments():
+    for name, cls in sorted(public_classes().items()):
+        if name.startswith(AREAS):
+            for argument in inspect.signature(cls.__init__).parameters.values():
+                named = argument.kind in (argument.KEYWORD_ONLY, argument.POSITIONAL_OR_KEYWORD)
+                if named and argument.name not in {"self", *KERAS_OWN}:
+                    yield pytest.param(cls, name, argument.name, id=f"{name}-{argument.name}")
+
+
+@pytest.mark.parametrize(("cls", "name", "argument"), list(own_arguments()))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(value=st.one_of(st.sampled_from(NONSENSE), st.integers(), st.floats(), st.text(max_size=3)))
+def test_nonsense_is_refused_by_name_or_kept(cls, name, argument, value):
+    try:
+        unit = cls(**{**ARGUMENTS.get(name, {}), argument: value})
+    except (ValueError, TypeError) as error:
+        assert str(error).startswith(f"{cls.__name__}: `{argument}` must be "), str(error)
+        assert "Received: " in str(error)
+    else:
+        # Whatever is accepted is a finite number, a known word or axes, and comes back from the configuration.
+        assert not (isinstance(value, float) and not math.isfinite(value)), f"{argument}={value} was accepted"
+        kept, number = unit.get_config()[argument], isinstance(value, int | float)
+        forms = [value, [value], float(value) if number else None, list(value) if isinstance(value, tuple) else None]
+        assert kept in forms
