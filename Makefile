@@ -34,7 +34,7 @@ lint: $(INSTALLED)
 	@$(VENV)/bin/python -m ruff format --check .
 
 bench: $(INSTALLED)
-	@for script in tests/benchmarks/[a-z]*.py; do \
+	@for script in $(filter-out %/measure.py,$(wildcard tests/benchmarks/*.py)); do \
 		for backend in tensorflow torch jax; do KERAS_BACKEND=$$backend $(VENV)/bin/python $$script || exit 1; done; \
 	done
 

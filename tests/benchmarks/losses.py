@@ -159,7 +159,7 @@ def main():
     for name in names:
         for size, shape in SIZES.items():
             rounds = 400 if size == "small" else 40
-            measured = interleaved(contenders(name, shape), rounds=rounds, seconds=4)
+            measured = interleaved(contenders(name, shape), rounds=rounds, seconds=1.5)
             print(row(f"{name} {shape[0]} × {shape[1]}", measured, "ours", PEERS), flush=True)
 
 
