@@ -165,7 +165,7 @@ def maxout(x: Tensor, pieces: int = 2, axis: int = -1) -> Tensor:
 
 
 def _tensor(x):
-    return x if isinstance(x, keras.KerasTensor) else ops.convert_to_tensor(x)
+    return x if ops.is_tensor(x) or isinstance(x, keras.KerasTensor) else ops.convert_to_tensor(x)
 
 
 @accelerate

@@ -3,6 +3,7 @@
 Every message reads: who, which argument, what is expected, what came, what to do.
 """
 
+import functools
 import math
 import numbers
 from collections.abc import Collection
@@ -64,9 +65,15 @@ def same_shape(owner: str, argument: str, shape, expected, remedy: str = ""):
         reject(owner, argument, f"a tensor of shape {tuple(expected)}", tuple(shape), remedy)
 
 
+@functools.cache
+def _bounds(interval: str) -> tuple[float, float]:
+    low, high = (float(bound.replace("∞", "inf")) for bound in interval[1:-1].split(","))
+    return low, high
+
+
 def _inside(value, interval: str) -> bool:
     """The bounds are read from the very text that the message prints, so the two cannot disagree."""
-    low, high = (float(bound.replace("∞", "inf")) for bound in interval[1:-1].split(","))
+    low, high = _bounds(interval)
     above = value >= low if interval[0] == "[" else value > low
     below = value <= high if interval[-1] == "]" else value < high
     return above and below and not math.isnan(value)

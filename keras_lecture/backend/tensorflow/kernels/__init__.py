@@ -9,11 +9,12 @@ from keras_lecture.backend.tensorflow.kernels.layers import (
     max_pool,
     random_keep,
 )
-from keras_lecture.backend.tensorflow.kernels.losses import class_cross_entropy, multiclass_hinge
+from keras_lecture.backend.tensorflow.kernels.losses import binary_cross_entropy, class_cross_entropy, multiclass_hinge
 from keras_lecture.backend.tensorflow.kernels.optimizers import dense, optimizer_step
 
 __all__ = [
     "absolute",
+    "binary_cross_entropy",
     "class_cross_entropy",
     "multiclass_hinge",
     "dense",

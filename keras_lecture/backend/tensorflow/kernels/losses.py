@@ -14,6 +14,14 @@ def class_cross_entropy(y_true, scores, *, label_smoothing):
     return tf.nn.softmax_cross_entropy_with_logits(one_hot, scores) + marks
 
 
+def binary_cross_entropy(y, s):
+    if xla.pays(s):
+        return None
+    marks = _marks((y < 0) | (y > 1) | tf.math.is_nan(y), s.dtype)
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(y, s) + marks
+    return tf.reduce_mean(losses, -1) if losses.shape.rank > 1 else losses
+
+
 def multiclass_hinge(y_true, scores, *, margin):
     """A gradient in one pass: that of the formula goes through a scatter as large as the scores."""
     if not xla.pays(scores):
@@ -54,7 +62,10 @@ def _numbers_and_marks(y_true, scores):
     """Class numbers, and what to add to the losses: NaN for a label that names no class, else 0."""
     if y_true.shape.rank == scores.shape.rank:
         y_true = tf.squeeze(y_true, -1)
-    numbers = tf.cast(y_true, tf.int32)
-    wrong = (numbers < 0) | (numbers >= scores.shape[-1]) | (tf.cast(numbers, y_true.dtype) != y_true)
-    nan, zero = tf.constant(float("nan"), scores.dtype), tf.zeros((), scores.dtype)
-    return numbers, tf.where(wrong, nan, zero)
+    label = tf.cast(y_true, scores.dtype)
+    wrong = tf.clip_by_value(tf.floor(label), 0, scores.shape[-1] - 1) != label
+    return tf.cast(label, tf.int32), _marks(wrong, scores.dtype)
+
+
+def _marks(wrong, dtype):
+    return tf.where(wrong, tf.constant(float("nan"), dtype), tf.constant(0.0, dtype))
