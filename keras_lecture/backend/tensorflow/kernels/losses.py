@@ -9,9 +9,12 @@ def class_cross_entropy(y_true, scores, *, label_smoothing):
     """TensorFlow's own operation for few classes, where the two clusters of a fused formula cost more to launch."""
     if label_smoothing or xla.pays(scores):
         return None
-    numbers, marks = _numbers_and_marks(y_true, scores)
-    one_hot = tf.one_hot(numbers, scores.shape[-1], dtype=scores.dtype)
-    return tf.nn.softmax_cross_entropy_with_logits(one_hot, scores) + marks
+    if y_true.shape.rank < scores.shape.rank:
+        y_true = tf.expand_dims(y_true, -1)
+    classes = tf.range(scores.shape[-1], dtype=scores.dtype)
+    one_hot = tf.cast(tf.cast(y_true, scores.dtype) == classes, scores.dtype)
+    # A label that names no class has a row of zeros: 0/0 makes it NaN in as few operations as there can be.
+    return tf.nn.softmax_cross_entropy_with_logits(one_hot / tf.reduce_sum(one_hot, -1, keepdims=True), scores)
 
 
 def binary_cross_entropy(y, s):
