@@ -4,7 +4,6 @@ Every message reads: who, which argument, what is expected, what came, what to d
 """
 
 import functools
-import math
 import numbers
 from collections.abc import Collection
 
@@ -76,4 +75,4 @@ def _inside(value, interval: str) -> bool:
     low, high = _bounds(interval)
     above = value >= low if interval[0] == "[" else value > low
     below = value <= high if interval[-1] == "]" else value < high
-    return above and below and not math.isnan(value)
+    return above and below

@@ -8,6 +8,11 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import keras
 import pytest
 from harness import BACKEND, precision
+from hypothesis import settings
+
+# The same examples in every run: a find is a bug for everybody, not for one unlucky change.
+settings.register_profile("suite", derandomize=True)
+settings.load_profile("suite")
 
 
 def pytest_report_header(config):

@@ -185,7 +185,7 @@ class Kaiming(_ByFans):
         input_axes: Sequence[int] | None = None,
         output_axes: Sequence[int] | None = None,
     ):
-        checks.number("Kaiming", "negative_slope", negative_slope, "(-∞, ∞)")
+        checks.number("Kaiming", "negative_slope", negative_slope, "[-1000, 1000]")
         super().__init__(2 / (1 + negative_slope**2), mode, distribution, seed, input_axes, output_axes)
         self.negative_slope = float(negative_slope)
 
