@@ -175,7 +175,7 @@ class GradientClipping(Observer):
         return int(self.state().get("nonfinite_steps", 0))
 
     def state(self) -> dict[str, np.ndarray]:
-        """What a resumed training needs, see `keras_lecture.callbacks.stateful`."""
+        """What a resumed training needs, see `keras_lecture.stateful`."""
         if self._restored is not None or self.metric is None:
             return dict(self._restored or {})
         # Looking at `model` makes Keras hand back the state of a running epoch on JAX.

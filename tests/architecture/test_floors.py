@@ -16,6 +16,7 @@ FLOORS = {
     "kinks": 0,
     "objective": 0,
     "saving": 0,
+    "stateful": 0,
     "weights": 0,
     "activations": 1,
     "constraints": 1,

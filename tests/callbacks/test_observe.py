@@ -16,7 +16,7 @@ from harness import BACKEND
 from watched_model import INITIAL, X, Y, fit, model
 
 from keras_lecture.callbacks import GradientClipping, GradientMonitor
-from keras_lecture.callbacks.stateful import Stateful
+from keras_lecture.stateful import Stateful
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,4 +1,4 @@
-"""What a callback offers whose state must survive when training is resumed in another process."""
+"""What is offered by whoever has a state that must survive when training is resumed in another process."""
 
 from typing import Protocol, runtime_checkable
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @runtime_checkable
 class Stateful(Protocol):
-    """`restore(state())` in a new callback of the same configuration goes on where the old one was."""
+    """`restore(state())` in a new object of the same configuration goes on where the old one was."""
 
     def state(self) -> dict[str, np.ndarray]:
         """The state, at any time between two steps of `fit`: plain arrays under plain names."""
