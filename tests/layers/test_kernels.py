@@ -1,4 +1,4 @@
-"""Every kernel of the layers equals the formula it stands for, in value and in gradient, eagerly and compiled.
+"""Every kernel of the layers equals the formula it stands for: value, gradient and Hessian, eagerly and compiled.
 
 Oracle: the formula in `keras.ops` that the kernel replaces; float32 tolerance, gradients 1e-4.
 """
@@ -45,6 +45,9 @@ CALLS = {
     "local response": (local_response.local_response_normalize, [IMAGE], (3, 1.5, 0.3, 0.75, -1)),
     "local response, other power": (local_response.local_response_normalize, [IMAGE], (2, 1.5, 0.3, 0.4, 2)),
 }
+KEY = np.array([5, 77], "int32")
+DROP = {"dropout": (random_bits.drop, [IMAGE], (KEY, IMAGE, 0.3, True))}
+MODULES = (batch_normalization, group_normalization, layer_normalization, max_pooling, prelu, local_response)
 
 
 @pytest.mark.parametrize("case", CALLS)
@@ -62,7 +65,7 @@ def test_value_and_gradient_equal_those_of_the_formula(case, compiled, monkeypat
 
     evaluate = backend.compile(backend.value_and_grad(loss)) if compiled else backend.value_and_grad(loss)
     (_, outputs), gradients = evaluate(start)
-    for module in (batch_normalization, group_normalization, layer_normalization, max_pooling, prelu, local_response):
+    for module in MODULES:
         for name in formulas.keys() & vars(module).keys():
             monkeypatch.setattr(module, name, formulas[name])
     if case == "batch, no weights":
@@ -74,6 +77,30 @@ def test_value_and_gradient_equal_those_of_the_formula(case, compiled, monkeypat
         assert_close(output, numpy(value), atol=1e-5)
     for gradient, slope in zip(gradients, slopes, strict=True):
         assert_close(gradient, numpy(slope), rtol=1e-4, atol=1e-4)
+
+
+# Where a kernel brings a gradient of its own, or one of the framework's.
+@pytest.mark.parametrize(
+    "case",
+    ["batch, channels last", "groups, channels last", "layer", "pool, same", "slopes", "a slope per unit"]
+    + ["local response", "local response, other power", "dropout"],
+)
+def test_hessian_vector_products_equal_those_of_the_formula(case):
+    """Newton's method and the measures of curvature differentiate the gradient of a kernel once more."""
+    function, shapes, rest = {**CALLS, **DROP}[case]
+    start, direction = (
+        [ops.convert_to_tensor(data(*shape, seed=k + first)) for k, shape in enumerate(shapes)] for first in (0, 9)
+    )
+
+    def products(function):
+        def loss(weights):
+            y = function(*weights, *(ops.convert_to_tensor(r) if r is KEY else r for r in rest))
+            return ops.sum(ops.sin(y[0] if isinstance(y, tuple) else y)), None
+
+        return in_one(backend.hessian_vector_product(loss))(start, direction)
+
+    for product, expected in zip(products(function), products(formulas[function.__name__]), strict=True):
+        assert_close(product, numpy(expected), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 5), (300, 1000)])

@@ -58,29 +58,30 @@ def drop(x, key, shape, rate, scaled):
     return _drop(x, key.astype("int32"), tuple(shape), rate, scale)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _drop(x, key, shape, rate, scale):
+def _masked(x, key, shape, rate, scale):
     return jnp.where(random_keep(key, shape, rate), x * jnp.asarray(scale, x.dtype), 0)
 
 
-def _drop_forward(x, key, shape, rate, scale):
+def _masked_forward(x, key, shape, rate, scale):
     # Nothing of the mask is kept: drawing it again costs less than reading it.
-    return _drop(x, key, shape, rate, scale), key
+    return _masked(x, key, shape, rate, scale), key
 
 
-def _drop_backward(shape, rate, scale, key, gradient):
-    return _drop(gradient, key, shape, rate, scale), None
+def _masked_backward(shape, rate, scale, key, gradient):
+    return _masked(gradient, key, shape, rate, scale), None
 
 
-_drop.defvjp(_drop_forward, _drop_backward)
+# Under a name of its own: the rules call the plain function, because a Hessian-vector product pushes forward through
+# them, which a function with a rule for pulling back does not allow.
+_drop = jax.custom_vjp(_masked, nondiff_argnums=(2, 3, 4))
+_drop.defvjp(_masked_forward, _masked_backward)
 
 
 def leak(x, slope):
     return _leak(x, slope)
 
 
-@jax.custom_vjp
-def _leak(x, slope):
+def _leaked(x, slope):
     return jnp.where(x > 0, x, slope * x)
 
 
@@ -92,7 +93,8 @@ def _leak_backward(saved, gradient):
     return gradient * jnp.where(x > 0, 1, slope), to_slope
 
 
-_leak.defvjp(lambda x, slope: (_leak(x, slope), (x, slope)), _leak_backward)
+_leak = jax.custom_vjp(_leaked)
+_leak.defvjp(lambda x, slope: (_leaked(x, slope), (x, slope)), _leak_backward)
 
 
 def local_response_normalize(x, size, k, alpha, beta, axis):

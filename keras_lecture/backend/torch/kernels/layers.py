@@ -118,13 +118,20 @@ class _LocalResponse(torch.autograd.Function):
         s = (x * x).matmul(band).mul_(alpha).add_(k)
         scale = _power(s, beta)
         ctx.save_for_backward(x, band, s, scale)
-        ctx.factor = 2 * alpha * beta
+        ctx.constants = k, alpha, beta
         return x * scale
 
     @staticmethod
     def backward(ctx, gradient):
         x, band, s, scale = ctx.saved_tensors
-        inner = (gradient * x).mul_(scale).div_(s).matmul(band.T).mul_(x).mul_(ctx.factor)
+        k, alpha, beta = ctx.constants
+        if torch.is_grad_enabled():
+            # Somebody differentiates this gradient, and would take what was saved for constants.
+            s = (x * x).matmul(band) * alpha + k
+            scale = s**-beta
+            inner = (gradient * x * scale / s).matmul(band.T) * x * (2 * alpha * beta)
+            return gradient * scale - inner, None, None, None, None
+        inner = (gradient * x).mul_(scale).div_(s).matmul(band.T).mul_(x).mul_(2 * alpha * beta)
         return (gradient * scale).sub_(inner), None, None, None, None
 
 
