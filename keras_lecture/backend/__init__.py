@@ -5,6 +5,8 @@
 `compile(f)`                 `f` compiled as the framework does it
 `train_step(model, step)`    the pure `step(state, batch) → (logs, state)` as this backend's Keras `train_step`
 `repeatable(f)`              `f` with the same random numbers at every call
+`generators()`               the states of the framework's own global random generators, in a list
+`set_generators(states)`     puts them back
 `fuse(formula)`              `formula` as one kernel forward and one backward, where compiling does not do that anyway
 `accelerate(formula)`        `formula`, or this backend's own kernel of that name where it exists and takes the call
 
@@ -31,6 +33,18 @@ compile = _part("autodiff").compile
 fuse = _part("autodiff").fuse
 train_step = _part("training").train_step
 repeatable = _part("training").repeatable
+generators = _part("training").generators
+set_generators = _part("training").set_generators
 accelerate = accelerator(_part("kernels"))
 
-__all__ = ["accelerate", "compile", "fuse", "hessian_vector_product", "repeatable", "train_step", "value_and_grad"]
+__all__ = [
+    "accelerate",
+    "compile",
+    "fuse",
+    "generators",
+    "hessian_vector_product",
+    "repeatable",
+    "set_generators",
+    "train_step",
+    "value_and_grad",
+]

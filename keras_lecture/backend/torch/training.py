@@ -28,24 +28,24 @@ def repeatable(f):
 
     @functools.wraps(f)
     def run(*args):
-        now = _generators()
+        now = generators()
         if not start:
             start.append(now)
             return f(*args)
-        _generators(start[0])
+        set_generators(start[0])
         try:
             return f(*args)
         finally:
-            _generators(now)
+            set_generators(now)
 
     return run
 
 
-def _generators(states=None):
-    """The states of the global generators, or those states put back."""
-    if states is None:
-        return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+def generators():
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else ())]
+
+
+def set_generators(states):
     torch.set_rng_state(states[0])
-    if states[1]:
-        torch.cuda.set_rng_state_all(states[1])
-    return states
+    if len(states) > 1:
+        torch.cuda.set_rng_state_all(states[1:])

@@ -1,0 +1,41 @@
+"""The state of every global random generator that training draws from."""
+
+import inspect
+import random
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_lecture import backend
+
+# Keras 3.15 has no public name for its generator of seeds where none is given.
+_keras = inspect.getmodule(keras.random.SeedGenerator)
+
+
+class RandomState(NamedTuple):
+    """The states of Python's, NumPy's, Keras's (`None` before its first use) and the framework's generators."""
+
+    python: Any
+    numpy: Any
+    keras: tuple[Any, np.ndarray] | None
+    framework: list[Any]
+
+
+def random_state() -> RandomState:
+    """The state as it is now."""
+    generator = _keras.global_state.get_global_attribute(_keras.GLOBAL_SEED_GENERATOR)
+    ours = None if generator is None else (generator, np.array(ops.convert_to_numpy(generator.state)))
+    return RandomState(random.getstate(), np.random.get_state(legacy=False), ours, backend.generators())
+
+
+def set_random_state(state: RandomState):
+    """Puts a state back."""
+    random.setstate(state.python)
+    np.random.set_state(state.numpy)
+    generator, value = state.keras or (None, None)
+    _keras.global_state.set_global_attribute(_keras.GLOBAL_SEED_GENERATOR, generator)
+    if generator is not None:
+        generator.state.assign(value)
+    backend.set_generators(state.framework)
