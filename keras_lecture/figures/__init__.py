@@ -1,0 +1,6 @@
+"""Pictures of what was measured: plain data in, a matplotlib figure out. `import keras_lecture.figures` asks for it."""
+
+from keras_lecture.figures.confusion import confusion
+from keras_lecture.figures.learning_curves import learning_curves
+
+__all__ = ["confusion", "learning_curves"]

@@ -1,0 +1,65 @@
+"""`confusion`: which classes a classifier takes for which."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_lecture import checks
+from keras_lecture.figures.canvas import panels
+
+
+def confusion(matrix, names: Sequence[str] | None = None):
+    """A confusion matrix: rows are the true classes, columns what the model said, mistakes in red.
+
+    Use it when the accuracy alone does not say what goes wrong. Every cell shows its count; its shade is the share of
+    the row, so that a rare class weighs as much as a frequent one.
+
+    Args:
+        matrix: Counts, one row for each true class and one column for each predicted class.
+        names: The classes' names, in order. Defaults to `None`: their numbers.
+
+    Returns:
+        A `matplotlib.figure.Figure`: `figure.savefig("confusion.png")`.
+
+    Example:
+        >>> figure = keras_lecture.figures.confusion([[48, 2], [1, 49]], names=["benign", "malignant"])
+        >>> figure.axes[0].get_title(loc="left")
+        '97 of 100 right'
+
+    Reference:
+        The lectures count mistakes and do not draw them. `sklearn.metrics.ConfusionMatrixDisplay` shades by the count,
+        so that the diagonal hides the mistakes.
+    """
+    counts = np.asarray(matrix)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
+        checks.reject("confusion", "matrix", "a square matrix", counts.shape)
+    names = [str(i) for i in range(len(counts))] if names is None else [str(name) for name in names]
+    if len(names) != len(counts):
+        checks.reject("confusion", "names", f"{len(counts)} names, one for each row", names)
+    size = min(max(3.6, 1.6 + 0.42 * len(counts)), 16.0)
+    figure, (axes,) = panels(1, width=size, height=size)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(_shades(share))
+    ticks = range(len(counts))
+    long = max(map(len, names)) > 3
+    axes.set_xticks(ticks, names, rotation=45 if long else 0, ha="right" if long else "center")
+    axes.set_yticks(ticks, names)
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.set_title(f"{int(np.trace(counts))} of {int(counts.sum())} right", loc="left")
+    if len(counts) <= 40:
+        _write(axes, counts, share)
+    return figure
+
+
+def _shades(share):
+    """Blue on the diagonal, red off it, white at 0. A hundredth of a row shows already: the root lifts small shares."""
+    strength = np.sqrt(share)[..., None]
+    right = np.eye(len(share), dtype=bool)[..., None]
+    full = np.where(right, np.array([0.14, 0.44, 0.64]), np.array([0.69, 0.23, 0.18]))
+    return 1.0 - strength * (1.0 - full)
+
+
+def _write(axes, counts, share):
+    for row, column in np.argwhere(counts):
+        shade = "white" if share[row, column] > 0.3 else "black"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=shade, fontsize=9)

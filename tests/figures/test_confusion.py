@@ -1,0 +1,47 @@
+"""The confusion picture shows every count in its place: checked on the artists, not on pixels."""
+
+import numpy as np
+import pytest
+
+from keras_lecture.figures import confusion
+
+MATRIX = np.array([[8, 2, 0], [0, 5, 0], [1, 0, 0]])
+
+
+def test_every_count_but_zero_is_written_in_its_cell():
+    (axes,) = confusion(MATRIX, ["a", "b", "c"]).axes
+    written = {(round(t.get_position()[1]), round(t.get_position()[0])): int(t.get_text()) for t in axes.texts}
+    assert written == {(0, 0): 8, (0, 1): 2, (1, 1): 5, (2, 0): 1}
+    assert axes.get_title(loc="left") == "13 of 16 right"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b", "c"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "c"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
+
+
+def test_right_is_blue_wrong_is_red_and_nothing_is_white():
+    (axes,) = confusion(MATRIX).axes
+    red, green, blue = np.moveaxis(axes.images[0].get_array(), -1, 0)
+    assert blue[1, 1] > red[1, 1]
+    assert red[2, 0] > blue[2, 0]
+    assert (red[1, 0], green[1, 0], blue[1, 0]) == (1.0, 1.0, 1.0)
+    # The shade is the share of the row: one of one is as dark as it gets, two of ten are not.
+    assert green[2, 0] < green[0, 1] < 1.0
+
+
+def test_a_class_without_samples_stays_white():
+    (axes,) = confusion([[0, 0], [1, 3]]).axes
+    assert np.all(axes.images[0].get_array()[0] == 1.0)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "names", "argument"),
+    [
+        ([[1, 2]], None, "matrix"),
+        ([1, 2], None, "matrix"),
+        (np.zeros((0, 0)), None, "matrix"),
+        ([[1, 0], [0, 1]], ["a"], "names"),
+    ],
+)
+def test_what_fits_no_square_is_refused(matrix, names, argument):
+    with pytest.raises(ValueError, match=f"confusion: `{argument}` must be "):
+        confusion(matrix, names)
