@@ -36,7 +36,8 @@ FLOORS = {
 }
 FRONT_DOOR = 7
 FRAMEWORKS = {"jax", "jaxlib", "tensorflow", "torch"}
-OPTIONAL = {"matplotlib", "rich", "sklearn", "scipy", "optax"}
+# What only one part may import; the package depends on keras and numpy alone.
+OPTIONAL = {"matplotlib": "figures", "optax": None, "rich": "command_line", "scipy": None, "sklearn": "data"}
 
 
 def imports(path):
@@ -72,7 +73,7 @@ def test_a_file_imports_from_its_floor_and_below(path):
         if root in FRAMEWORKS:
             assert path.is_relative_to(PACKAGE / "backend" / root), f"{root} belongs into backend/{root}/"
         if root in OPTIONAL:
-            assert part in ("data", "figures", "command_line"), f"the package depends on keras and numpy alone, not {root}"
+            assert part == OPTIONAL[root], f"the package depends on keras and numpy alone, not {root}"
         if root == "keras_lecture" and rest:
             assert floor(rest[0]) <= own, f"floor {own} imports {module} from floor {floor(rest[0])}"
 
