@@ -4,11 +4,11 @@ import keras
 from keras import ops
 
 from keras_lecture import checks
+from keras_lecture.assignment import assign_when
 from keras_lecture.connections import from_weight
 from keras_lecture.layers.data_start import standardizing
 from keras_lecture.layers.derived_kernel import KernelWrapper, holding, in_full_precision
 from keras_lecture.layers.length_direction import LengthDirection
-from keras_lecture.optimizers.averages import assign_when
 from keras_lecture.saving import register
 
 

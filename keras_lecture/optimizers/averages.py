@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_lecture import checks
-from keras_lecture.backend import accelerate
+from keras_lecture.assignment import assign_when
 from keras_lecture.saving import register
 
 
@@ -202,14 +202,6 @@ class StochasticWeightAverage(Average):
 
     def get_config(self):
         return {**super().get_config(), "start": self.start, "period": self.period}
-
-
-@accelerate
-def assign_when(condition, variables, values):
-    """Assigns the tensors that `values()` returns to `variables` if `condition` holds."""
-    values = ops.cond(condition, values, lambda: [v.value for v in variables])
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 def _check_optimizer(owner, optimizer):

@@ -1,6 +1,7 @@
 """Kernels on PyTorch, which runs `keras.ops` one eager operation at a time."""
 
 from keras_lecture.backend.torch.kernels.activations import maximum_of_pieces, rectified
+from keras_lecture.backend.torch.kernels.assignment import assign_when
 from keras_lecture.backend.torch.kernels.callbacks import (
     all_finite,
     decided,
@@ -29,7 +30,7 @@ from keras_lecture.backend.torch.kernels.losses import (
     multiclass_hinge,
     reduced,
 )
-from keras_lecture.backend.torch.kernels.optimizers import along_velocity, assign_when, optimizer_step
+from keras_lecture.backend.torch.kernels.optimizers import along_velocity, optimizer_step
 from keras_lecture.backend.torch.kernels.searches import (
     adam_directions,
     descended,

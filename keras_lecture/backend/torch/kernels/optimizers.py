@@ -81,14 +81,6 @@ def along_velocity(rule, variables, velocities, sign):
     return True
 
 
-def assign_when(condition, variables, values):
-    # Not `ops.cond`, which would assign every variable to itself where the condition does not hold.
-    if bool(condition):
-        for variable, value in zip(variables, values(), strict=True):
-            variable.assign(value)
-    return True
-
-
 def _shrink(step, l1, weights, *slots):
     """w − clip(w, −t, t): exactly 0 where |w| ≤ t."""
     if len(weights) > 1:
