@@ -8,6 +8,7 @@ from keras_lecture import (
     initializers,
     layers,
     losses,
+    models,
     optimizers,
     regularizers,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "initializers",
     "layers",
     "losses",
+    "models",
     "optimizers",
     "regularizers",
 ]

@@ -45,7 +45,7 @@ class Block(keras.Layer):
 
     def __init__(self, *, normalization, activation, data_format, **kwargs):
         owner = type(self).__name__
-        normalization = _configured(owner, normalization)
+        normalization = configured(owner, normalization)
         activation = keras.activations.get(activation)
         checks.one_of(owner, "data_format", data_format, (None, "channels_first", "channels_last"))
         super().__init__(**kwargs)
@@ -96,15 +96,18 @@ class Block(keras.Layer):
         activation = keras.layers.Activation(self.activation, dtype=self.dtype_policy)
         if self.normalization is None:
             return [activation]
-        if isinstance(self.normalization, str):
-            layer = NORMALIZATIONS[self.normalization](axis=self.axis, dtype=self.dtype_policy)
-        else:
-            given = keras.saving.deserialize_keras_object(self.normalization)
-            layer = type(given).from_config({**given.get_config(), "name": None, "dtype": self.dtype_policy})
-        return [layer, activation]
+        return [normalization_layer(self.normalization, axis=self.axis, dtype=self.dtype_policy), activation]
 
 
-def _configured(owner, normalization):
+def normalization_layer(normalization, **options) -> keras.Layer:
+    """A new layer of this name or configuration, which holds the axis already."""
+    if isinstance(normalization, str):
+        return NORMALIZATIONS[normalization](**options)
+    given = keras.saving.deserialize_keras_object(normalization)
+    return type(given).from_config({**given.get_config(), "name": None, "dtype": options["dtype"]})
+
+
+def configured(owner, normalization):
     """A name, None, or the configuration of a layer, of which every place in the block gets a copy."""
     if isinstance(normalization, keras.Layer):
         # The layer itself, kept as an attribute, would count as a part of the block.

@@ -15,9 +15,10 @@ from keras_lecture.saving import register
 class DenseBlock(Block):
     """Layers of few channels, each of which takes the outputs of all layers before it as its input.
 
-    Use it for nets of few parameters, with a `TransitionBlock` after each block. A layer has 4·growth channels inside.
+    Use it for nets of few parameters, with a `TransitionBlock` after each block. A layer has 4·growth channels inside,
+    or with `bottleneck=False` is a single convolution of all inputs.
 
-        x_l = H[x₀, x₁, …, x_{l−1}],   l = 1 … L,     H = C₃∘f∘N∘C₁∘f∘N
+        x_l = H[x₀, x₁, …, x_{l−1}],   l = 1 … L,     H = C₃∘f∘N∘C₁∘f∘N,   or C₃∘f∘N without bottleneck
         y = [x₀, x₁, …, x_L]
 
     L `layers`, x_l of `growth` channels, C₃ a 3×3 and C₁ a 1×1 convolution without bias, N `normalization`, f
@@ -28,6 +29,7 @@ class DenseBlock(Block):
     Args:
         growth: Number of channels that each layer adds.
         layers: Number of layers.
+        bottleneck: Whether C₁ comes before C₃. Defaults to `True`.
         memory_efficient: Whether training computes inner values twice instead of keeping them; on TensorFlow there are
             no second derivatives then. Defaults to `False`.
         normalization: As in `ResidualBlock`. Defaults to `"batch"`.
@@ -40,7 +42,7 @@ class DenseBlock(Block):
         ((2, 6, 6, 10), 744)
 
     Reference:
-        Huang et al., 2017, arXiv:1608.06993, eq. 2, DenseNet-BC; Pleiss et al., 2017, arXiv:1707.06990. Deck B.
+        Huang et al., 2017, arXiv:1608.06993, eq. 2, DenseNet-B and the plain one; Pleiss et al., 2017, arXiv:1707.06990. Deck B.
         Deviation from the latter: both convolutions are computed again as well, so that less is kept. Keras has no such
         layer.
     """
@@ -50,6 +52,7 @@ class DenseBlock(Block):
         growth: int,
         *,
         layers: int,
+        bottleneck: bool = True,
         memory_efficient: bool = False,
         normalization="batch",
         activation="relu",
@@ -58,10 +61,12 @@ class DenseBlock(Block):
     ):
         checks.whole("DenseBlock", "growth", growth)
         checks.whole("DenseBlock", "layers", layers)
+        checks.boolean("DenseBlock", "bottleneck", bottleneck)
         checks.boolean("DenseBlock", "memory_efficient", memory_efficient)
         super().__init__(normalization=normalization, activation=activation, data_format=data_format, **kwargs)
         self.growth = growth
         self.count = layers
+        self.bottleneck = bottleneck
         self.memory_efficient = memory_efficient
 
     def build(self, input_shape):
@@ -85,18 +90,14 @@ class DenseBlock(Block):
         return tuple(shape)
 
     def get_config(self):
-        own = {"growth": self.growth, "layers": self.count, "memory_efficient": self.memory_efficient}
-        return {**super().get_config(), **own}
+        own = {"growth": self.growth, "layers": self.count, "bottleneck": self.bottleneck}
+        return {**super().get_config(), **own, "memory_efficient": self.memory_efficient}
 
     def _layer(self):
-        layers = [
-            keras.layers.Concatenate(self.axis, dtype=self.dtype_policy),
-            *self._normalized_activation(),
-            self._convolution(4 * self.growth, 1),
-            *self._normalized_activation(),
-            self._convolution(self.growth, 3),
-        ]
-        return Chain(layers, dtype=self.dtype_policy)
+        layers = [keras.layers.Concatenate(self.axis, dtype=self.dtype_policy), *self._normalized_activation()]
+        if self.bottleneck:
+            layers += [self._convolution(4 * self.growth, 1), *self._normalized_activation()]
+        return Chain([*layers, self._convolution(self.growth, 3)], dtype=self.dtype_policy)
 
 
 def _once(layer, inputs, training):
