@@ -116,6 +116,7 @@ class Rule(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
+        self._has_plain_variables_only = not any(map(self._overwrite_variable_with_gradient, variables))
         self._slots = [[self._add_slot(variable, name) for variable in variables] for name in self.slots]
         self._penalized = []
         for index, variable in enumerate(variables):
@@ -155,8 +156,8 @@ class Rule(keras.optimizers.Optimizer):
             slots = [[slot[index] for index in indices] for slot in slots]
             penalties = [penalties[index] for index in indices]
         decays, sparsifies = bool(self.weight_decay), bool(self.l1)
-        if decays and sparsifies:
-            return slots, penalties
+        if decays == sparsifies:
+            return slots, penalties if decays else [(False, False)] * len(penalties)
         return slots, [(decays and decay, sparsifies and sparsify) for decay, sparsify in penalties]
 
     def is_all(self, variables):
@@ -174,7 +175,18 @@ class Rule(keras.optimizers.Optimizer):
             self.assign(target, ops.cast(value, target.dtype))
 
     # Keras asks for a step in three calls, each a pass over all weights: clip, decay, update. A kernel does all in one
-    # pass, so the first two wait here for the third. None of these names is public: a test guards them.
+    # pass, so the first two wait here for the third. Before, it looks at each variable twice, in every eager step: for
+    # one that it does not know, and for one that wants its gradient as its value. None of these names is public: a test
+    # guards them.
+
+    def _check_variables_are_known(self, variables):
+        if not self.is_all(variables):
+            super()._check_variables_are_known(variables)
+
+    def _overwrite_variables_directly_with_gradients(self, grads, vars):
+        if self._has_plain_variables_only:
+            return grads, vars
+        return super()._overwrite_variables_directly_with_gradients(grads, vars)
 
     def _clip_gradients(self, grads):
         return grads

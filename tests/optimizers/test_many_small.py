@@ -37,20 +37,27 @@ def assigned(optimizer, ws):
     optimizer.variables[-1].assign(keras.ops.zeros_like(optimizer.variables[-1].value))
 
 
-def given_other_memory(optimizer, ws):
+def weight_given_other_memory(optimizer, ws):
     """What `Module.to` does on PyTorch; elsewhere an assignment gives a variable other memory."""
-    for variable in (ws[1], optimizer.variables[-1]):
-        if BACKEND == "torch":
-            variable.value.data = variable.value.data.clone()
-        else:
-            variable.assign(numpy(variable).copy())
+    _move(ws[1])
+
+
+def slot_given_other_memory(optimizer, ws):
+    _move(optimizer.variables[-1])
+
+
+def _move(variable):
+    if BACKEND == "torch":
+        variable.value.data = variable.value.data.clone()
+    else:
+        variable.assign(numpy(variable).copy())
 
 
 def another_optimizer(optimizer, ws):
     return make("Momentum")
 
 
-@pytest.mark.parametrize("between", [assigned, given_other_memory, another_optimizer])
+@pytest.mark.parametrize("between", [assigned, weight_given_other_memory, slot_given_other_memory, another_optimizer])
 @pytest.mark.parametrize("rule", ["Nesterov", "Adam"])
 def test_the_next_steps_are_the_formula_still(rule, between, monkeypatch, float64):
     kernel, formula = two_runs(monkeypatch, between, rule)

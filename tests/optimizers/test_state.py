@@ -209,7 +209,8 @@ def test_the_hooks_of_keras_that_have_no_public_name_are_where_we_override_them(
     """Keras clips, decays and updates in three calls that are not public; `Rule` overrides all three."""
     base = keras.optimizers.Optimizer
     hooks = ("_clip_gradients", "_apply_weight_decay", "_backend_update_step")
-    for hook in (*hooks, "_get_variable_index", "_overwrite_variable_with_gradient"):
+    looks = ("_check_variables_are_known", "_overwrite_variables_directly_with_gradients")
+    for hook in (*hooks, *looks, "_get_variable_index", "_overwrite_variable_with_gradient"):
         assert callable(getattr(base, hook, None)), f"Keras {keras.__version__} has no Optimizer.{hook}: see rule.py."
 
     calls = []
@@ -231,6 +232,8 @@ def test_the_hooks_of_keras_that_have_no_public_name_are_where_we_override_them(
     assert calls == ["clip", "decay", "update"], f"Keras {keras.__version__} calls {calls}: see rule.py."
     optimizer = optimizers.SGD()
     optimizer.build(ws)
+    with pytest.raises(ValueError, match="Unknown variable"):
+        run(optimizer, variables("float32"), 1)
     assert [optimizer._get_variable_index(w) for w in ws] == list(range(len(KERNELS)))
     assert all(a is b for a, b in zip(optimizer._trainable_variables, ws, strict=True))
     assert any(v is optimizer._iterations for v in optimizer.variables)

@@ -6,6 +6,7 @@ step. Whoever gives a variable other memory (another device, a view of his own) 
 next step, which then joins anew.
 """
 
+import operator
 import weakref
 from itertools import accumulate, chain, pairwise
 
@@ -23,14 +24,15 @@ class Joined:
 
     def __init__(self, places, columns, penalties):
         self.places = places
-        self.penalties = penalties
+        self.chosen = operator.itemgetter(*places)
+        self.penalties = tuple(penalties)
         self.buffers = [_flatten_dense_tensors([tensor.detach() for tensor in column]) for column in columns]
         for column, buffer in zip(columns, self.buffers, strict=True):
             # Found again by the next rule on these weights, when this one is gone.
             buffer.untyped_storage().joins_variables = True
             for tensor, part in zip(column, buffer.split([t.numel() for t in column]), strict=True):
                 tensor.data = part.view(tensor.shape)
-        self.addresses = _addresses(columns)
+        self.addresses = [_addresses(column) for column in columns]
         # Variables of one penalty lie together, as they are updated together.
         self.parts = {}
         ends = accumulate((w.numel() for w in columns[0]), initial=0)
@@ -39,8 +41,8 @@ class Joined:
 
     def by_penalty(self, gradients):
         """`(penalty, weights, gradients, *slots)` for each penalty, each a list of one tensor."""
-        gradient = _flatten_dense_tensors([gradients[place] for place in self.places])
         weights, *slots = self.buffers
+        gradient = _flatten_dense_tensors(self.chosen(gradients)).to(weights.dtype)
         for penalty, part in self.parts.items():
             yield penalty, *([column[part]] for column in (weights, gradient, *slots))
 
@@ -50,8 +52,11 @@ def known(rule, columns, penalties):
     found = _JOINED.get(rule)
     if found is None or len(found.penalties) > len(penalties) or torch.compiler.is_compiling():
         return None
-    unmoved = found.places[-1] < len(penalties) and found.addresses == _addresses(_chosen(columns, found.places))
-    return found if unmoved and found.penalties == [penalties[place] for place in found.places] else None
+    if max(found.places) >= len(penalties) or found.penalties != found.chosen(penalties):
+        return None
+    # Some callers have a part of the slots only.
+    known_columns = zip(columns, found.addresses, strict=False)
+    return found if all(_addresses(found.chosen(column)) == there for column, there in known_columns) else None
 
 
 def join(rule, columns, penalties):
@@ -65,19 +70,16 @@ def join(rule, columns, penalties):
     order = list(dict.fromkeys(penalties))
     places = [place for place, w in enumerate(columns[0]) if 0 < w.numel() <= SMALL]
     places.sort(key=lambda place: order.index(penalties[place]))
-    small = _chosen(columns, places)
-    if len(places) < 2 or not all(map(_may_move, chain(*small))) or len({*_addresses(small)}) < len(_addresses(small)):
+    small = [[column[place] for place in places] for column in columns]
+    addresses = _addresses(chain(*small))
+    if len(places) < 2 or not all(map(_may_move, chain(*small))) or len({*addresses}) < len(addresses):
         return None
     _JOINED[rule] = Joined(places, small, [penalties[place] for place in places])
     return _JOINED[rule]
 
 
-def _chosen(columns, places):
-    return [[column[place] for place in places] for column in columns]
-
-
-def _addresses(columns):
-    return [*map(torch.Tensor.data_ptr, chain(*columns))]
+def _addresses(tensors):
+    return [*map(torch.Tensor.data_ptr, tensors)]
 
 
 def _may_move(tensor):
