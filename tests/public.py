@@ -2,6 +2,8 @@
 
 import inspect
 
+import keras
+
 import keras_lecture
 
 
@@ -26,6 +28,11 @@ BASES = {"optimizers.Rule"}
 
 def public_classes():
     return {name: unit for name, unit in public_objects().items() if inspect.isclass(unit) and name not in BASES}
+
+
+def configurable_classes():
+    """Those that a configuration describes; batches are made of the examples they hold."""
+    return {name: unit for name, unit in public_classes().items() if not issubclass(unit, keras.utils.PyDataset)}
 
 
 def public_functions():

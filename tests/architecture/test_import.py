@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness import BACKEND
-from public import public_classes
+from public import configurable_classes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,7 +40,7 @@ def report(backend):
 def test_import_registers_every_class_and_no_other_backend(backend):
     seen = report(backend)
     assert seen["backend"] == backend
-    expected = {f"keras_lecture>{name}" for name in public_classes()}
+    expected = {f"keras_lecture>{name}" for name in configurable_classes()}
     assert expected <= set(seen["registered"])
     # Keras itself imports TensorFlow or torch where it finds them, for its data pipelines; ours adds none.
     assert seen["frameworks"] == []

@@ -66,4 +66,6 @@ def test_constructor_arguments_after_the_first_are_keyword_only_or_those_of_kera
         for theirs in vars(area).values()
         if inspect.isclass(theirs)
     ]
+    # Batches are made of what would else be given to `fit`.
+    orders.append(list(inspect.signature(keras.Model.fit).parameters)[1:])
     assert len(positional) <= 1 or any(positional == order[: len(positional)] for order in orders), positional

@@ -6,9 +6,9 @@ import json
 import keras
 import pytest
 from constructions import ARGUMENTS
-from public import public_classes, public_functions
+from public import configurable_classes, public_functions
 
-CLASSES = public_classes()
+CLASSES = configurable_classes()
 SERIALIZABLE = sorted(name for name, cls in CLASSES.items() if hasattr(cls, "get_config"))
 
 
