@@ -1,6 +1,5 @@
 """`Batches`: shuffled batches whose order is a function of seed and epoch, and the base of the other orders."""
 
-import math
 import operator
 
 import keras
