@@ -42,9 +42,9 @@ class DenseBlock(Block):
         ((2, 6, 6, 10), 744)
 
     Reference:
-        Huang et al., 2017, arXiv:1608.06993, eq. 2, DenseNet-B and the plain one; Pleiss et al., 2017, arXiv:1707.06990. Deck B.
-        Deviation from the latter: both convolutions are computed again as well, so that less is kept. Keras has no such
-        layer.
+        Huang et al., 2017, arXiv:1608.06993, eq. 2, DenseNet-B and the plain one; Pleiss et al., 2017,
+        arXiv:1707.06990. Deck B. Deviation from the latter: both convolutions are computed again as well, so that less
+        is kept. Keras has no such layer.
     """
 
     def __init__(

@@ -33,10 +33,14 @@ class Parts:
         return max(1, round(self.width * published))
 
     def convolution(self, x, filters: int, size: int = 3, strides: int = 1, *, name: str, **options):
-        """Convolution, normalization, ReLU; a bias, slightly positive, only where there is no normalization."""
-        options = {"padding": "same", **self._start(), **options}
-        x = keras.layers.Conv2D(filters, size, strides, name=name, **options)(x)
+        """Convolution, normalization, ReLU."""
+        x = self.linear(x, filters, size, strides, name=name, **options)
         return self.rectified(self.normalized(x, name), name)
+
+    def linear(self, x, filters: int, size: int = 3, strides: int = 1, *, name: str, **options):
+        """A convolution; with a bias, slightly positive, only where there is no normalization."""
+        options = {"padding": "same", **self._start(), **options}
+        return keras.layers.Conv2D(filters, size, strides, name=name, **options)(x)
 
     def dense(self, x, units: int, *, name: str):
         """A hidden dense layer with normalization, ReLU and dropout."""

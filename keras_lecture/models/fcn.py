@@ -1,0 +1,100 @@
+"""Fully convolutional nets for segmentation: from images to images of scores."""
+
+import keras
+from keras import ops
+
+from keras_lecture import checks
+from keras_lecture.initializers import Zeros
+from keras_lecture.layers import Upscale2D
+from keras_lecture.models.parts import Parts, scoring, settle
+from keras_lecture.models.vgg import STAGES, pooled_stages
+from keras_lecture.saving import register
+
+PUBLISHED = (None, None, 3), 21
+
+
+def fcn(
+    input_shape=None,
+    classes: int | None = None,
+    *,
+    skips: int = 2,
+    width: float = 1.0,
+    dropout: float = 0.5,
+    normalization=None,
+    name: str = "fcn",
+):
+    """A fully convolutional net: scores of the classes for every pixel of an image of any size.
+
+    Use it for segmentation. It is VGG-16 with convolutions in the place of its dense layers; the coarse scores grow
+    back to the size of the image by deconvolutions that start as bilinear interpolation.
+
+        p₁ … p₅ = the five stages of VGG-16, each half the size of the one before
+        s₅ = scores of C₁ 4096 ∘ C₇ 4096 of p₅,    s_i = U₂(s_{i+1}) + scores of p_i,   i = 4, 3
+        y = U_k(s)
+
+    U_k `Upscale2D` by k, cut to the size wanted. With `skips=0` y comes from s₅ (FCN-32s), with 1 from s₄ (FCN-16s),
+    with 2 from s₃ (FCN-8s). The scores of the skips start at zero, so that all three start as FCN-32s.
+
+    Args:
+        input_shape: Shape of one image; sides may be None, any size fits. Defaults to `None`, color images of any size.
+        classes: Number of scores of a pixel. Defaults to `None`, 21.
+        skips: Number of finer stages that add their scores: 0, 1 or 2. Defaults to `2`.
+        width: Factor of the numbers of filters. Defaults to `1.0`.
+        dropout: Rate of the dropout after both wide convolutions. Defaults to `0.5`.
+        normalization: `"batch"` or another one of `keras_lecture.layers.ResidualBlock`'s; helps to train from the
+            start. Defaults to `None`.
+        name: Name of the model. Defaults to `"fcn"`.
+
+    Returns:
+        A functional `keras.Model` from images to images of scores, of the same size and in the data format of the
+        Keras configuration. For `SoftmaxCrossEntropy`, scores lie on the last axis.
+
+    Example:
+        >>> model = keras_lecture.models.fcn((None, None, 3), 2, width=1 / 64)
+        >>> tuple(model(np.zeros((1, 45, 30, 3), "float32")).shape)
+        (1, 45, 30, 2)
+
+    Reference:
+        Long et al., 2015, arXiv:1411.4038, section 4 (FCN-VGG16). Deck B. Deviations: padding `"same"`, where the paper
+        puts 100 pixels around the image; the last deconvolution learns as well; all at once is trained instead of
+        stage by stage; weights start by `Kaiming`.
+    """
+    checks.one_of("fcn", "skips", skips, (0, 1, 2))
+    input_shape, classes = settle("fcn", input_shape, classes, PUBLISHED)
+    parts = Parts("fcn", width=width, dropout=dropout, normalization=normalization)
+    inputs = keras.Input(input_shape)
+    *_, third, fourth, x = pooled_stages(inputs, parts, STAGES[16], "same")
+    for layer, size in (("wide_1", 7), ("wide_2", 1)):
+        x = parts.drop(parts.convolution(x, parts.filters(4096), size, name=layer), layer)
+    x = keras.layers.Conv2D(classes, 1, name="scores", **scoring())(x)
+    for stage, finer in ((4, fourth), (3, third))[:skips]:
+        options = {**scoring(), "kernel_initializer": Zeros()}
+        skip = keras.layers.Conv2D(classes, 1, name=f"scores_{stage}", **options)(finer)
+        x = _enlarged(x, 2, finer, f"coarse_{stage}")
+        x = keras.layers.Add(name=f"sum_{stage}", dtype=x.dtype)([x, skip])
+    return keras.Model(inputs, _enlarged(x, 32 // 2**skips, inputs, "pixels"), name=name)
+
+
+def _enlarged(x, factor: int, like, name: str):
+    x = Upscale2D(factor, name=f"{name}_enlarged", dtype=x.dtype)(x)
+    return CutTo(name=f"{name}_cut", dtype=x.dtype)([x, like])
+
+
+@register
+class CutTo(keras.Layer):
+    """The first of two batches of images, cut at the bottom and at the right to the size of the second."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.data_format = keras.config.image_data_format()
+
+    def call(self, inputs):
+        images, like = inputs
+        first = 1 if self.data_format == "channels_last" else 2
+        height, width = ops.shape(like)[first : first + 2]
+        return images[(slice(None),) * first + (slice(height), slice(width))]
+
+    def compute_output_shape(self, input_shape):
+        images, like = input_shape
+        first = 1 if self.data_format == "channels_last" else 2
+        return (*images[:first], *like[first : first + 2], *images[first + 2 :])
