@@ -76,7 +76,7 @@ def densenet(
         if place < len(blocks):
             x = TransitionBlock(0.5 if bottleneck else 1.0, name=f"transition_{place}", **options)(x)
     x = parts.rectified(parts.normalized(x, "last"), "last")
-    return keras.Model(inputs, parts.scores(x, classes), name=name or f"densenet_{depth}")
+    return keras.Model(inputs, parts.scores(parts.mean(x), classes), name=name or f"densenet_{depth}")
 
 
 def _start(inputs, parts: Parts, large: bool, filters: int):

@@ -6,7 +6,7 @@ import keras
 
 from keras_lecture import checks
 from keras_lecture.initializers import Kaiming, PositiveBias, Xavier
-from keras_lecture.models.parts import Parts, scoring
+from keras_lecture.models.parts import Parts
 
 # Linear around zero: they keep the signal that Xavier's weights keep. The others drop about half of it.
 LINEAR_AT_ZERO = ("linear", "sigmoid", "softsign", "tanh")
@@ -69,7 +69,7 @@ def mlp(
         x = parts.normalized(dense(x), layer)
         x = keras.layers.Activation(activation, name=f"{layer}_activation")(x)
         x = parts.drop(x, layer)
-    return keras.Model(inputs, keras.layers.Dense(classes, name="scores", **scoring())(x), name=name)
+    return keras.Model(inputs, parts.scores(x, classes), name=name)
 
 
 def _start(activation) -> dict:

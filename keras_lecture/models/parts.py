@@ -62,11 +62,13 @@ class Parts:
     def drop(self, x, name: str):
         return Dropout(self.dropout, name=f"{name}_dropout")(x) if self.dropout else x
 
+    def mean(self, x):
+        """The mean over the places of an image, with dropout."""
+        return self.drop(keras.layers.GlobalAveragePooling2D(name="mean")(x), "mean")
+
     def scores(self, x, classes: int):
-        """A linear layer of one score for each class, after the mean over the places of an image."""
-        if len(x.shape) == 4:
-            x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
-        return keras.layers.Dense(classes, name="scores", **scoring())(self.drop(x, "scores"))
+        """A linear layer of one score for each class."""
+        return keras.layers.Dense(classes, name="scores", **scoring())(x)
 
     def _start(self) -> dict:
         if self.normalization is None:

@@ -139,7 +139,7 @@ def _net(owner: str, depth: int, stage, parts: Parts, input_shape, classes, name
     for place, count in enumerate(blocks):
         filters = parts.filters((64 if large else 16) * 2**place)
         x = stage(x, filters, count, 2 if place else 1, f"stage_{place + 1}")
-    return keras.Model(inputs, parts.scores(x, classes), name=name or f"{owner}_{depth}")
+    return keras.Model(inputs, parts.scores(parts.mean(x), classes), name=name or f"{owner}_{depth}")
 
 
 def _blocks(owner: str, depth) -> tuple:
