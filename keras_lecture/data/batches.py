@@ -1,6 +1,7 @@
 """`Batches`: shuffled batches whose order is a function of seed and epoch, and the base of the other orders."""
 
 import operator
+import warnings
 
 import keras
 import numpy as np
@@ -46,6 +47,9 @@ class Batches(keras.utils.PyDataset):
         processes read cannot be counted: with them, an epoch that has begun moves on.
     """
 
+    # Whether the batches of an epoch must come one after the other.
+    order_matters = False
+
     def __init__(
         self,
         x,
@@ -73,6 +77,7 @@ class Batches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.last = last
         self.seed = int(np.random.randint(2**31) if seed is None else seed)
+        self._watched = False
         self._begin(0)
 
     @property
@@ -95,21 +100,20 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         index = range(len(self))[operator.index(index)]
-        if index not in self._unread:
-            # It has been read before: an earlier reading of this epoch was given up.
-            self._unread = set(range(len(self)))
-        self._unread.discard(index)
+        self._note(index)
         order, start = self._order_of(self._epoch), index * self.batch_size
         if self.last == "fill" and start + self.batch_size > len(order):
             order, start = np.take(order, range(start, start + self.batch_size), mode="wrap"), 0
         return examples.rows(self._arrays, order[start : start + self.batch_size], cast=True)
 
     def on_epoch_begin(self):
+        self._watched = self.order_matters
         if self.use_multiprocessing and self.workers:
             # What other processes read this one does not see.
             self._unread = set()
 
     def on_epoch_end(self):
+        self._watched = False
         if not self._unread:
             self._begin(self._epoch + 1)
 
@@ -127,6 +131,21 @@ class Batches(keras.utils.PyDataset):
         self._remembered = None, None
         self._unread = set(range(len(self)))
 
+    def _note(self, index):
+        """Counts a batch as read, and looks whether it was its turn."""
+        if index not in self._unread:
+            # It has been read before: an earlier reading of this epoch was given up.
+            self._unread = set(range(len(self)))
+        # Of the batches before it, the threads beside this one may be about to read one each.
+        early = index - (len(self) - len(self._unread)) - max(self.workers - 1, 0)
+        self._unread.discard(index)
+        if self._watched and early > 0:
+            self._watched = False
+            remedy = "Pass `shuffle=False` to `fit` for the order they are made in."
+            warnings.warn(
+                f"{type(self).__name__}: Keras takes the batches in an order of its own. {remedy}", stacklevel=3
+            )
+
     def _order_of(self, epoch):
         """`order(epoch)`, drawn once; threads that draw it at the same time draw the same."""
         known, order = self._remembered
@@ -136,4 +155,4 @@ class Batches(keras.utils.PyDataset):
         return order
 
     def _random(self, epoch):
-        return np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
+        return np.random.Generator(np.random.Philox(key=np.array([self.seed, epoch], "uint64")))

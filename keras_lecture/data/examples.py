@@ -15,7 +15,7 @@ def arrays(owner: str, **named):
     for argument, value in named.items():
         if value is None:
             continue
-        structure = keras.tree.lists_to_tuples(keras.tree.map_structure(_array, value))
+        structure = keras.tree.lists_to_tuples(keras.tree.map_structure(array, value))
         shapes = [leaf.shape for leaf in keras.tree.flatten(structure)]
         if not shapes or () in shapes:
             kind = "an array, or a list, tuple or dict of arrays, with one row per example"
@@ -32,8 +32,8 @@ def arrays(owner: str, **named):
 def rows(structure, chosen, cast: bool = False):
     """The `chosen` rows of every array; with `cast`, floating ones in Keras's float type, as `fit` has it of arrays."""
 
-    def take(array):
-        taken = array.take(chosen, axis=0)
+    def take(leaf):
+        taken = leaf.take(chosen, axis=0)
         if cast and taken.dtype.kind == "f" and taken.dtype != keras.config.floatx():
             return taken.astype(keras.config.floatx())
         return taken
@@ -41,9 +41,9 @@ def rows(structure, chosen, cast: bool = False):
     return keras.tree.map_structure(take, structure)
 
 
-def _array(value):
-    # A memory-mapped array stays one, read where a batch asks for it.
-    return np.asarray(value if isinstance(value, np.ndarray) else keras.ops.convert_to_numpy(value))
+def array(value):
+    """A NumPy array of an array, list or tensor; a memory-mapped one stays one, read where a batch asks for it."""
+    return np.asarray(value if isinstance(value, np.ndarray | list) else keras.ops.convert_to_numpy(value))
 
 
 def _glance(value):

@@ -1,0 +1,65 @@
+"""`BalancedBatches`: batches in which all classes are equally represented."""
+
+import numpy as np
+
+from keras_lecture import checks
+from keras_lecture.data import examples
+from keras_lecture.data.batches import Batches
+from keras_lecture.data.labels import class_numbers
+
+
+class BalancedBatches(Batches):
+    """Shuffled batches that hold equally many examples of each class.
+
+    Use it where some classes are rare: their gradients come in every step. Costs an epoch of as many examples as there
+    are classes, times those of the largest class.
+
+        order = a₁ b₁ c₁ a₂ b₂ c₂ …    aⱼ, bⱼ, cⱼ the shuffled examples of class a, b, c
+
+    An epoch visits each example of the largest class once. The others begin again, shuffled anew, when they are at
+    their end; of the examples of one class none is visited twice more than another. The order of the classes is drawn
+    for each epoch, and in each batch their numbers differ by one at most: a batch smaller than the number of classes
+    takes them in turn. If all classes are equally large, each example is visited once.
+
+    Args:
+        x: Inputs, see `Batches`.
+        y: Targets, see `Batches`.
+        batch_size: Examples in a batch; best a multiple of the number of classes. Defaults to `32`.
+        labels: The classes: integers, strings or one-hot rows, one per example. Defaults to `y`.
+        **kwargs: `sample_weight`, `seed`, `last` and the workers' arguments of `Batches`.
+
+    Example:
+        >>> y = np.array([0, 0, 0, 0, 0, 1])
+        >>> batches = keras_lecture.data.BalancedBatches(np.arange(6), y, batch_size=4, seed=0)
+        >>> [np.bincount(y).tolist() for x, y in batches]
+        [[2, 2], [2, 2], [1, 1]]
+
+    Reference:
+        Deck E (all classes equally represented in batches). What is rare is seen often, so the model learns the classes
+        as if they were equally frequent; its probabilities are off by the ratio of the frequencies.
+    """
+
+    def __init__(self, x, y=None, batch_size: int = 32, *, labels=None, **kwargs):
+        argument = "y" if labels is None else "labels"
+        chosen = y if labels is None else labels
+        if chosen is None or labels is None and isinstance(y, dict | list | tuple):
+            checks.reject("BalancedBatches", argument, "one array", y, "Give class numbers as `labels`.", TypeError)
+        (x,), count = examples.arrays("BalancedBatches", x=x)
+        numbers = class_numbers("BalancedBatches", argument, chosen, count, "Give class numbers as `labels`.")
+        self._members = [np.flatnonzero(numbers == number) for number in range(numbers.max() + 1)]
+        super().__init__(x, y, batch_size, **kwargs)
+
+    @property
+    def visits(self) -> int:
+        """How many examples an epoch visits, one that it visits twice counted twice."""
+        return len(self._members) * max(map(len, self._members))
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The rows of the examples in the order in which `epoch` visits them."""
+        random = self._random(epoch)
+        turns = random.permutation(len(self._members))
+        return np.stack([self._drawn(random, self._members[turn]) for turn in turns], axis=1).reshape(-1)
+
+    def _drawn(self, random, members):
+        needed = max(map(len, self._members))
+        return np.concatenate([random.permutation(members) for _ in range(0, needed, len(members))])[:needed]

@@ -1,0 +1,115 @@
+"""`split`: training, validation and test examples, each part representative of the whole."""
+
+import math
+
+import numpy as np
+
+from keras_lecture import checks
+from keras_lecture.data import apportionment, examples
+from keras_lecture.data.labels import strata
+
+
+def split(x, y=None, fractions=(0.6, 0.2, 0.2), *, stratify=True, seed: int | None = None):
+    """Splits examples at random into parts that represent the whole: training, validation, test.
+
+    Use it once, before anything is learned from the data; `validation_split` of `fit` takes the last examples as they
+    lie, which are all of one class where the data are sorted. Costs a copy of the data.
+
+        n_cp = n_c·f_p  rounded down or up, so that Σ_p n_cp = n_c and the parts have Σ_c n_cp = N·f_p, rounded
+
+    n_c examples of class c, f_p `fractions`. Equal seeds give equal parts.
+
+    Args:
+        x: Inputs: an array, or a list, tuple or dict of arrays, with one row per example.
+        y: Targets, likewise.
+        fractions: The share of each part, two or more, which add up to 1. Defaults to `(0.6, 0.2, 0.2)`.
+        stratify: `True` for equal shares of each class of `y` (integers, strings, one-hot rows) in all parts; of a
+            continuous `y`, of each tenth of its distribution. `False` for parts by chance. Or an array with a label
+            per example to go by in place of `y`. Without `y`, `True` has nothing to go by. Defaults to `True`.
+        seed: Of the split. Defaults to a random one.
+
+    Returns:
+        One pair `(x, y)` for each part, or `x` alone where there is no `y`, in random order.
+
+    Example:
+        >>> x, y = np.arange(20), np.arange(20) % 2
+        >>> (x_train, y_train), (x_val, y_val), (x_test, y_test) = keras_lecture.data.split(x, y, seed=0)
+        >>> [np.bincount(part).tolist() for part in (y_train, y_val, y_test)]
+        [[6, 6], [2, 2], [2, 2]]
+
+    Reference:
+        Decks A and D (60 % training, 20 % validation, 20 % test; three representative subsets). A class with fewer
+        examples than parts goes to the largest parts, as far as their sizes allow. `keras.utils.split_dataset` makes
+        two parts, by chance.
+    """
+    data, count = examples.arrays("split", x=x, y=y)
+    by = stratify
+    if stratify is True:
+        by = data[1] if len(data) == 2 else False
+        if isinstance(by, dict | tuple):
+            remedy = "`y` holds several arrays: give one of them, or `False`, which splits by chance."
+            checks.reject("split", "stratify", "labels or False", stratify, remedy)
+    parts = _parts("split", count, by, fractions, seed)
+    cut = [examples.rows(data, rows) for rows in parts]
+    return tuple(part if len(data) == 2 else part[0] for part in cut)
+
+
+def split_indices(count: int, fractions=(0.6, 0.2, 0.2), *, stratify=None, seed: int | None = None):
+    """Splits the numbers of examples at random, for data that are not in memory.
+
+    Use it where rows are read later: `split` of the same labels and seed takes the same examples. Costs a permutation.
+
+        n_cp = n_c·f_p  rounded down or up, so that Σ_p n_cp = n_c and the parts have Σ_c n_cp = N·f_p, rounded
+
+    n_c examples of class c, f_p `fractions`, N `count`. Together the parts are all numbers below `count`.
+
+    Args:
+        count: How many examples there are.
+        fractions: The share of each part, two or more, which add up to 1. Defaults to `(0.6, 0.2, 0.2)`.
+        stratify: An array with a label, or a number to predict, per example, see `split`. Defaults to `None`: by
+            chance.
+        seed: Of the split. Defaults to a random one.
+
+    Returns:
+        One array of row numbers for each part, in random order.
+
+    Example:
+        >>> train, rest = keras_lecture.data.split_indices(6, (0.5, 0.5), stratify=["a", "a", "b", "b", "b", "b"])
+        >>> int(np.sum(train < 2)), int(np.sum(rest < 2)), sorted([*train.tolist(), *rest.tolist()])
+        (1, 1, [0, 1, 2, 3, 4, 5])
+
+    Reference:
+        Decks A and D (60 % training, 20 % validation, 20 % test; three representative subsets).
+    """
+    checks.whole("split_indices", "count", count)
+    return _parts("split_indices", count, False if stratify is None else stratify, fractions, seed)
+
+
+def _parts(owner, count, by, fractions, seed):
+    """The row numbers of each part; `by` is labels, or `False`."""
+    _check_fractions(owner, count, fractions)
+    classes = np.zeros(count, int) if by is False else strata(owner, "stratify", by, count, "`False` splits by chance.")
+    if seed is not None:
+        checks.whole(owner, "seed", seed, "[0, 4294967295]")
+    random = np.random.Generator(np.random.Philox(key=int(np.random.randint(2**31)) if seed is None else int(seed)))
+    # All examples in random order, then class by class: each class in random order.
+    order = random.permutation(count)
+    by_class = order[np.argsort(classes[order], kind="stable")]
+    table = apportionment.table(np.bincount(classes), fractions)
+    bounds = np.cumsum(table).reshape(table.shape)
+    pieces = np.split(by_class, bounds.reshape(-1)[:-1])
+    columns = (np.concatenate(pieces[part :: len(fractions)]) for part in range(len(fractions)))
+    return tuple(random.permutation(column) for column in columns)
+
+
+def _check_fractions(owner, count, fractions):
+    expected = "two or more numbers in (0, 1) that add up to 1"
+    try:
+        numbers = [float(fraction) for fraction in fractions]
+    except (TypeError, ValueError):
+        checks.reject(owner, "fractions", expected, fractions, error=TypeError)
+    fitting = len(numbers) > 1 and all(0 < number < 1 for number in numbers)
+    if not fitting or not math.isclose(sum(numbers), 1, abs_tol=1e-9):
+        checks.reject(owner, "fractions", expected, fractions)
+    if not apportionment.sizes(count, numbers).all():
+        checks.reject(owner, "fractions", f"such that each part has one of {count} examples", fractions)
