@@ -45,10 +45,11 @@ def learning_curves(record: Mapping):
         one.set(xlabel="epoch", ylabel=label)
         whole_ticks(one.xaxis)
         one.grid(alpha=0.25)
-    # Norms span orders of magnitude; a logarithm needs them above 0.
     norms = [norm for norm in history.get("gradient_norm") or [] if norm is not None]
-    if norms and min(norms) > 0:
+    if norms and 0 < 10 * min(norms) < max(norms):
         axes[-1].set_yscale("log")
+    elif norms:
+        axes[-1].set_ylim(bottom=0)
     return figure
 
 

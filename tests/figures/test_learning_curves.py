@@ -9,7 +9,7 @@ HISTORY = {
     "loss": [2.0, 1.0, 0.5],
     "val_loss": [2.1, 1.2, 0.9],
     "accuracy": [0.2, 0.5, 0.8],
-    "gradient_norm": [4.0, 2.0, 1.0],
+    "gradient_norm": [40.0, 2.0, 1.0],
     "weight_norm": [1.0, 1.0, 1.0],
 }
 
