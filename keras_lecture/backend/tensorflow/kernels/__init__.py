@@ -4,6 +4,7 @@ from keras_lecture.backend.tensorflow.kernels.activations import rectified
 from keras_lecture.backend.tensorflow.kernels.callbacks import snapshot
 from keras_lecture.backend.tensorflow.kernels.kinks import absolute
 from keras_lecture.backend.tensorflow.kernels.layers import (
+    batch_normalize,
     drop,
     leak,
     local_response_normalize,
@@ -21,6 +22,7 @@ from keras_lecture.backend.tensorflow.kernels.optimizers import along_velocity, 
 __all__ = [
     "absolute",
     "along_velocity",
+    "batch_normalize",
     "binary_cross_entropy",
     "class_cross_entropy",
     "dense",

@@ -8,6 +8,27 @@ import tensorflow as tf
 from keras_lecture.backend.tensorflow import xla
 
 
+def batch_normalize(x, gamma, beta, axis, epsilon):
+    """TensorFlow's fused kernel: the formula reads and writes the input half a dozen times."""
+    channels = x.shape[-1]
+    if axis % x.shape.rank != x.shape.rank - 1 or x.dtype != tf.float32 or xla.inside() or not _on_cpu():
+        return None
+    scale = tf.ones(channels) if gamma is None else tf.convert_to_tensor(gamma)
+    offset = tf.zeros(channels) if beta is None else tf.convert_to_tensor(beta)
+
+    @tf.custom_gradient
+    def rule(rows, scale, offset):
+        y, mean, variance, *saved = tf.raw_ops.FusedBatchNormV3(
+            x=rows, scale=scale, offset=offset, mean=[], variance=[], epsilon=epsilon
+        )
+        return (y, mean, variance), lambda upstream, *_: _batch_gradient(upstream, rows, scale, saved, epsilon)
+
+    y, mean, variance = rule(tf.reshape(x, (-1, 1, 1, channels)), scale, offset)
+    count = tf.cast(tf.size(x) // channels, tf.float32)
+    # The kernel's variance has divisor n − 1.
+    return tf.reshape(y, tf.shape(x)), tf.stop_gradient(mean), tf.stop_gradient(variance * ((count - 1) / count))
+
+
 def max_pool(x, pool_size, strides, padding, data_format):
     """Maxima of strided slices where TensorFlow's own pooling is slow, and for what it does not pool.
 
@@ -67,6 +88,38 @@ def local_response_normalize(x, size, k, alpha, beta, axis):
     wide = tf.cast(moved, keras.backend.result_type(x.dtype.name, "float32"))
     y = tf.cast(_local_response(wide, _band(wide, size), k, alpha, beta), x.dtype)
     return y if last else tf.transpose(y, [there.index(i) for i in range(x.shape.rank)])
+
+
+def _batch_gradient(upstream, rows, scale, saved, epsilon):
+    """The fused kernel's gradient, differentiable: TensorFlow 2.21's own derivative of it is wrong."""
+
+    def formula(upstream, rows, scale):
+        with tf.GradientTape() as tape:
+            tape.watch((rows, scale))
+            mean, variance = tf.nn.moments(rows, (0, 1, 2))
+            y = (rows - mean) * (tf.math.rsqrt(variance + epsilon) * scale)
+        return *tape.gradient(y, (rows, scale), upstream), tf.reduce_sum(upstream, (0, 1, 2))
+
+    @tf.custom_gradient
+    def rule(*arguments):
+        upstream, rows, scale = arguments
+        gradients = tf.raw_ops.FusedBatchNormGradV3(
+            y_backprop=upstream,
+            x=rows,
+            scale=scale,
+            **{f"reserve_space_{i}": tensor for i, tensor in enumerate(saved, start=1)},
+            epsilon=epsilon,
+        )[:3]
+
+        def second(*directions):
+            with tf.GradientTape() as tape:
+                tape.watch(arguments)
+                first = formula(*arguments)
+            return tape.gradient(first, arguments, directions)
+
+        return gradients, second
+
+    return rule(upstream, rows, scale)
 
 
 def _local_response(x, band, k, alpha, beta):

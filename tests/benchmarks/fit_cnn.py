@@ -1,0 +1,96 @@
+"""A small CNN through `fit`: our layers and optimizer against the same net of Keras's, and what each part brings.
+
+KERAS_BACKEND=torch python tests/benchmarks/fit_cnn.py        (TensorFlow: XLA=1 compiles with XLA)
+
+Three blocks of convolution, batch normalization, ReLU, max pooling and dropout, a dense layer; 32 × 32 × 3, batch 64.
+"""
+
+import os
+
+import keras
+import numpy as np
+from measure import environment, interleaved, row
+
+import keras_lecture
+
+BACKEND = keras.backend.backend()
+XLA = bool(os.environ.get("XLA"))
+FILTERS, BATCH, STEPS = (32, 64, 128), 64, 6
+PARTS = ("BatchNormalization", "MaxPooling2D", "Dropout")
+EVERYTHING = (*PARTS, "Adam")
+
+
+def network(ours):
+    """The net, with our class in place of Keras's for each part that `ours` names."""
+    make = {name: getattr(keras_lecture.layers if name in ours else keras.layers, name) for name in PARTS}
+    body = [
+        layer
+        for filters in FILTERS
+        for layer in (
+            # The normalization that follows has a bias.
+            keras.layers.Conv2D(filters, 3, padding="same", use_bias=False),
+            make["BatchNormalization"](),
+            keras.layers.ReLU(),
+            make["MaxPooling2D"](2),
+            make["Dropout"](0.25, seed=1),
+        )
+    ]
+    return keras.Sequential([keras.Input((32, 32, 3)), *body, keras.layers.Flatten(), keras.layers.Dense(10)])
+
+
+def through_fit(ours, x, y):
+    """A function that trains for one epoch of `STEPS` batches."""
+    keras.utils.set_random_seed(0)
+    model = network(ours)
+    optimizer = keras_lecture.optimizers.Adam() if "Adam" in ours else keras.optimizers.Adam()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, jit_compile=BACKEND == "jax" or XLA)
+    return lambda: model.fit(x, y, batch_size=BATCH, verbose=0)
+
+
+def native(x, y):
+    """PyTorch's own modules, channels last, with its fused Adam, in the loop of its tutorials."""
+    import torch
+    from torch import nn
+
+    blocks, before = [], 3
+    for filters in FILTERS:
+        blocks += [nn.Conv2d(before, filters, 3, padding="same", bias=False), nn.BatchNorm2d(filters), nn.ReLU()]
+        blocks += [nn.MaxPool2d(2), nn.Dropout(0.25)]
+        before = filters
+    model = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(16 * before, 10)).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    images = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+    labels = torch.from_numpy(y)
+
+    def epoch():
+        for start in range(0, len(x), BATCH):
+            optimizer.zero_grad()
+            scores = model(images[start : start + BATCH])
+            nn.functional.cross_entropy(scores, labels[start : start + BATCH]).backward()
+            optimizer.step()
+
+    return epoch
+
+
+def data():
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(BATCH * STEPS, 32, 32, 3)).astype("float32")
+    return x, generator.integers(0, 10, len(x))
+
+
+def main():
+    x, y = data()
+    contenders = {"ours": through_fit(EVERYTHING, x, y), "keras": through_fit((), x, y)}
+    contenders |= {f"keras, our {part}": through_fit((part,), x, y) for part in EVERYTHING}
+    if BACKEND == "torch":
+        contenders["native loop"] = native(x, y)
+    times = interleaved(contenders, rounds=40, seconds=60.0)
+    peers = [name for name in contenders if name != "ours"]
+    print(f"{environment()}{', XLA' if XLA else ''}\n")
+    print(f"| a step of `fit` | ours, µs | {' | '.join(peers)} |\n|---|---:|{'---:|' * len(peers)}")
+    print(row(BACKEND, {name: time / STEPS for name, time in times.items()}, "ours", peers))
+
+
+if __name__ == "__main__":
+    main()
