@@ -108,3 +108,17 @@ ARGUMENTS |= {
     "callbacks.GradientClipping": {"value": 5.0, "on_nonfinite": "skip"},
     "callbacks.GradientMonitor": {"per_layer": True, "histogram": True, "every": 3},
 }
+
+ARGUMENTS |= {
+    "callbacks.EarlyStopping": {
+        "monitor": "val_mae",
+        "min_delta": "1%",
+        "patience": 3,
+        "verbose": 1,
+        "mode": "min",
+        "baseline": 0.5,
+        "restore_best_weights": True,
+        "start_from_epoch": 2,
+        "smoothing": 0.5,
+    },
+}

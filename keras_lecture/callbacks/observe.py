@@ -1,12 +1,12 @@
 """The base of the callbacks that see, and may change, the gradients of a `fit`."""
 
-import sys
 import warnings
 import weakref
 
 import keras
 
 from keras_lecture.callbacks.attachment import Attachment, attachment_of
+from keras_lecture.callbacks.running_fit import callback_list
 from keras_lecture.callbacks.step import Step
 
 
@@ -49,7 +49,7 @@ class Observer(keras.callbacks.Callback):
         if reason:
             self._warn(reason)
             return
-        self._attachment = attachment_of(model) or Attachment(model, _callback_list())
+        self._attachment = attachment_of(model) or Attachment(model, callback_list())
         self._attachment.add(self)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -88,15 +88,4 @@ def _obstacle(model):
     strategy = getattr(model, "distribute_strategy", None)
     if strategy is not None and strategy.num_replicas_in_sync > 1:
         return "under `tf.distribute` each replica has gradients of its own"
-    return None
-
-
-def _callback_list():
-    """The list of callbacks that is calling: it lives as long as its `fit`, and Keras hands it to nobody."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        owner = frame.f_locals.get("self")
-        if isinstance(owner, keras.callbacks.CallbackList):
-            return owner
-        frame = frame.f_back
     return None

@@ -1,0 +1,182 @@
+"""`EarlyStopping`: training that ends when it no longer helps, and goes back to where it was best."""
+
+import numpy as np
+
+from keras_lecture import checks
+from keras_lecture.callbacks.monitoring import Monitoring
+from keras_lecture.callbacks.running_fit import Interruption
+from keras_lecture.saving import register
+
+
+@register
+class EarlyStopping(Monitoring):
+    """Stops training when a monitored number no longer improves, and can bring the best epoch back.
+
+    Use it on a held-out set: the training loss keeps falling while the model learns its training data by heart. With
+    `restore_best_weights` each best epoch costs a copy of the model's and the optimizer's variables on the host.
+
+        s = m / (1 − βᵗ),   m ← βm + (1 − β)x      the t-th monitored number x, smoothed
+        best ← s   if s < best − δ                 (s > best + δ where more is better)
+
+    β `smoothing`, δ `min_delta`; training stops after `patience` epochs in a row without a new best. `smoothing=0` and
+    a number for `min_delta` is Keras's rule. A number that is not finite is never best.
+
+    `restore_best_weights` restores all that training goes on from: the optimizer's variables (its learning rate and
+    step number among them) and the states of random layers, so that a further `fit` continues from the best epoch. It
+    does so however `fit` ends: at its last epoch, by an exception or by Ctrl-C, before any handler runs.
+
+    Args:
+        monitor: The name of the number in the logs. Defaults to `"val_loss"`.
+        min_delta: The least improvement that counts: a number, or a part of the best value so far as in `"1%"`.
+            Defaults to `0`.
+        patience: Epochs without improvement after which training stops. Defaults to `0`.
+        verbose: `1` says when it stops and what it restores. Defaults to `0`.
+        mode: `"min"`, `"max"`, or `"auto"`: the metric knows. Defaults to `"auto"`.
+        baseline: A value that must be improved on for an epoch to end the waiting. Defaults to `None`.
+        restore_best_weights: Whether to go back to the best epoch at the end. Defaults to `False`.
+        start_from_epoch: Epochs at the beginning that do not count. Defaults to `0`.
+        smoothing: β in [0, 1) of the exponential average that is judged in place of the number. Defaults to `0.0`.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+        >>> model.compile(keras.optimizers.SGD(1.5), loss="mse")
+        >>> model.set_weights([np.array([[1.0]])])
+        >>> stopping = keras_lecture.callbacks.EarlyStopping("loss", patience=2, restore_best_weights=True)
+        >>> history = model.fit(np.ones((4, 1)), np.zeros((4, 1)), epochs=9, verbose=0, callbacks=[stopping])
+        >>> history.history["loss"], stopping.best_epoch, float(model.get_weights()[0][0, 0])
+        ([1.0, 4.0, 16.0], 0, -2.0)
+
+    Reference:
+        Deck B and D (held-out set, best weights kept); Prechelt, 1998. As `keras.callbacks.EarlyStopping`, which
+        restores no optimizer, nothing after an exception, takes a first NaN as best, and only warns of a `monitor`
+        that does not exist: here that is an error after the first epoch. On JAX an interrupted step leaves Keras's
+        model without weights; restored it is whole. A training loss is a mean during the epoch and the weights are
+        those at its end: monitor a validation number.
+    """
+
+    remembered = ("best", "wait", "best_epoch", "stopped_epoch")
+    _interruption = None
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float | str = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+        *,
+        smoothing: float = 0.0,
+    ):
+        checks.whole("EarlyStopping", "patience", patience, "[0, ∞)")
+        checks.one_of("EarlyStopping", "verbose", verbose, (0, 1, False, True))
+        if baseline is not None:
+            checks.number("EarlyStopping", "baseline", baseline)
+        checks.boolean("EarlyStopping", "restore_best_weights", restore_best_weights)
+        checks.whole("EarlyStopping", "start_from_epoch", start_from_epoch, "[0, ∞)")
+        super().__init__(monitor, mode, min_delta, smoothing)
+        self.patience = patience
+        self.verbose = verbose
+        self.baseline = baseline
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
+        self.reset()
+
+    def reset(self):
+        self.best_epoch = self.stopped_epoch = 0
+        self.best_weights = _arrays(self._restored, "best_weight")
+        # The optimizer's variables and the seeds that go with the best weights.
+        self._best_rest = _arrays(self._restored, "best_variable") or []
+        super().reset()
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self._stop_listening()
+        if self.restore_best_weights and hasattr(self._model, "evaluate"):
+            self._interruption = Interruption(self._model, self._interrupted)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._interruption is not None:
+            self._interruption.watch_steps()
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = self.find(logs)
+        if value is None or epoch < self.start_from_epoch:
+            return
+        value = self.smoothed(value)
+        self.wait += 1
+        if self.improves(value, self.best):
+            self.best, self.best_epoch = value, epoch
+            if self.restore_best_weights:
+                model = self.model
+                self.best_weights = model.get_weights()
+                self._best_rest = [np.array(variable.numpy()) for variable in _rest(model)]
+            if self.baseline is None or self.improves(value, self.baseline):
+                self.wait = 0
+        elif self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        self._stop_listening()
+        if self.stopped_epoch > 0 and self.verbose:
+            self.say(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        self._bring_back()
+
+    def _interrupted(self):
+        self._interruption = None
+        self._bring_back()
+        # An interrupted step on JAX has taken their values with it.
+        self._model.reset_metrics()
+
+    def _stop_listening(self):
+        if self._interruption is not None:
+            self._interruption.undo()
+            self._interruption = None
+
+    def _bring_back(self):
+        if not self.restore_best_weights or self.best_weights is None:
+            return
+        if self.verbose:
+            self.say(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
+        model = self.model
+        model.set_weights(self.best_weights)
+        for variable, value in zip(_rest(model), self._best_rest, strict=True):
+            variable.assign(value)
+
+    def state(self):
+        state = super().state()
+        if not self._restored:
+            for name, values in (("best_weight", self.best_weights or ()), ("best_variable", self._best_rest)):
+                state |= {f"{name}_{index}": _plain(value) for index, value in enumerate(values)}
+        return state
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "patience": self.patience,
+            "verbose": self.verbose,
+            "baseline": self.baseline,
+            "restore_best_weights": self.restore_best_weights,
+            "start_from_epoch": self.start_from_epoch,
+        }
+
+
+def _rest(model) -> list:
+    """What training goes on from beside the weights: the optimizer's variables, and the seeds of random layers."""
+    optimizer, others = getattr(model, "optimizer", None), getattr(model, "non_trainable_variables", ())
+    weights = {id(variable) for variable in model.weights} if others else ()
+    return [*getattr(optimizer, "variables", ()), *(variable for variable in others if id(variable) not in weights)]
+
+
+def _arrays(state, name) -> list | None:
+    """`name_0`, `name_1`, … of `state`; `None` where there are none."""
+    names = [f"{name}_{index}" for index in range(len(state))]
+    return [np.asarray(state[name]) for name in names if name in state] or None
+
+
+def _plain(array):
+    """bfloat16 is none of NumPy's own types, and a file would not keep it."""
+    return array.astype("float32") if array.dtype.name == "bfloat16" else np.array(array)
