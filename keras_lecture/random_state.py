@@ -1,5 +1,6 @@
 """The state of every global random generator that training draws from."""
 
+import contextlib
 import inspect
 import random
 from typing import Any, NamedTuple
@@ -39,3 +40,36 @@ def set_random_state(state: RandomState):
     if generator is not None:
         generator.state.assign(value)
     backend.set_generators(state.framework)
+
+
+def as_arrays(state: RandomState) -> dict[str, Any]:
+    """A state without objects, for a file."""
+    version, words, gauss = state.python
+    return {
+        "python": {"version": version, "words": np.array(words, "uint32"), "gauss": gauss},
+        "numpy": state.numpy,
+        "keras": None if state.keras is None else state.keras[1],
+        "framework": [np.asarray(words) for words in state.framework],
+    }
+
+
+def from_arrays(saved: dict[str, Any]) -> RandomState:
+    """A state from a file; of another framework's generators it holds nothing."""
+    python, ours = saved["python"], None
+    if saved["keras"] is not None:
+        # What was traced with Keras's generator goes on drawing from that very one.
+        existing = random_state().keras
+        generator = keras.random.SeedGenerator(0) if existing is None else existing[0]
+        ours = generator, saved["keras"].astype(generator.state.dtype)
+    python = (python["version"], tuple(map(int, python["words"])), python["gauss"])
+    return RandomState(python, saved["numpy"], ours, saved["framework"])
+
+
+@contextlib.contextmanager
+def same_random_state():
+    """The state after the block is the one before it, after an exception too."""
+    state = random_state()
+    try:
+        yield
+    finally:
+        set_random_state(state)

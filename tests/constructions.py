@@ -110,6 +110,16 @@ ARGUMENTS |= {
 }
 
 ARGUMENTS |= {
+    "callbacks.LearningRateFinder": {
+        "learning_rates": [1e-6, 1.0],
+        "steps": 20,
+        "smoothing": 0.5,
+        "suggestion": "steepest",
+        "apply": False,
+    },
+}
+
+ARGUMENTS |= {
     "callbacks.EarlyStopping": {
         "monitor": "val_mae",
         "min_delta": "1%",

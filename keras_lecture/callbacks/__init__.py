@@ -3,5 +3,6 @@
 from keras_lecture.callbacks.early_stopping import EarlyStopping
 from keras_lecture.callbacks.gradient_clipping import GradientClipping
 from keras_lecture.callbacks.gradient_monitor import GradientMonitor
+from keras_lecture.callbacks.learning_rate_finder import LearningRateFinder, find_learning_rate
 
-__all__ = ["EarlyStopping", "GradientClipping", "GradientMonitor"]
+__all__ = ["EarlyStopping", "GradientClipping", "GradientMonitor", "LearningRateFinder", "find_learning_rate"]

@@ -19,7 +19,7 @@ class Step:
     """
 
     def __init__(self, optimizer, gradients, variables):
-        *outer, core = _chain(optimizer)
+        *outer, core = chain(optimizer)
         # Such a step is skipped if the gradient overflowed, and the scale lowered.
         self.is_dynamically_scaled = any(isinstance(o, keras.optimizers.LossScaleOptimizer) for o in outer)
         self._received = list(gradients)
@@ -79,7 +79,7 @@ class Step:
         return ops.cast(self._scale, gradient.dtype)
 
 
-def _chain(optimizer):
+def chain(optimizer):
     """The optimizer and those inside of it, one in the other (loss scaling, averages)."""
     yield optimizer
     while hasattr(optimizer, "inner_optimizer"):

@@ -1,0 +1,206 @@
+"""Finds a learning rate before training: `find_learning_rate` and the callback `LearningRateFinder`."""
+
+import functools
+import warnings
+
+import keras
+import numpy as np
+
+from keras_lecture import checks
+from keras_lecture.callbacks.learning_rate_sweep import SUGGESTIONS, LearningRateSweep
+from keras_lecture.callbacks.running_fit import fit_variables
+from keras_lecture.callbacks.sweep import is_fixed, rate_owner, sweep
+from keras_lecture.saving import register
+
+# What `fit` may be told about the sweep; the rest of its arguments has no meaning there.
+_OF_FIT = ("batch_size", "callbacks", "class_weight", "sample_weight", "shuffle", "steps_per_epoch", "verbose")
+
+
+def find_learning_rate(
+    model, x, y=None, *, learning_rates=(1e-7, 10.0), steps=100, smoothing=0.98, curvature=False, **kwargs
+) -> LearningRateSweep:
+    """Trains for some steps with a growing learning rate, shows where the loss falls and explodes, and undoes it all.
+
+    Use it before `fit`, to choose a rate for this model, optimizer and batch size: any optimizer of Keras or of this
+    package, with a fixed rate or a schedule, that takes a step as long as it is told. It costs `steps` training
+    steps, one copy of all variables on the host and, for a schedule, compiling the step once more.
+
+        ηₖ = η₁(ηₙ/η₁)^((k−1)/(n−1)),   k = 1 … n
+        mₖ = βmₖ₋₁ + (1 − β)ℓₖ,   ℓ̂ₖ = mₖ/(1 − βᵏ)
+
+    η₁ and ηₙ are `learning_rates`, n `steps`, β `smoothing`, ℓₖ the loss of batch k before its update, m₀ = 0. The
+    sweep ends early where ℓₖ is not finite or ℓ̂ₖ exceeds 4 times its minimum. The first tenth of the steps, where ℓ̂ₖ
+    is the mean of few batches, is not judged. Gradient descent on a quadratic loss explodes from 2/L on.
+
+    The variables of the model (statistics of batch normalization, seeds), its optimizer (slots, iterations) and its
+    metrics, and the random states of Python, NumPy, Keras and PyTorch are afterwards what they were, bit for bit,
+    after an exception too. What is not built yet is built. Data that change when they are read are read: a generator
+    has given its batches away, and the `on_epoch_end` of a `PyDataset` has run.
+
+    Args:
+        model: A compiled Keras model.
+        x, y: Training data of any kind that `fit` takes.
+        learning_rates: η₁ and ηₙ, the lowest and the highest rate. Defaults to `(1e-7, 10.0)`.
+        steps: n, the number of rates. Data that end before begin again. Defaults to `100`.
+        smoothing: β in [0, 1); 0 takes each loss as it is. Defaults to `0.98`.
+        curvature: Whether to suggest 1/L, too, from `diagnosis.curvature` on the first batch: the step of gradient
+            descent that is never too long there. Defaults to `False`.
+        kwargs: Arguments of `fit`: `batch_size`, `sample_weight`, `class_weight`, `shuffle`, `steps_per_epoch`,
+            `verbose` (the progress bar) and `callbacks` that shall act in the sweep, such as `GradientClipping`.
+
+    Returns:
+        A `LearningRateSweep`: arrays `learning_rates`, `losses` and `smoothed`, why it came to its `end`
+        (`"complete"`, `"explosion"`, `"nonfinite"`) and suggestions: `steepest` (where ℓ̂ falls fastest per log η),
+        `valley` (the middle of its longest fall) and `curvature` (1/L), each `None` where there is none.
+        `keras_lecture.figures.learning_rates` draws it.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+        >>> model.compile("sgd", "mse")
+        >>> sweep = keras_lecture.callbacks.find_learning_rate(
+        ...     model, np.ones((4, 1)), np.zeros((4, 1)), smoothing=0.0, curvature=True, verbose=0
+        ... )
+        >>> sweep.end, round(sweep.curvature, 3)
+        ('explosion', 0.5)
+        >>> bool(0.1 < sweep.steepest < 1.0)
+        True
+
+    Reference:
+        Smith, 2017, arXiv:1506.01186, section 3.3 (the sweep); the mean, the end at 4 times the minimum and the valley
+        follow fastai's `lr_find`, which counts a valley from before its start and undoes weights and optimizer only;
+        deck B (η = 1/L). Keras has none.
+    """
+    owner = "find_learning_rate"
+    rates = _checked_rates(owner, learning_rates, steps)
+    _check_smoothing(owner, smoothing)
+    checks.boolean(owner, "curvature", curvature)
+    checks.instance(owner, "model", model, keras.Model, "a Keras model")
+    for name in kwargs:
+        checks.one_of(owner, "kwargs", name, _OF_FIT)
+    return sweep(owner, model, model.fit, (x, y, kwargs), (rates, smoothing, curvature))
+
+
+@register
+class LearningRateFinder(keras.callbacks.Callback):
+    """Finds a learning rate on the data of this `fit`, before its first step, and trains with it.
+
+    Use it to start without a guess: `fit` goes on as if it had been called with the rate that was found. It does at
+    the beginning of `fit` what `find_learning_rate` does, with the same costs, formulas and promises: what follows is,
+    bit for bit, what follows on `optimizer.learning_rate = …`. Callbacks that see gradients and come before it in the
+    list act in the sweep, too.
+
+    With `apply=False` it is `find_learning_rate` before `fit`.
+
+    Args:
+        learning_rates: The lowest and the highest rate of the sweep. Defaults to `(1e-7, 10.0)`.
+        steps: The number of rates. Defaults to `100`.
+        smoothing: β in [0, 1) of the mean of the losses. Defaults to `0.98`.
+        suggestion: Which suggestion to follow: `"valley"`, `"steepest"` or `"curvature"`, which is 1/L and meant for
+            gradient descent. Defaults to `"valley"`.
+        apply: Whether to train with the rate that was found. Defaults to `True`.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+        >>> model.compile("sgd", "mse")
+        >>> finder = keras_lecture.callbacks.LearningRateFinder(suggestion="curvature")
+        >>> _ = model.fit(np.ones((4, 1)), np.zeros((4, 1)), verbose=0, callbacks=[finder])
+        >>> round(float(model.optimizer.learning_rate), 3) == round(finder.sweep.curvature, 3) == 0.5
+        True
+
+    Reference:
+        As `find_learning_rate`. After `fit`, `sweep` is its result. A schedule has no one rate to set: with one, pass
+        `apply=False` and build the schedule from what was found. The rate of the suggestion stays after `fit`.
+    """
+
+    # The result of the latest `fit`.
+    sweep = None
+
+    def __init__(
+        self,
+        *,
+        learning_rates: tuple[float, float] = (1e-7, 10.0),
+        steps: int = 100,
+        smoothing: float = 0.98,
+        suggestion: str = "valley",
+        apply: bool = True,
+    ):
+        _checked_rates("LearningRateFinder", learning_rates, steps)
+        _check_smoothing("LearningRateFinder", smoothing)
+        checks.one_of("LearningRateFinder", "suggestion", suggestion, SUGGESTIONS)
+        checks.boolean("LearningRateFinder", "apply", apply)
+        super().__init__()
+        self.learning_rates = tuple(learning_rates)
+        self.steps = steps
+        self.smoothing = smoothing
+        self.suggestion = suggestion
+        self.apply = apply
+
+    def on_train_begin(self, logs=None):
+        model = self.model
+        optimizer = rate_owner("LearningRateFinder", model)
+        if self.apply and not is_fixed(optimizer):
+            remedy = (
+                "A schedule has no one rate to set: build it from what `apply=False` or `find_learning_rate` finds."
+            )
+            checks.reject("LearningRateFinder", "apply", "False where the rate is a schedule", True, remedy)
+        x, y, options = _data_of_fit()
+        options |= {"verbose": self.params["verbose"]}
+        rates = _checked_rates("LearningRateFinder", self.learning_rates, self.steps)
+        settings = rates, self.smoothing, self.suggestion == "curvature"
+        # Past what observers of gradients have put on the instance, which would take this for a `fit` after theirs.
+        fit = functools.partial(type(model).fit, model)
+        self.sweep = sweep("LearningRateFinder", model, fit, (x, y, options), settings)
+        if self.apply:
+            self._follow(optimizer)
+
+    def _follow(self, optimizer):
+        rate = self.sweep.suggestion(self.suggestion)
+        if rate is None:
+            message = "LearningRateFinder: the loss falls nowhere in the sweep; the learning rate stays as it is."
+            warnings.warn(message, stacklevel=2)
+            return
+        optimizer.learning_rate = rate
+
+    def get_config(self):
+        return {
+            "learning_rates": list(self.learning_rates),
+            "steps": self.steps,
+            "smoothing": self.smoothing,
+            "suggestion": self.suggestion,
+            "apply": self.apply,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def _checked_rates(owner, learning_rates, steps):
+    """The rates of the sweep, as Keras keeps them."""
+    if not isinstance(learning_rates, tuple | list) or len(learning_rates) != 2:
+        expectation = "a pair of numbers, the lowest and the highest rate"
+        checks.reject(owner, "learning_rates", expectation, learning_rates, error=TypeError)
+    for rate in learning_rates:
+        checks.number(owner, "learning_rates", rate, "[1e-30, 1e30]")
+    if not learning_rates[0] < learning_rates[1]:
+        checks.reject(owner, "learning_rates", "two numbers that increase", learning_rates)
+    checks.whole(owner, "steps", steps, "[2, ∞)")
+    return np.geomspace(*learning_rates, steps).astype(keras.config.floatx())
+
+
+def _check_smoothing(owner, smoothing):
+    checks.number(owner, "smoothing", smoothing, "[0, 1)")
+
+
+def _data_of_fit():
+    """`x`, `y` and further arguments of the `fit` that is calling."""
+    known = fit_variables()
+    if "x" not in known:
+        raise ValueError("LearningRateFinder: this `fit` is not Keras's own. Call `find_learning_rate` before it.")
+    if hasattr(known["x"], "__next__"):
+        raise ValueError(
+            "LearningRateFinder: a generator can be read only once. Call `find_learning_rate` with another one before "
+            "`fit`, or pass a `PyDataset`."
+        )
+    names = ("batch_size", "class_weight", "sample_weight", "shuffle", "steps_per_epoch")
+    return known["x"], known["y"], {name: known[name] for name in names}
