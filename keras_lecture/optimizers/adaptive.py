@@ -52,10 +52,10 @@ class AdaGrad(Rule):
 
     def step(self, w, g, rate, k, accumulator):
         accumulator = accumulator + g * g
-        return w - rate * g / ops.sqrt(accumulator), accumulator
+        return w - rate * g * ops.rsqrt(accumulator), accumulator
 
     def step_size(self, rate, k, accumulator):
-        return rate / ops.sqrt(accumulator)
+        return rate * ops.rsqrt(accumulator)
 
     def get_config(self):
         return {**super().get_config(), "epsilon": self.epsilon}
@@ -106,11 +106,12 @@ class RMSProp(Rule):
         return self.epsilon / (1.0 - self.rho)
 
     def step(self, w, g, rate, k, accumulator):
-        accumulator = self.rho * accumulator + g * g + self.epsilon
-        return w - rate * g / ops.sqrt((1.0 - self.rho) * accumulator), accumulator
+        # Without the parentheses XLA computes it twice, and copies it first.
+        accumulator = self.rho * accumulator + (g * g + self.epsilon)
+        return w - self.step_size(rate, k, accumulator) * g, accumulator
 
     def step_size(self, rate, k, accumulator):
-        return rate / ops.sqrt((1.0 - self.rho) * accumulator)
+        return (rate * (1.0 - self.rho) ** -0.5) * ops.rsqrt(accumulator)
 
     def get_config(self):
         return {**super().get_config(), "rho": self.rho, "epsilon": self.epsilon}
@@ -168,12 +169,13 @@ class Adam(Rule):
     def step(self, w, g, rate, k, mean, square):
         mean = self.beta_1 * mean + (1.0 - self.beta_1) * g
         square = self.beta_2 * square + (1.0 - self.beta_2) * g * g
-        mean_correction, _ = self.corrections(k)
-        return w - self.step_size(rate, k, mean, square) * (mean / mean_correction), mean, square
+        correction, _ = self.corrections(k)
+        return w - self.step_size(rate / correction, k, mean, square) * mean, mean, square
 
     def step_size(self, rate, k, mean, square):
-        _, square_correction = self.corrections(k)
-        return rate / (ops.sqrt(square / square_correction) + self.epsilon)
+        _, correction = self.corrections(k)
+        # A division by the correction would be one for each weight.
+        return rate / (ops.sqrt(square * (1.0 / correction)) + self.epsilon)
 
     def corrections(self, k):
         """1 − δᵏ and 1 − γᵏ."""

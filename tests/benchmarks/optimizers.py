@@ -94,14 +94,18 @@ def _graph(optimizer, gradients, variables, xla):
 def _stateless(optimizer, gradients, variables, xla):
     import jax
 
-    state = [[v.value for v in optimizer.variables], [v.value for v in variables]]
-    compiled = jax.jit(
-        lambda slots, weights: optimizer.stateless_apply(slots, gradients, weights), donate_argnums=(0, 1)
-    )
+    state = [[v.value for v in variables], [v.value for v in optimizer.variables]]
+
+    # State comes out in the order in which it goes in, as in Keras's trainer: what is donated is reused in that order,
+    # and in another one XLA copies every array, which takes three times as long.
+    def update(weights, slots, gradients):
+        return optimizer.stateless_apply(slots, gradients, weights)
+
+    compiled = jax.jit(update, donate_argnums=(0, 1))
 
     def step():
-        state[1], state[0] = compiled(*state)
-        jax.block_until_ready(state[1])
+        state[:] = compiled(*state, gradients)
+        jax.block_until_ready(state)
 
     return step
 
@@ -134,15 +138,15 @@ def _optax(rule, shapes, clip):
     weights, gradients = ([jax.numpy.asarray(v) for v in values(shapes, seed)] for seed in (0, 1))
     state = [transformation.init(weights), weights]
 
-    def update(slots, weights):
+    def update(slots, weights, gradients):
         updates, slots = transformation.update(gradients, slots, weights)
         return slots, optax.apply_updates(weights, updates)
 
     compiled = jax.jit(update, donate_argnums=(0, 1))
 
     def step():
-        state[0], state[1] = compiled(*state)
-        jax.block_until_ready(state[1])
+        state[:] = compiled(*state, gradients)
+        jax.block_until_ready(state)
 
     return step
 

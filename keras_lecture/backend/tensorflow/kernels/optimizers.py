@@ -22,12 +22,13 @@ def optimizer_step(rule, gradients, variables, learning_rate):
         w, state = variable.value, [slot.value for slot in state]
         if w.dtype not in steps:
             k = tf.cast(rule.iterations + 1, w.dtype)
-            steps[w.dtype] = (tf.cast(tf.convert_to_tensor(learning_rate), w.dtype), k)
-        rate, k = steps[w.dtype]
+            rate = tf.cast(tf.convert_to_tensor(learning_rate), w.dtype)
+            steps[w.dtype] = rate, k, update(rule, rate, k)
+        rate, k, step = steps[w.dtype]
         decay, sparsify = penalty
         if decay:
             w.assign(rule.decayed(w, rate, k, *state))
-        update(rule, w, gradient, rate, k, *state)
+        step(w, gradient, *state)
         if sparsify:
             w.assign(_shrunk(w, rule.l1 * rule.step_size(rate, k, *state)))
     return True
@@ -40,9 +41,13 @@ def along_velocity(rule, variables, velocities, sign):
         or any(w.value.dtype != v.value.dtype for w, v in zip(variables, velocities, strict=True))
     ):
         return None
+    factors = {}
     for w, velocity in zip(variables, velocities, strict=True):
-        rho = _scheduled(rule.momentum, tf.cast(rule.iterations + 1, velocity.dtype))
-        _add(w.value, tf.cast(tf.convert_to_tensor(sign), rho.dtype) * rho, velocity.value)
+        dtype = velocity.value.dtype
+        if dtype not in factors:
+            rho = _scheduled(rule.momentum, tf.cast(rule.iterations + 1, dtype))
+            factors[dtype] = -tf.cast(tf.convert_to_tensor(sign), dtype) * rho
+        _subtract(w.value, factors[dtype], velocity.value)
     return True
 
 
@@ -60,54 +65,78 @@ def _fits(gradient, variable):
     )
 
 
-def _sgd(rule, w, g, rate, k):
-    _apply.ResourceApplyGradientDescent(var=w.handle, alpha=rate, delta=g)
+# Each update is made once a step and dtype, with the numbers that all variables share: TensorFlow runs a node for each,
+# which takes about as long as the update of a small variable.
 
 
-def _add(w, factor, direction):
-    """w ← w + factor·direction in one pass."""
-    _apply.ResourceApplyGradientDescent(var=w.handle, alpha=-factor, delta=direction)
+def _sgd(rule, rate, k):
+    return lambda w, g: _subtract(w, rate, g)
 
 
-def _momentum(rule, w, g, rate, k, velocity):
+def _subtract(w, factor, direction):
+    """w ← w − factor·direction in one pass."""
+    _apply.ResourceApplyGradientDescent(var=w.handle, alpha=factor, delta=direction)
+
+
+def _momentum(rule, rate, k):
     rho = _scheduled(rule.momentum, k)
-    _apply.ResourceApplyKerasMomentum(var=w.handle, accum=velocity.handle, lr=rate, grad=g, momentum=rho)
+
+    def step(w, g, velocity):
+        _apply.ResourceApplyKerasMomentum(var=w.handle, accum=velocity.handle, lr=rate, grad=g, momentum=rho)
+
+    return step
 
 
-def _nesterov(rule, w, g, rate, k, velocity):
-    # Back from the look-ahead point, then momentum: two operations in place, where ρv − ηg alone would be three.
-    _add(w, -_scheduled(rule.momentum, k), velocity)
-    _momentum(rule, w, g, rate, k, velocity)
+def _nesterov(rule, rate, k):
+    rho, momentum = _scheduled(rule.momentum, k), _momentum(rule, rate, k)
+
+    def step(w, g, velocity):
+        # Back from the look-ahead point, then momentum: two operations in place, where ρv − ηg alone would be three.
+        _subtract(w, rho, velocity)
+        momentum(w, g, velocity)
+
+    return step
 
 
-def _adagrad(rule, w, g, rate, k, accumulator):
+def _adagrad(rule, rate, k):
     # The slot holds G + ε: the root needs no other.
-    zero = tf.zeros((), g.dtype)
-    _apply.ResourceApplyAdagradV2(var=w.handle, accum=accumulator.handle, lr=rate, epsilon=zero, grad=g)
+    zero = tf.zeros((), rate.dtype)
+
+    def step(w, g, accumulator):
+        _apply.ResourceApplyAdagradV2(var=w.handle, accum=accumulator.handle, lr=rate, epsilon=zero, grad=g)
+
+    return step
 
 
-def _rmsprop(rule, w, g, rate, k, accumulator):
-    # AdaGrad on a sum that fades and keeps its ε.
-    accumulator.assign(rule.rho * accumulator + rule.epsilon)
-    _adagrad(rule, w, g, rate * (1.0 - rule.rho) ** -0.5, k, accumulator)
+def _rmsprop(rule, rate, k):
+    adagrad = _adagrad(rule, rate * (1.0 - rule.rho) ** -0.5, k)
+    rho, epsilon = (tf.constant(value, rate.dtype) for value in (rule.rho, rule.epsilon))
+
+    def step(w, g, accumulator):
+        # AdaGrad on a sum that fades and keeps its ε.
+        accumulator.assign(rho * accumulator + epsilon)
+        adagrad(w, g, accumulator)
+
+    return step
 
 
-def _adam(rule, w, g, rate, k, mean, square):
-    one = tf.ones((), g.dtype)
-    correction_1, correction_2 = (tf.cast(c, g.dtype) for c in rule.corrections(k))
-    # TensorFlow adds its ε before the correction of Ĝ; times the root of the correction it is the ε after it.
-    _apply.ResourceApplyAdam(
-        var=w.handle,
-        m=mean.handle,
-        v=square.handle,
-        beta1_power=one - correction_1,
-        beta2_power=one - correction_2,
-        lr=rate,
-        beta1=rule.beta_1 * one,
-        beta2=rule.beta_2 * one,
-        epsilon=rule.epsilon * tf.sqrt(correction_2),
-        grad=g,
-    )
+def _adam(rule, rate, k):
+    one = tf.ones((), rate.dtype)
+    correction_1, correction_2 = (tf.cast(c, rate.dtype) for c in rule.corrections(k))
+    shared = {
+        "beta1_power": one - correction_1,
+        "beta2_power": one - correction_2,
+        "lr": rate,
+        "beta1": rule.beta_1 * one,
+        "beta2": rule.beta_2 * one,
+        # TensorFlow adds its ε before the correction of Ĝ; times the root of the correction it is the ε after it.
+        "epsilon": rule.epsilon * tf.sqrt(correction_2),
+    }
+
+    def step(w, g, mean, square):
+        _apply.ResourceApplyAdam(var=w.handle, m=mean.handle, v=square.handle, grad=g, **shared)
+
+    return step
 
 
 _UPDATES = {
