@@ -42,9 +42,10 @@ class Batches(keras.utils.PyDataset):
         Deck E (shuffle before each epoch). Salmon et al., 2011, doi:10.1145/2063384.2063405 (Philox). Unless it is
         told `shuffle=False`, `fit` takes whole batches in an order of its own, drawn from Python's random numbers.
         Keras calls `on_epoch_end` also where there was no epoch: the epoch moves on only once all of its batches have
-        been read, and one that was cut short begins anew. To build a model, Keras reads the first batches; where these
-        are all there are (a single batch; fewer batches than workers read ahead), that counts as an epoch. What worker
-        processes read cannot be counted: with them, an epoch that has begun moves on.
+        been read, and one that was cut short begins anew. Before it trains, Keras reads one batch or two; where these
+        are all there are, that counts as an epoch. With `workers` above 1 each epoch counts that Keras begins, and
+        Keras 3.15 on JAX and PyTorch begins one to build the model, of which it trains on what the workers have ready:
+        `model.test_on_batch(*batches[0])` before `fit` avoids that. Workers pay where the data are on a slow disk.
     """
 
     # Whether the batches of an epoch must come one after the other.
@@ -77,7 +78,7 @@ class Batches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.last = last
         self.seed = int(np.random.randint(2**31) if seed is None else seed)
-        self._watched = False
+        self._is_begun = False
         self._begin(0)
 
     @property
@@ -107,14 +108,11 @@ class Batches(keras.utils.PyDataset):
         return examples.rows(self._arrays, order[start : start + self.batch_size], cast=True)
 
     def on_epoch_begin(self):
-        self._watched = self.order_matters
-        if self.use_multiprocessing and self.workers:
-            # What other processes read this one does not see.
-            self._unread = set()
+        self._is_begun = True
 
     def on_epoch_end(self):
-        self._watched = False
-        if not self._unread:
+        begun, self._is_begun = self._is_begun, False
+        if not self._unread or begun and self._has_workers:
             self._begin(self._epoch + 1)
 
     def state(self) -> dict[str, np.ndarray]:
@@ -131,16 +129,20 @@ class Batches(keras.utils.PyDataset):
         self._remembered = None, None
         self._unread = set(range(len(self)))
 
+    @property
+    def _has_workers(self):
+        """Whether Keras lets others read ahead: what processes read is not seen here, and threads read more than is
+        trained on."""
+        return self.workers > 1 or self.workers > 0 and self.use_multiprocessing
+
     def _note(self, index):
         """Counts a batch as read, and looks whether it was its turn."""
         if index not in self._unread:
             # It has been read before: an earlier reading of this epoch was given up.
             self._unread = set(range(len(self)))
-        # Of the batches before it, the threads beside this one may be about to read one each.
-        early = index - (len(self) - len(self._unread)) - max(self.workers - 1, 0)
+        turn = len(self) - len(self._unread)
         self._unread.discard(index)
-        if self._watched and early > 0:
-            self._watched = False
+        if self.order_matters and self._is_begun and index > turn and not self._has_workers:
             remedy = "Pass `shuffle=False` to `fit` for the order they are made in."
             warnings.warn(
                 f"{type(self).__name__}: Keras takes the batches in an order of its own. {remedy}", stacklevel=3

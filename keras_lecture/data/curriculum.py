@@ -84,6 +84,9 @@ class Curriculum(Batches):
         if values.shape not in ((self._count,), (self._count, 1)) or np.isnan(values).any():
             checks.reject("Curriculum", "difficulty", f"{self._count} numbers, none of them NaN", values.shape)
         self._difficulty = values.reshape(-1)
+        # A key that no epoch has: equal numbers stand in the same order in all of them.
+        ties = self._random(2**64 - 1).permutation(self._count)
+        self._easiest = np.lexsort((ties, self._difficulty))
         self._begin(self._epoch)
 
     def share(self, time: float) -> float:
@@ -100,13 +103,10 @@ class Curriculum(Batches):
     def order(self, epoch: int) -> np.ndarray:
         """The rows of the examples in the order in which `epoch` visits them."""
         random = self._random(epoch)
-        # A key that no epoch has: ties stand in the same order in all of them.
-        ties = self._random(2**64 - 1).permutation(self._count)
-        easiest = np.lexsort((ties, self._difficulty))
         passes, visited = [], 0
         while visited < self._count:
             in_use = math.ceil(round(self.share(epoch + visited / self._count) * self._count, 6))
-            passes.append(random.permutation(np.sort(easiest[: max(in_use, 1)])))
+            passes.append(random.permutation(np.sort(self._easiest[: max(in_use, 1)])))
             visited += len(passes[-1])
         return np.concatenate(passes)[: self._count]
 

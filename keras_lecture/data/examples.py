@@ -33,7 +33,7 @@ def rows(structure, chosen, cast: bool = False):
     """The `chosen` rows of every array; with `cast`, floating ones in Keras's float type, as `fit` has it of arrays."""
 
     def take(leaf):
-        taken = leaf.take(chosen, axis=0)
+        taken = leaf[chosen]
         if cast and taken.dtype.kind == "f" and taken.dtype != keras.config.floatx():
             return taken.astype(keras.config.floatx())
         return taken
