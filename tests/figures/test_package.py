@@ -4,6 +4,8 @@ import doctest
 import importlib
 import sys
 
+import keras
+import numpy as np
 import pytest
 
 import keras_lecture
@@ -13,7 +15,7 @@ from keras_lecture import figures
 @pytest.mark.parametrize("name", figures.__all__)
 def test_examples_run(name):
     (example,) = doctest.DocTestFinder(recurse=False).find(
-        getattr(figures, name), name, globs={"keras_lecture": keras_lecture}
+        getattr(figures, name), name, globs={"keras_lecture": keras_lecture, "keras": keras, "np": np}
     )
     assert example.examples
     out = []
