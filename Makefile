@@ -1,16 +1,19 @@
-# make demo    train a small image classifier on the bundled digits (KERAS_BACKEND=torch make demo switches the backend)
+# make demo    train a small image classifier on the bundled digits (KERAS_BACKEND=torch SEED=1 make demo switches both)
 # make test    linter and suite on TensorFlow, PyTorch and JAX
 # make lint    the linter alone
+# make docs    the pages, examples executed, into docs/_build/html
 # make bench   the benchmark tables
 #
 # Each installs what it needs into .venv on first use.
 
 PYTHON ?= python3
 KERAS_BACKEND ?= jax
+SEED ?= 0
 VENV := .venv
 RUN := KERAS_BACKEND=$(KERAS_BACKEND) TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/python
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.docs_installed
 
 # The CPU build of PyTorch: on Linux the plain wheel of the package index would bring gigabytes of CUDA.
 ifeq ($(shell uname -s),Darwin)
@@ -21,10 +24,15 @@ TORCH := $(PIP) torch==2.13.0+cpu 2>/dev/null || $(PIP) torch==2.13.0+cpu --inde
 TENSORFLOW := tensorflow-cpu
 endif
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench clean
 
+# A residual net that sees every digit a little turned, shifted and stretched. Whoever imports TensorFlow gets its
+# report on oneDNN kernels on the standard error, so they are off here.
 demo: $(INSTALLED)
-	@$(RUN) examples/digits.py
+	@TF_ENABLE_ONEDNN_OPTS=0 $(RUN) -m keras_lecture train --seed $(SEED) --out runs/demo \
+		--dataset digits --fractions 0.7 0.1 0.2 --model resnet depth=8 --augment random_affine \
+		--loss softmax_cross_entropy label_smoothing=0.1 --optimizer nesterov --learning-rate 0.1 \
+		--schedule warm_restarts --epochs 30 --batch-size 64
 
 test: $(INSTALLED)
 	@$(VENV)/bin/python tests/suite.py
@@ -33,17 +41,26 @@ lint: $(INSTALLED)
 	@$(VENV)/bin/python -m ruff check .
 	@$(VENV)/bin/python -m ruff format --check .
 
+docs: $(DOCS_INSTALLED)
+	@$(RUN) -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 bench: $(INSTALLED)
 	@for script in $(filter-out %/measure.py,$(wildcard tests/benchmarks/*.py)); do \
 		for backend in tensorflow torch jax; do KERAS_BACKEND=$$backend $(VENV)/bin/python $$script || exit 1; done; \
 	done
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs docs/_build docs/api docs/gallery
 
 $(INSTALLED): pyproject.toml Makefile
 	@echo "installing TensorFlow, PyTorch and JAX (CPU builds) into $(VENV) …"
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(TORCH)
 	@$(PIP) jax $(TENSORFLOW) --editable '.[test,examples]'
+	@touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	@echo "installing Sphinx into $(VENV) …"
+	@$(PIP) --editable '.[docs]'
 	@touch $@

@@ -1,0 +1,8 @@
+"""`python -m keras_lecture`."""
+
+import sys
+
+from keras_lecture.command_line import main
+
+if __name__ == "__main__":
+    sys.exit(main())

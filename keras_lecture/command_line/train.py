@@ -1,0 +1,119 @@
+"""Trains a model on a data set and leaves its record, its curves and its mistakes in a folder.
+
+The backend is that of the environment variable KERAS_BACKEND. The test part is looked at once, when training is over.
+"""
+
+import math
+import time
+
+import numpy as np
+
+from keras_lecture import callbacks, checks, layers
+from keras_lecture.command_line import options
+from keras_lecture.command_line.endings import DIVERGED, OK, OWNER, Ended, mistakes_of_the_user, training
+from keras_lecture.command_line.experiment import Experiment, experiment
+from keras_lecture.command_line.files import folder_of, write
+from keras_lecture.command_line.record import record_of, text_of
+from keras_lecture.command_line.settings import settings
+from keras_lecture.command_line.terminal import ProgressBar, show
+
+# Large batches where nothing is learned from them.
+_EVALUATION_BATCH = 256
+# In the order in which they see a step.
+_CALLBACKS = {
+    "--clip": (callbacks.GradientClipping, "shorten long gradients: value=…, norm=… or global_norm=…"),
+    "--reduce-learning-rate": (callbacks.ReduceLearningRate, "lower it when a number stalls: patience=5"),
+    "--early-stopping": (callbacks.EarlyStopping, "stop when a number stalls: patience=5 restore_best_weights=true"),
+}
+
+
+def add_arguments(parser):
+    options.add_arguments(parser)
+    group = options.add_course(parser)
+    for option, (_, about) in _CALLBACKS.items():
+        group.add_argument(option, nargs="*", metavar="key=value", help=about)
+    group = options.add_output(parser, "DATASET-MODEL")
+    group.add_argument("--save", action="store_true", help="save the model as model.keras")
+    group.add_argument(
+        "--resume", action="store_true", help="keep the state of the training; go on from it if there is one"
+    )
+
+
+def run(arguments) -> int:
+    with mistakes_of_the_user():
+        checks.whole(OWNER, "--epochs", arguments.epochs)
+        work = experiment(arguments)
+        folder = folder_of(arguments, f"{arguments.dataset}-{arguments.model[0]}")
+        watching = _callbacks(arguments, folder)
+    history, seconds = _fit(work, arguments, watching)
+    measured = {"history": history, "parameters": work.parameters, "seconds": seconds, **_results(work)}
+    record = record_of(arguments, **measured)
+    written = write(folder, record, _pictures(record), work.model if arguments.save else None)
+    if arguments.json:
+        print(text_of(record))
+    else:
+        show(record["results"], [_summary(record), *written])
+    if not all(map(math.isfinite, history["loss"])):
+        epoch = len(history["loss"])
+        remedy = "try a lower --learning-rate, --warmup 1 or --clip global_norm=1"
+        raise Ended(DIVERGED, f"the loss was not finite in epoch {epoch}: {remedy}")
+    return OK
+
+
+def _callbacks(arguments, folder) -> list:
+    watching = []
+    for option, (cls, _) in _CALLBACKS.items():
+        pairs = vars(arguments)[option[2:].replace("-", "_")]
+        if pairs is not None:
+            watching.append(cls(**settings(option, pairs, cls)))
+    resume = [callbacks.ExactResume(folder / "state")] if arguments.resume else []
+    return [*watching, callbacks.GradientMonitor(), callbacks.TerminateOnNonFinite(), *resume]
+
+
+def _fit(work: Experiment, arguments, watching) -> tuple[dict, float]:
+    """The history of the training and the seconds that it took."""
+    start = time.perf_counter()
+    with training(arguments.resume), ProgressBar(arguments.epochs, len(work.batches)) as bar:
+        history = work.model.fit(
+            work.batches,
+            epochs=arguments.epochs,
+            # They shuffle their samples themselves.
+            shuffle=False,
+            validation_data=work.parts["validation"],
+            validation_batch_size=_EVALUATION_BATCH,
+            callbacks=[*watching, bar],
+            verbose=0,
+        ).history
+    # An average of weights has other statistics than the weights that it is made of.
+    if arguments.average or getattr(work.model.optimizer, "use_ema", False):
+        layers.recalibrate(work.model, work.parts["training"][0], batch_size=arguments.batch_size, verbose=0)
+    return history, time.perf_counter() - start
+
+
+def _results(work: Experiment) -> dict:
+    """Loss and accuracy on each part, and which classes of the test part were taken for which."""
+    results = {}
+    for part, (x, y) in work.parts.items():
+        values = work.model.evaluate(x, y, batch_size=_EVALUATION_BATCH, verbose=0, return_dict=True)
+        results[part] = {"samples": len(y), "loss": values.pop("loss"), **values}
+    if work.task.classes is None:
+        return {"results": results}
+    x, y = work.parts["test"]
+    decided = work.task.decide(work.model.predict(x, batch_size=_EVALUATION_BATCH, verbose=0))
+    matrix = np.zeros((len(work.task.classes),) * 2, dtype=int)
+    np.add.at(matrix, (y, decided), 1)
+    return {"results": results, "classes": work.task.classes, "confusion": matrix}
+
+
+def _pictures(record) -> dict:
+    drawn = {"curves": lambda figures: figures.learning_curves(record)}
+    if "confusion" in record:
+        drawn["confusion"] = lambda figures: figures.confusion(record["confusion"], record["classes"])
+    return drawn
+
+
+def _summary(record) -> str:
+    return (
+        f"{record['parameters']:,} parameters, {len(record['history']['loss'])} epochs in {record['seconds']:.1f} s "
+        f"on {record['backend']}, seed {record['arguments']['seed']}"
+    )

@@ -1,0 +1,165 @@
+"""`keras-lecture train`, called in this process: its files, its two outputs, its exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from command import run
+
+from keras_lecture import data
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ["train", "--dataset", "wine", "--model", "mlp", "units=8,", "--batch-size", "64"]
+
+
+@pytest.fixture(scope="module")
+def wine(tmp_path_factory):
+    """Two epochs of a small perceptron: the folder and what was printed."""
+    folder = tmp_path_factory.mktemp("wine")
+    code, out, _ = run(*SMALL, "--epochs", 2, "--out", folder, "--json", "--save")
+    assert code == 0
+    return folder, out
+
+
+def test_json_is_the_record_and_nothing_else(wine):
+    folder, out = wine
+    record = json.loads(out)
+    assert record == json.loads((folder / "record.json").read_text())
+    assert record["arguments"]["model"] == ["mlp", "units=8,"]
+    assert (record["arguments"]["epochs"], record["arguments"]["seed"]) == (2, 0)
+    assert record["parameters"] == 13 * 8 + 8 + 8 * 3 + 3
+    assert record["seconds"] > 0
+
+
+def test_the_record_holds_history_and_results_that_agree_with_each_other(wine):
+    record = json.loads(wine[1])
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy", "gradient_norm"):
+        assert len(record["history"][name]) == 2
+    samples = {part: values["samples"] for part, values in record["results"].items()}
+    assert list(samples) == ["training", "validation", "test"] and sum(samples.values()) == 178
+    # The weights of the last epoch are those that are judged.
+    assert record["results"]["validation"]["loss"] == pytest.approx(record["history"]["val_loss"][-1], rel=1e-5)
+    matrix = np.array(record["confusion"])
+    assert matrix.shape == (3, 3) and matrix.sum() == samples["test"]
+    assert np.trace(matrix) / matrix.sum() == pytest.approx(record["results"]["test"]["accuracy"], abs=1e-6)
+
+
+def test_pictures_and_model_are_where_they_should_be(wine):
+    folder, out = wine
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "confusion.png",
+        "curves.png",
+        "model.keras",
+        "record.json",
+    ]
+    for picture in folder.glob("*.png"):
+        assert picture.read_bytes().startswith(b"\x89PNG")
+    model = keras.saving.load_model(folder / "model.keras")
+    x, y = data.load("wine")
+    right = np.mean(np.argmax(model.predict(x, verbose=0), axis=-1) == y)
+    judged = json.loads(out)["results"].values()
+    assert right == pytest.approx(sum(part["accuracy"] * part["samples"] for part in judged) / len(y), abs=1e-6)
+
+
+def test_a_seed_repeats_a_run_and_resume_continues_it(wine, tmp_path):
+    """One epoch, and a second one by another process's worth of state, are the two epochs of the fixture."""
+    whole = json.loads(wine[1])
+    for epochs in (1, 2):
+        code, out, _ = run(*SMALL, "--epochs", epochs, "--out", tmp_path, "--json", "--resume")
+        assert code == 0
+        keras.utils.clear_session()
+    resumed = json.loads(out)
+    assert resumed["history"] == whole["history"]
+    assert resumed["results"] == whole["results"]
+
+
+def test_the_table_and_the_files_are_all_that_is_printed(tmp_path):
+    words = ["train", "--dataset", "diabetes", "--model", "mlp", "units=()", "--epochs", 1, "--out", tmp_path]
+    code, out, err = run(*words, "--average", "lookahead", "--schedule", "warm_restarts", "--warmup", 0.5)
+    assert code == 0, err
+    lines = [line.split() for line in out.splitlines() if line.strip(" ─")]
+    assert lines[0] == ["samples", "loss"]
+    assert [line[0] for line in lines[1:4]] == ["training", "validation", "test"]
+    assert out.splitlines()[-3].startswith("11 parameters, 1 epochs in ")
+    assert out.splitlines()[-2:] == [str(tmp_path / "record.json"), str(tmp_path / "curves.png")]
+    assert "epoch 1/1" in err
+
+
+def test_two_classes_learn_by_one_score(tmp_path):
+    words = ["--dataset", "breast_cancer", "--model", "mlp", "units=()", "--loss", "logistic", "--epochs", 2]
+    code, out, _ = run("train", *words, "--learning-rate", 0.05, "--batch-size", 64, "--out", tmp_path, "--json")
+    record = json.loads(out)
+    assert (code, record["parameters"]) == (0, 31)
+    assert record["results"]["test"]["accuracy"] > 0.9
+    assert record["classes"] == ["malignant", "benign"]
+    assert np.shape(record["confusion"]) == (2, 2)
+
+
+def test_a_training_that_diverges_ends_with_its_own_code_and_its_record(tmp_path):
+    words = [*SMALL, "--optimizer", "sgd", "--learning-rate", 1e30, "--epochs", 3, "--out", tmp_path]
+    code, _, err = run(*words)
+    assert code == 3
+    assert err.splitlines()[-1].startswith("keras-lecture: the loss was not finite in epoch ")
+    assert None in json.loads((tmp_path / "record.json").read_text())["history"]["loss"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "the following arguments are required: command"),
+        (["trian"], "invalid choice: 'trian' (choose from"),
+        (["train", "--epoch", "3"], "unrecognized arguments: --epoch 3 (`keras-lecture --help` lists what there is)"),
+        (["train", "--epochs", "0"], "`--epochs` must be a whole number in [1, ∞). Received: --epochs=0."),
+        (["train", "--seed", "-1"], "`--seed` must be a whole number in [0, ∞)."),
+        (["train", "--dataset", "digit"], "'digits'"),
+        (["train", "--fractions", "0.5", "0.5", "0.5"], "fractions"),
+        (["train", "--model", "net"], "`--model` must be one of 'alexnet', 'all_conv'"),
+        (["train", "--optimizer", "adam", "beta_3=1"], "beta_3"),
+        (["train", "--optimizer", "adam", "learning_rate=1"], "--optimizer adam: `argument` must be one of beta_1"),
+        (["train", "--learning-rate", "0"], "`--learning-rate` must be in (0, ∞)."),
+        (["train", "--loss", "l2"], "`--loss` must be a loss for classes. Received: --loss='l2'."),
+        (["train", "--loss", "logistic"], "softmax_cross_entropy or multiclass_hinge"),
+        (["train", "--dataset", "wine", "--augment", "random_affine"], "RandomAffine: `inputs` must be an image"),
+        (["train", "--optimizer", "armijo", "--warmup", "1"], "`--warmup` must be left out with --optimizer armijo."),
+        (["train", "--clip"], "GradientClipping: `value` must be a number. Received: value=None. Give exactly one of"),
+        (["find-lr", "--lowest", "1", "--highest", "0.1"], "find_learning_rate: `learning_rates` must be "),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    (line,) = err.splitlines()
+    assert line.startswith("keras-lecture: ") and message in line
+
+
+def test_a_mistake_that_shows_late_is_one_line_too(tmp_path):
+    code, _, err = run(*SMALL, "--epochs", 2, "--out", tmp_path, "--early-stopping", "monitor=val_acc")
+    assert code == 2
+    assert "EarlyStopping: `monitor` must be " in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["find-lr", "--help"]])
+def test_help_lists_the_choices_and_the_exit_codes(words):
+    code, out, _ = run(*words)
+    assert code == 0
+    assert "3    the training diverged" in out
+    if words[0] != "--help":
+        assert all(name in out for name in ("digits", "resnet", "nesterov", "softmax_cross_entropy", "random_affine"))
+
+
+def test_as_a_program_it_ends_with_the_exit_code_and_without_a_traceback():
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_lecture", "train", "--model", "net"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith("keras-lecture: `--model` must be one of ")
+    assert "Traceback" not in done.stderr
