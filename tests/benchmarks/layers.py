@@ -198,14 +198,19 @@ def _jax(layer, x, cotangent, training):
     import jax
 
     state = [v.value for v in layer.trainable_variables]
-    rest = [v.value for v in layer.non_trainable_variables]
+    rest = [[v.value for v in layer.non_trainable_variables]]
 
     @jax.jit
     def step(state, rest, x, cotangent):
         y, pull, rest = jax.vjp(lambda s, x: layer.stateless_call(s, rest, x, **training), state, x, has_aux=True)
         return y, rest, pull(cotangent)
 
-    return lambda: jax.block_until_ready(step(state, rest, x, cotangent))
+    def run():
+        # The state moves on: a layer that starts from its first batch would start at every call.
+        y, rest[0], gradients = jax.block_until_ready(step(state, rest[0], x, cotangent))
+        return y, gradients
+
+    return run
 
 
 def _tensorflow(layer, x, cotangent, training):

@@ -34,6 +34,8 @@ CALLS = {
     "batch, no weights": (lambda x: batch_normalization.batch_normalize(x, None, None, -1, 0.01), [IMAGE], ()),
     "groups, channels last": (group_normalization.group_normalize, [IMAGE, WEIGHT, WEIGHT], (2, -1, 0.01)),
     "groups, channels first": (group_normalization.group_normalize, [(3, 4, 6, 5), WEIGHT, WEIGHT], (4, 1, 0.01)),
+    # Enough places for the kernel that takes whole samples at a time.
+    "instances": (group_normalization.group_normalize, [(3, 32, 16, 2), (2,), (2,)], (2, -1, 0.01)),
     "layer": (layer_normalization.layer_normalize, [IMAGE, WEIGHT, WEIGHT], ([-1], 0.01)),
     "pool, even padding": (max_pooling.max_pool, [IMAGE], ((3, 2), (2, 1), ((1, 1), (0, 0)), "channels_last")),
     "pool, odd padding": (max_pooling.max_pool, [IMAGE], ((2, 3), (2, 2), ((1, 0), (0, 2)), "channels_first")),
