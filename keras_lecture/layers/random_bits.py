@@ -40,6 +40,7 @@ def uniform(key: Tensor, shape: tuple, ops=ops) -> Tensor:
     return ops.reshape(ops.cast(bits, "float32") * 2.0**-24, shape)
 
 
+@accelerate
 def normal(key: Tensor, shape: tuple, ops=ops) -> Tensor:
     """Standard normal numbers, two from each pair of uniform ones (Box and Muller, 1958); none is beyond ±5.8."""
     size = _size(shape, ops)

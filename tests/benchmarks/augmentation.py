@@ -10,6 +10,7 @@ from measure import environment, interleaved, row
 from keras_lecture import backend, layers
 
 k = keras.layers
+BACKEND = keras.backend.backend()
 IMAGES = np.random.default_rng(0).uniform(size=(64, 32, 32, 3)).astype("float32")
 
 
@@ -18,7 +19,8 @@ def cases():
     turn = [k.RandomZoom((-0.1, 0.1), (-0.1, 0.1), "constant", seed=1)]
     turn += [k.RandomRotation(0.03, "constant", seed=1), k.RandomTranslation(0.1, 0.1, "constant", seed=1)]
     return {
-        "RandomCropFlip": (layers.RandomCropFlip(32, 32, padding=4, seed=1), crop),
+        # Keras 3.15's RandomCrop does not compile on JAX.
+        "RandomCropFlip": (layers.RandomCropFlip(32, 32, padding=4, seed=1), crop if BACKEND != "jax" else None),
         "RandomAffine": (layers.RandomAffine(seed=1), turn),
         "Jitter": (layers.Jitter(0.1, seed=1), [k.GaussianNoise(0.1, seed=1)]),
         "ZeroCenter": (
@@ -40,7 +42,8 @@ def runner(steps):
 def main():
     print(environment(), "\n\n| training call | ours, µs | keras |\n|---|---:|---:|")
     for name, (ours, theirs) in cases().items():
-        times = interleaved({"ours": runner([ours]), "keras": runner(theirs)}, seconds=4.0)
+        contenders = {"ours": runner([ours]), **({"keras": runner(theirs)} if theirs else {})}
+        times = interleaved(contenders, seconds=4.0)
         print(row(name, times, "ours", ["keras"]), flush=True)
 
 

@@ -124,6 +124,13 @@ def test_the_dropout_kernels_draw_the_mask_of_the_formula(shape, scaled):
     assert_close(gradient, expected / (1 - random_bits.drawn_rate(0.3)) if scaled else expected.astype("float32"))
 
 
+@pytest.mark.parametrize("shape", [(7,), (300, 1000)])
+def test_the_normal_numbers_are_those_of_the_formula(shape):
+    """300 × 1000 is more than one block of PyTorch's kernel."""
+    expected = in_one(lambda key: formulas["normal"](key, shape))(ops.convert_to_tensor(KEY))
+    assert_close(random_bits.normal(ops.convert_to_tensor(KEY), shape), numpy(expected), rtol=1e-5, atol=1e-5)
+
+
 def test_a_kernel_may_decline_and_the_formula_answers():
     """Half precision on PyTorch, a symbolic tensor anywhere: the layer works all the same."""
     y = group_normalization.group_normalize(ops.cast(data(2, 3, 4), "float16"), None, None, 2, -1, 0.01)

@@ -15,13 +15,11 @@ from keras_lecture.backend.torch.kernels.callbacks import (
 from keras_lecture.backend.torch.kernels.kinks import absolute
 from keras_lecture.backend.torch.kernels.layers import (
     batch_normalize,
-    drop,
     group_normalize,
     layer_normalize,
     leak,
     local_response_normalize,
     max_pool,
-    random_keep,
 )
 from keras_lecture.backend.torch.kernels.length_direction import normalize_kernel
 from keras_lecture.backend.torch.kernels.losses import (
@@ -31,6 +29,7 @@ from keras_lecture.backend.torch.kernels.losses import (
     reduced,
 )
 from keras_lecture.backend.torch.kernels.optimizers import along_velocity, optimizer_step
+from keras_lecture.backend.torch.kernels.random_bits import drop, normal, random_keep
 from keras_lecture.backend.torch.kernels.searches import (
     adam_directions,
     descended,
@@ -60,6 +59,7 @@ __all__ = [
     "max_pool",
     "maximum_of_pieces",
     "multiclass_hinge",
+    "normal",
     "normalize_kernel",
     "optimizer_step",
     "quasi_newton_direction",

@@ -1,4 +1,4 @@
-"""Layers on PyTorch: its native kernels on views that put the channels second, and masks in cache-sized blocks."""
+"""Layers on PyTorch: its native kernels on views that put the channels second."""
 
 import math
 
@@ -7,8 +7,6 @@ import torch
 from torch.nn import functional
 
 _NATIVE = (torch.float32, torch.float64)
-# Words that fit the second-level cache with their scratch, and still pay for starting a kernel.
-_BLOCK = 2**17
 # Values of the samples that are normalized at a time, and the places of a sample from which on that pays.
 _SAMPLES, _PLACES = 2**18, 512
 
@@ -16,7 +14,7 @@ _SAMPLES, _PLACES = 2**18, 512
 def batch_normalize(x, gamma, beta, axis, epsilon):
     channels = x.shape[axis]
     count = x.numel() // max(channels, 1)
-    if not _native(x) or count < 2:
+    if not native(x) or count < 2:
         return None
     # (places before, channels, places after): for channels last, a matrix, which is PyTorch's fastest case.
     axis %= x.ndim
@@ -31,7 +29,7 @@ def batch_normalize(x, gamma, beta, axis, epsilon):
 
 
 def group_normalize(x, gamma, beta, groups, axis, epsilon):
-    if not _native(x) or x.numel() // x.shape[0] <= groups:
+    if not native(x) or x.numel() // x.shape[0] <= groups:
         return None
     last = axis % x.ndim == x.ndim - 1
     if last and groups == x.shape[-1] and x[0].numel() >= _PLACES * groups and x.device.type == "cpu":
@@ -47,13 +45,13 @@ def group_normalize(x, gamma, beta, groups, axis, epsilon):
 
 def layer_normalize(x, gamma, beta, axis, epsilon):
     over = sorted(i % x.ndim for i in axis)
-    if not _native(x) or over != list(range(x.ndim - len(over), x.ndim)):
+    if not native(x) or over != list(range(x.ndim - len(over), x.ndim)):
         return None
     return functional.layer_norm(x, x.shape[over[0] :], _weight(gamma, x), _weight(beta, x), epsilon)
 
 
 def max_pool(x, pool_size, strides, padding, data_format):
-    if not _native(x):
+    if not native(x):
         return None
     last = data_format == "channels_last"
     if padding == "same":
@@ -74,27 +72,14 @@ def max_pool(x, pool_size, strides, padding, data_format):
     return y.movedim(1, -1) if last else y
 
 
-def random_keep(key, shape, rate):
-    if key.device.type != "cpu" or torch.compiler.is_compiling():
-        return None
-    return _factor(key, shape, rate, 1.0, torch.float32).bool()
-
-
-def drop(x, key, shape, rate, scaled):
-    if not _native(x) or x.device.type != "cpu" or key.device.type != "cpu":
-        return None
-    scale = 1 / (1 - round(rate * 2**16) / 2**16) if scaled else 1.0
-    return x * _factor(key, shape, rate, scale, x.dtype)
-
-
 def leak(x, slope):
-    if not _native(x):
+    if not native(x):
         return None
     return _Leak.apply(x, slope)
 
 
 def local_response_normalize(x, size, k, alpha, beta, axis):
-    if not _native(x) or x.device.type != "cpu":
+    if not native(x) or x.device.type != "cpu":
         return None
     moved = x.movedim(axis, -1)
     return _LocalResponse.apply(moved, _band(moved, size), k, alpha, beta).movedim(-1, axis)
@@ -208,47 +193,6 @@ def _band(x, size):
     return ((distance >= -(size // 2)) & (distance < size - size // 2)).to(x.dtype)
 
 
-def _factor(key, shape, rate, scale, dtype):
-    """`scale` where `layers.random_bits.random_keep` keeps, 0 elsewhere: words hashed in place, block by block."""
-    seed, step = (int(value) for value in key.tolist())
-    offset = _hashed(_hashed(seed) ^ (step % 2**32))
-    salt = _signed(_hashed(offset ^ 0x7FEB352D))
-    factor = torch.empty(shape, dtype=dtype)
-    flat = factor.view(-1)
-    counter = torch.arange(min(_BLOCK, (len(flat) + 1) // 2), dtype=torch.int32)
-    x, scratch = torch.empty_like(counter), torch.empty_like(counter)
-    for start in range(0, len(flat), 2 * _BLOCK):
-        torch.add(counter, _signed((offset + start // 2) % 2**32), out=x)
-        _fold(x, scratch, 16, 0xFFFF).mul_(0x7FEB352D).add_(salt)
-        _fold(x, scratch, 15, 0x1FFFF).mul_(_signed(0x846CA68B))
-        _fold(x, scratch, 16, 0xFFFF)
-        part = flat[start : start + 2 * _BLOCK]
-        # A float compares and scales faster than a boolean; halves are whole numbers, exact in float32.
-        part.copy_(x.view(torch.int16)[: len(part)]).ge_(round(rate * 2**16) - 2**15)
-        if scale != 1:
-            part.mul_(scale)
-    return factor
-
-
-def _fold(x, scratch, places, mask):
-    high = torch.bitwise_right_shift(x, places, out=scratch)
-    return x.bitwise_xor_(high.bitwise_and_(mask))
-
-
-def _hashed(x):
-    """The hash of one number, in Python."""
-    x %= 2**32
-    x ^= x >> 16
-    x = x * 0x7FEB352D % 2**32
-    x ^= x >> 15
-    x = x * 0x846CA68B % 2**32
-    return x ^ (x >> 16)
-
-
-def _signed(x):
-    return x - 2**32 if x >= 2**31 else x
-
-
 def _same(n, size, stride):
     places = max((-(-n // stride) - 1) * stride + size - n, 0)
     return places // 2, places - places // 2
@@ -258,7 +202,7 @@ def _weight(weight, x):
     return None if weight is None else keras.ops.convert_to_tensor(weight, keras.backend.standardize_dtype(x.dtype))
 
 
-def _native(x):
+def native(x):
     """Half precision keeps its float32 statistics in the formula; symbolic (meta) tensors have no values.
 
     `torch.compile` fuses the formulas by itself and stops at what reads a value, as the random kernels do.
