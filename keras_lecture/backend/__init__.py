@@ -7,6 +7,8 @@
 `repeatable(f)`              `f` with the same random numbers at every call
 `generators()`               the states of the framework's own global random generators, in a list
 `set_generators(states)`     puts them back
+`build(model, batches)`      makes what `fit` has not made yet of model, optimizer and metrics, from its iterator
+`shuffles_alike()`           whether `fit` shuffles arrays in an order that a new process can repeat
 `fuse(formula)`              `formula` as one kernel forward and one backward, where compiling does not do that anyway
 `accelerate(formula)`        `formula`, or this backend's own kernel of that name where it exists and takes the call
 
@@ -35,16 +37,20 @@ train_step = _part("training").train_step
 repeatable = _part("training").repeatable
 generators = _part("training").generators
 set_generators = _part("training").set_generators
+build = _part("training").build
+shuffles_alike = _part("training").shuffles_alike
 accelerate = accelerator(_part("kernels"))
 
 __all__ = [
     "accelerate",
+    "build",
     "compile",
     "fuse",
     "generators",
     "hessian_vector_product",
     "repeatable",
     "set_generators",
+    "shuffles_alike",
     "train_step",
     "value_and_grad",
 ]

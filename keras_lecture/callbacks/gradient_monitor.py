@@ -8,11 +8,14 @@ from keras_lecture.callbacks.norms import decided, differences, snapshot, square
 from keras_lecture.callbacks.observe import Observer
 from keras_lecture.callbacks.step import Step
 from keras_lecture.callbacks.step_metric import StepMetric
+from keras_lecture.callbacks.tensorboard import boards, write_histogram
 from keras_lecture.saving import register
 
 _QUANTITIES = ("gradient_norm", "weight_norm", "update_ratio")
 # Exponents of the bins: below 2⁻⁴⁰ lies what float16 gradients lose, with a loss scale too.
 _LOWEST, _HIGHEST = -40, 16
+# Of all bins, as `TensorBoard` shows them: it has no open ends.
+_EDGES = np.arange(_LOWEST - 1, _HIGHEST + 2)
 
 
 @register
@@ -30,7 +33,8 @@ class GradientMonitor(Observer):
 
     Args:
         per_layer: Whether to log the same of each layer, as `gradient_norm/dense`. Defaults to `False`.
-        histogram: Whether to count the magnitudes of each layer's gradients, see `histograms`. It costs many passes
+        histogram: Whether to count the magnitudes of each layer's gradients, see `histograms`; Keras's `TensorBoard`,
+            if it is among the callbacks, shows them as `gradient_magnitudes/dense` over log₂|g|. It costs many passes
             over the gradients: combine it with `every`. Defaults to `False`.
         every: Observe the first step of each epoch and every k-th after it. Defaults to `1`.
 
@@ -61,6 +65,7 @@ class GradientMonitor(Observer):
         self.histogram = histogram
         self.every = every
         self._histograms = {}
+        self._restored = {}
 
     @property
     def histograms(self) -> dict[str, np.ndarray]:
@@ -85,7 +90,8 @@ class GradientMonitor(Observer):
         return _Observed(names, len(layers), bins)
 
     def on_train_begin(self, logs=None):
-        self._histograms = {}
+        self._histograms, self._restored = {layer: list(rows) for layer, rows in self._restored.items()}, {}
+        self._boards = boards() if self.histogram else []
         super().on_train_begin(logs)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -94,6 +100,8 @@ class GradientMonitor(Observer):
             counts = ops.convert_to_numpy(self.metric.counts) / max(float(self.metric.count), 1.0)
             for layer, row in zip(self._layers, counts, strict=True):
                 self._histograms.setdefault(layer, []).append(row)
+                for board in self._boards:
+                    write_histogram(board, f"gradient_magnitudes/{layer}", _EDGES, row, epoch)
 
     def before(self, step):
         self._observed_now = step.due
@@ -152,6 +160,14 @@ class GradientMonitor(Observer):
             group = self._group_of[id(variable)]
             counts[group] = counts[group] + ops.cast(magnitudes(gradient), self.metric.dtype)
         return ops.stack(counts)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What a resumed training needs, see `keras_lecture.stateful`."""
+        return dict(self._restored) or self.histograms
+
+    def restore(self, state: dict[str, np.ndarray]):
+        """Goes on with the histograms of `state` in the next `fit`."""
+        self._restored = dict(state)
 
     def get_config(self):
         return {"per_layer": self.per_layer, "histogram": self.histogram, "every": self.every}

@@ -32,3 +32,15 @@ def generators():
 
 def set_generators(states):
     pass
+
+
+def build(model, batches):
+    # Keras 3.15 leaves it to the first step; shapes and types are enough.
+    model._symbolic_build(data_batch=batches._distributed_dataset.element_spec)
+
+
+def shuffles_alike():
+    # `tf.data` draws from a generator of its own, seeded from the global seed; a new graph has none.
+    with tf.Graph().as_default():
+        unseeded = tf.compat.v1.get_seed(0)
+    return tf.compat.v1.get_seed(0) != unseeded

@@ -46,6 +46,16 @@ def generators():
 
 
 def set_generators(states):
-    torch.set_rng_state(states[0])
-    if len(states) > 1:
-        torch.cuda.set_rng_state_all(states[1:])
+    # They may be arrays of a file, from another backend (none) or from a machine with other devices.
+    cpu, *devices = map(torch.as_tensor, states or generators())
+    torch.set_rng_state(cpu)
+    for device, state in enumerate(devices[: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(state, device)
+
+
+def build(model, batches):
+    pass  # Keras's `fit` has done it.
+
+
+def shuffles_alike():
+    return True  # From a global generator whose state can be put back.

@@ -1,0 +1,124 @@
+"""Files with the state of a run: written whole or not at all, read whole or not at all, without pickle."""
+
+import contextlib
+import io
+import json
+import os
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Raised when an older reader would misunderstand a newer file.
+FORMAT = 1
+KEPT = 2
+_MANIFEST = "manifest.json"
+
+
+class Checkpoints:
+    """The checkpoints of one run in a folder, the two latest of them: `run-00000007.npz` and the one before.
+
+    A checkpoint is nested dicts and lists of arrays, numbers, strings and `None`. The file is one that `np.load` reads,
+    with a manifest beside the arrays; the format checks every byte of both.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self._valid = []
+
+    def latest(self) -> dict[str, Any] | None:
+        """The latest checkpoint that can be read whole; `None` if there are none at all."""
+        refused = []
+        for path in sorted(self.folder.glob("run-*.npz"), reverse=True):
+            try:
+                tree = read(path)
+            # Damage shows in as many exceptions as there are parts of the format.
+            except Exception as error:
+                refused.append(f"{path}: {error or type(error).__name__}")
+                warnings.warn(f"ExactResume: a file is refused, an older one is tried. {refused[-1]}", stacklevel=2)
+                continue
+            self._valid = [path]
+            return tree
+        if refused:
+            raise ValueError(
+                f"ExactResume: no checkpoint in {self.folder} can be read. Put an intact one there, or remove the "
+                f"folder to start anew. Refused: {'; '.join(refused)}"
+            )
+        return None
+
+    def write(self, tree: dict[str, Any]):
+        """Adds a checkpoint. Whatever happens meanwhile, the ones before it stay readable until it is on the disk."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        numbers = [int(path.stem[4:]) for path in self.folder.glob("run-*.npz") if path.stem[4:].isdecimal()]
+        path = self.folder / f"run-{max(numbers, default=0) + 1:08}.npz"
+        unfinished = path.with_suffix(".unfinished")
+        with open(unfinished, "wb") as file:
+            write(file, tree)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+        _sync(self.folder)
+        self._valid = [*self._valid, path][-KEPT:]
+        for old in (*self.folder.glob("run-*.npz"), *self.folder.glob("run-*.unfinished")):
+            if old not in self._valid:
+                old.unlink()
+
+
+def write(file, tree):
+    """Writes `tree` to a binary file."""
+    arrays = []
+    content = _without_arrays(tree, arrays)
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(_MANIFEST, json.dumps({"format": FORMAT, "arrays": len(arrays), "content": content}))
+        for index, array in enumerate(arrays):
+            with archive.open(f"{index}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def read(path) -> dict[str, Any]:
+    """The tree in a file; an exception unless every byte of it is as it was written."""
+    with zipfile.ZipFile(path) as archive:
+        if _MANIFEST not in archive.namelist():
+            raise ValueError("it was not written by ExactResume")
+        manifest = json.loads(archive.read(_MANIFEST))
+        if manifest["format"] != FORMAT:
+            raise ValueError(f"it has format {manifest['format']}, this version reads format {FORMAT}")
+        members = (io.BytesIO(archive.read(f"{index}.npy")) for index in range(manifest["arrays"]))
+        arrays = [np.lib.format.read_array(member, allow_pickle=False) for member in members]
+    return _with_arrays(manifest["content"], arrays)
+
+
+def _without_arrays(tree, arrays):
+    if isinstance(tree, dict):
+        return {"dict": {str(key): _without_arrays(value, arrays) for key, value in tree.items()}}
+    if isinstance(tree, list | tuple):
+        return [_without_arrays(value, arrays) for value in tree]
+    if isinstance(tree, np.ndarray | np.generic):
+        # The types that NumPy lacks, bfloat16 and the like, fit into float32.
+        arrays.append(np.asarray(tree, "float32" if tree.dtype.kind == "V" else None))
+        return {"array" if isinstance(tree, np.ndarray) else "number": len(arrays) - 1}
+    if tree is None or isinstance(tree, bool | int | float | str):
+        return tree
+    raise TypeError(f"ExactResume cannot write a {type(tree).__name__}: {tree!r}. A state is made of NumPy arrays.")
+
+
+def _with_arrays(content, arrays):
+    if isinstance(content, list):
+        return [_with_arrays(value, arrays) for value in content]
+    if not isinstance(content, dict):
+        return content
+    if "dict" in content:
+        return {key: _with_arrays(value, arrays) for key, value in content["dict"].items()}
+    return arrays[content["array"]] if "array" in content else arrays[content["number"]][()]
+
+
+def _sync(folder):
+    # The new name itself must reach the disk; systems without folders as files (Windows) do that by themselves.
+    with contextlib.suppress(PermissionError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

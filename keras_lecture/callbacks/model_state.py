@@ -1,0 +1,54 @@
+"""Every variable of a compiled model, as plain arrays with names, and back."""
+
+import itertools
+import re
+
+import numpy as np
+from keras import ops
+
+GROUPS = ("trainable", "non_trainable", "optimizer", "metrics")
+
+
+def variables(model) -> dict[str, list]:
+    """Weights; statistics and seeds; slots, counters and scales of the optimizer; metrics."""
+    groups = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    return dict(zip(GROUPS, groups, strict=True))
+
+
+def state(model) -> dict[str, list]:
+    """The values as they are."""
+    return {
+        group: [{"path": v.path, "dtype": v.dtype, "value": np.asarray(ops.convert_to_numpy(v))} for v in members]
+        for group, members in variables(model).items()
+    }
+
+
+def difference(model, saved, groups) -> str | None:
+    """The first place where the model is not the one that was saved, in words."""
+    for group in groups:
+        here = [_described(v.path, v.dtype, v.shape) for v in variables(model)[group]]
+        there = [_described(entry["path"], entry["dtype"], entry["value"].shape) for entry in saved[group]]
+        for index, pair in enumerate(itertools.zip_longest(there, here, fillvalue="missing")):
+            if pair[0] != pair[1]:
+                name = group.replace("_", "-")
+                return f"{name} variable {index} is {pair[0]} in the file and {pair[1]} in the model"
+    return None
+
+
+def assign(model, saved, groups):
+    """Puts the values back."""
+    for group in groups:
+        for variable, entry in zip(variables(model)[group], saved[group], strict=True):
+            value = entry["value"]
+            variable.assign(value.astype(variable.dtype) if value.dtype.kind in "iu" else value)
+
+
+def _described(path, dtype, shape):
+    # Keras numbers the names of its objects through the process, and the backends count in different integers.
+    name = re.sub(r"_\d+(?=[_/]|$)", "", path)
+    return f"{name} {tuple(shape)} of {'integers' if 'int' in dtype else dtype}"
