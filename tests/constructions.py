@@ -132,3 +132,7 @@ ARGUMENTS |= {
         "smoothing": 0.5,
     },
 }
+
+ARGUMENTS |= {
+    "callbacks.ExactResume": {"path": "runs/digits", "every": 100},
+}

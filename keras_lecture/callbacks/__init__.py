@@ -1,8 +1,16 @@
 """Callbacks for `model.fit(callbacks=…)`: what Keras's own cannot see or do."""
 
 from keras_lecture.callbacks.early_stopping import EarlyStopping
+from keras_lecture.callbacks.exact_resume import ExactResume
 from keras_lecture.callbacks.gradient_clipping import GradientClipping
 from keras_lecture.callbacks.gradient_monitor import GradientMonitor
 from keras_lecture.callbacks.learning_rate_finder import LearningRateFinder, find_learning_rate
 
-__all__ = ["EarlyStopping", "GradientClipping", "GradientMonitor", "LearningRateFinder", "find_learning_rate"]
+__all__ = [
+    "EarlyStopping",
+    "ExactResume",
+    "GradientClipping",
+    "GradientMonitor",
+    "LearningRateFinder",
+    "find_learning_rate",
+]

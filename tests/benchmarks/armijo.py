@@ -1,6 +1,6 @@
 """Does a line search save the search for a learning rate? Armijo untuned against a grid of seven rates on digits.
 
-    python examples/armijo.py [picture.png]
+    python tests/benchmarks/armijo.py [picture.png]
 
 Trains a perceptron and a small convolutional network on scikit-learn's digits with SGD and Adam at seven learning rates
 each, and with `Armijo()` as it is, from the same seeds for the same number of epochs. Takes some minutes.

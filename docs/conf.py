@@ -1,0 +1,66 @@
+"""Sphinx: hand-written pages and generated reference in Markdown, the examples executed as a gallery."""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Before JAX starts: the example of data-parallel training finds its simulated devices.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+sys.path.insert(0, str(HERE))
+
+import offline  # noqa: E402
+import reference  # noqa: E402
+
+import keras_lecture  # noqa: E402
+
+project = "keras_lecture"
+copyright = "its authors, Apache-2.0"
+version = release = keras_lecture.__version__
+
+extensions = ["myst_parser", "sphinx_gallery.gen_gallery"]
+exclude_patterns = ["_build", "gallery/*.ipynb"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 2
+# Formulas are indented blocks of plain Unicode; code says what it is.
+highlight_language = "none"
+python_maximum_signature_line_length = 88
+nitpicky = True
+# Types of other packages in signatures: their pages are on the net, and these are to be built without one.
+nitpick_ignore_regex = [("py:class", r"(?!keras_lecture).*")]
+
+html_theme = "furo"
+html_title = f"keras_lecture {release}"
+html_static_path = ["_static"]
+html_css_files = ["style.css"]
+html_show_sphinx = False
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": "gallery_order.place",
+    "reset_modules": ("matplotlib", "gallery_order.fresh"),
+    "abort_on_example_error": True,
+    "capture_repr": (),
+    "backreferences_dir": None,
+    "show_memory": False,
+    "write_computation_times": False,
+    "download_all_examples": False,
+    "remove_config_comments": True,
+}
+
+
+def link_names(app, document, source):
+    """`losses.L1` in a page written by hand leads to the page of that name."""
+    if not document.startswith(("api/", "gallery/")):
+        source[0] = reference.linked(source[0], "", reference.names())
+
+
+def setup(app):
+    app.connect("builder-inited", lambda app: reference.write(HERE / "api"))
+    app.connect("source-read", link_names)
+    app.connect("build-finished", offline.refuse_loads)

@@ -1,0 +1,65 @@
+"""
+Every optimizer on one problem
+==============================
+
+One small network, one start, full batches: what each rule makes of the same number of gradients. The rules that look at
+the loss again (`Armijo`, `LBFGS`, `NewtonCG`) find their step by themselves; the others are given a learning rate.
+"""
+
+import time
+
+import keras
+import matplotlib.pyplot as plt
+
+from keras_lecture import data, initializers, losses, optimizers
+
+EPOCHS = 40
+images, labels = data.load("digits")
+images, labels = images[labels < 4].reshape(-1, 64), labels[labels < 4]
+
+# %%
+# The rates are of one order, not searched for: this shows how to write each of them, and is no competition.
+
+RULES = {
+    "SGD": optimizers.SGD(0.3),
+    "Momentum": optimizers.Momentum(0.1, momentum=0.9),
+    "Nesterov": optimizers.Nesterov(0.1, momentum=0.9),
+    "AdaGrad": optimizers.AdaGrad(0.05),
+    "RMSProp": optimizers.RMSProp(0.005),
+    "Adam": optimizers.Adam(0.01),
+    "Lookahead": optimizers.Lookahead(optimizers.Adam(0.01), period=5),
+    "StochasticWeightAverage": optimizers.StochasticWeightAverage(optimizers.Adam(0.01), start=30),
+    "Armijo": optimizers.Armijo(),
+    "LBFGS": optimizers.LBFGS(),
+    "NewtonCG": optimizers.NewtonCG(),
+}
+
+# %%
+# An optimizer that evaluates the loss needs the model: ``bind``. Everything else is ``compile`` and ``fit``.
+
+
+def train(optimizer):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(4)])
+    initializers.initialize(model, initializers.Xavier(seed=0))
+    optimizer = optimizer.bind(model) if hasattr(optimizer, "bind") else optimizer
+    model.compile(optimizer, losses.SoftmaxCrossEntropy())
+    start = time.perf_counter()
+    curve = model.fit(images, labels, batch_size=len(images), epochs=EPOCHS, verbose=0).history["loss"]
+    seconds = time.perf_counter() - start
+    return [*curve, float(losses.SoftmaxCrossEntropy()(labels, model(images)))], seconds
+
+
+figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+results = {}
+for name, optimizer in RULES.items():
+    curve, seconds = train(optimizer)
+    results[name] = curve[-1]
+    axes.plot(curve, label=name)
+    print(f"{name:24} loss {curve[0]:.3f} → {curve[-1]:.1e} in {seconds:.1f} s, compilation included")
+axes.set(yscale="log", xlabel="step", ylabel="loss")
+axes.legend(ncols=2, frameon=False)
+plt.show()
+
+# %%
+print("lowest loss:", min(results, key=results.get))

@@ -1,0 +1,67 @@
+"""
+L-BFGS on a small physics-informed network
+==========================================
+
+A network that solves a differential equation: −u″ = f on (0, 1) with u(0) = u(1) = 0. Its loss is the squared residual
+of the equation, smooth and without noise: the case for a quasi-Newton method.
+"""
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from keras import ops
+
+from keras_lecture import initializers, losses, optimizers
+
+x = np.linspace(0, 1, 64, dtype="float32")[:, None]
+exact = np.sin(np.pi * x) + 0.5 * np.sin(4 * np.pi * x)
+force = np.pi**2 * (np.sin(np.pi * x) + 8 * np.sin(4 * np.pi * x))
+
+# %%
+# Keras has no derivative with respect to inputs on all backends. The chain rule has: value, first and second derivative
+# go through the layers together.
+
+
+class Network(keras.Model):
+    """x → −n″(x)."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden = [keras.layers.Dense(24, kernel_initializer=initializers.Xavier()) for _ in range(2)]
+        self.end = keras.layers.Dense(1, kernel_initializer=initializers.Xavier())
+
+    def derivatives(self, x):
+        n, slope, bend = 2 * x - 1, 2 * ops.ones_like(x), ops.zeros_like(x)
+        for dense in self.hidden:
+            n = ops.tanh(dense(n))
+            slope, bend = slope @ dense.kernel, bend @ dense.kernel
+            slope, bend = (1 - n**2) * slope, (1 - n**2) * (bend - 2 * n * slope**2)
+        return self.end(n), bend @ self.end.kernel
+
+    def call(self, x):
+        return -self.derivatives(x)[1]
+
+    def solution(self, x):
+        """u(x): n(x) less the line through its ends, which has no second derivative."""
+        n = ops.convert_to_numpy(ops.stop_gradient(self.derivatives(ops.convert_to_tensor(x))[0]))
+        return n - (1 - x) * n[0] - x * n[-1]
+
+
+# %%
+# Both get the same start. A step of L-BFGS costs one to two gradients, one of Adam one.
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+for optimizer, epochs in ((optimizers.Adam(0.005), 600), (optimizers.LBFGS(), 300)):
+    keras.utils.set_random_seed(1)
+    network = Network()
+    network(x)
+    optimizer = optimizer.bind(network) if hasattr(optimizer, "bind") else optimizer
+    network.compile(optimizer, losses.L2())
+    curve = network.fit(x, force, batch_size=len(x), epochs=epochs, verbose=0).history["loss"]
+    found, name = network.solution(x), type(optimizer).__name__
+    left.semilogy(curve)
+    right.plot(x, found, label=name)
+    print(f"{name:6} residual {curve[-1]:.1e}, largest error of u {np.abs(found - exact).max():.1e}")
+right.plot(x, exact, "k:", label="exact")
+right.legend(frameon=False)
+plt.show()

@@ -1,0 +1,54 @@
+"""
+Batch normalization with the statistics of the population
+=========================================================
+
+In training, batch normalization goes by each batch; afterwards by moving averages, which remember old weights. After a
+short training they are far off, and the model looks as if it had learned nothing. ``recalibrate`` replaces them by the
+exact averages over the training data, in one pass.
+"""
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+
+from keras_lecture import data, layers, losses, optimizers
+
+keras.utils.set_random_seed(0)
+images, labels = data.load("digits")
+(x_train, y_train), (x_test, y_test) = data.split(images.reshape(-1, 64), labels, (0.8, 0.2), seed=0)
+
+# %%
+model = keras.Sequential(
+    [
+        keras.Input((64,)),
+        keras.layers.Dense(64, use_bias=False),
+        layers.BatchNormalization(),
+        keras.layers.ReLU(),
+        keras.layers.Dense(64, use_bias=False),
+        layers.BatchNormalization(),
+        keras.layers.ReLU(),
+        keras.layers.Dense(10),
+    ]
+)
+model.compile(optimizers.Adam(0.01), losses.SoftmaxCrossEntropy(), metrics=["accuracy"])
+model.fit(x_train, y_train, batch_size=64, epochs=1, verbose=2)
+
+# %%
+# The averages take part in predictions only, so nothing but ``recalibrate`` stands between these two figures.
+
+second = model.layers[4]
+moving = np.array(second.moving_variance)
+before = model.evaluate(x_test, y_test, batch_size=len(x_test), verbose=0)[1]
+layers.recalibrate(model, x_train, batch_size=64, verbose=0)
+after = model.evaluate(x_test, y_test, batch_size=len(x_test), verbose=0)[1]
+
+# %%
+figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
+axes.plot(moving, ".", label="moving average")
+axes.plot(np.array(second.moving_variance), ".", label="population")
+axes.set(xlabel="unit of the second layer", ylabel="variance used at inference", ylim=0)
+axes.legend(frameon=False)
+plt.show()
+
+# %%
+print(f"test accuracy with moving averages {before:.2%}, with population statistics {after:.2%}")

@@ -1,0 +1,128 @@
+"""The pages keep their word: each public name has one, the tables name what exists, and nothing needs the net."""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from public import public_objects
+
+import keras_lecture
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+sys.path.insert(0, str(DOCS))
+
+import offline  # noqa: E402
+import reference  # noqa: E402
+
+sys.path.remove(str(DOCS))
+PUBLIC = reference.names()
+
+
+def plain(page):
+    """The page without the links that were put into it."""
+    page = re.sub(r"\{py:obj\}`([^`<]*) <[^`>]*>`", r"`\1`", page)
+    return re.sub(r"\[(arXiv:[\d.]+)\]\([^)]*\)", r"\1", page)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("api")
+    reference.write(folder)
+    return {file.stem: file.read_text(encoding="utf-8") for file in folder.glob("*.md")}
+
+
+def test_every_public_name_has_a_page(written):
+    found = {id(unit) for unit in PUBLIC.values()}
+    missing = [name for name, unit in public_objects().items() if id(unit) not in found]
+    assert not missing
+    for path in PUBLIC:
+        assert f"keras_lecture.{path}(" in written[path], path
+        assert f"<{path}>" in written[path.split(".")[0]], f"{path} is not in the table of contents"
+
+
+def test_nothing_of_a_docstring_is_lost(written):
+    """Each line stands on the page, formulas still indented, for they would become prose."""
+    for path, unit in PUBLIC.items():
+        page = plain(written[path])
+        body, sections = reference.split(inspect.cleandoc(unit.__doc__))
+        for line in body.splitlines():
+            assert f"\n{line}\n" in page, f"{path}: {line}"
+        for line in "\n".join(sections.values()).splitlines():
+            # The name of an argument stands in a line of its own.
+            text = re.sub(r"^\*{0,2}\w[\w, *]*: ", "", line) if line in sections.get("Args", "") else line
+            assert text.strip() in page, f"{path}: {line}"
+
+
+def test_a_name_without_a_docstring_stops_the_build():
+    with pytest.raises(ValueError, match="losses.Bare has no docstring"):
+        reference.page("losses.Bare", type("Bare", (keras_lecture.losses.L1,), {}), {})
+
+
+def test_pages_that_have_lost_their_name_are_removed(tmp_path):
+    (tmp_path / "losses.Gone.md").write_text("# Gone")
+    reference.write(tmp_path)
+    assert not (tmp_path / "losses.Gone.md").exists()
+
+
+def test_names_in_prose_lead_to_their_pages_and_formulas_stay():
+    text = "See `L1`, `optimizers.Adam(0.1)` and `x`.\n\n    L = `L1`"
+    linked = reference.linked(text, "losses", PUBLIC)
+    assert "{py:obj}`L1 <keras_lecture.losses.L1>`" in linked
+    assert "{py:obj}`optimizers.Adam(0.1) <keras_lecture.optimizers.Adam>`" in linked
+    assert linked.endswith("and `x`.\n\n    L = `L1`")
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        '<script async="async" src="https://cdn.example/mathjax.js"></script>',
+        '<link href="//fonts.example/inter.css" rel="stylesheet">',
+        '<link rel="stylesheet" href="https://fonts.example/inter.css">',
+        "<img alt='x' src='http://example/x.png'>",
+        '@import "https://example/x.css";',
+        "src: url(https://fonts.example/inter.woff2)",
+    ],
+)
+def test_a_load_from_the_net_is_found(load):
+    assert offline.loads(f"<p>a page</p>{load}")
+
+
+def test_links_and_own_files_are_no_loads():
+    own = '<a href="https://arxiv.org/abs/1"><img src="_images/x.png"></a><script src="../_static/furo.js"></script>'
+    assert not offline.loads(own + '<link rel="canonical" href="https://example/"><link rel="stylesheet" href="x.css">')
+
+
+def rows():
+    """`[(row, what is here), …]` of the lectures' table."""
+    lines = (DOCS / "lectures.md").read_text(encoding="utf-8").splitlines()
+    return [(match[1], match[2]) for line in lines if (match := re.match(r"\| ([A-Z]\d+) \|.*\| (.*) \|$", line))]
+
+
+def test_the_lectures_table_has_every_row():
+    sizes = {"O": 12, "S": 5, "L": 16, "F": 6, "I": 7, "R": 3, "C": 4, "D": 4, "M": 7, "X": 8}
+    assert [row for row, _ in rows()] == [f"{kind}{n}" for kind, size in sizes.items() for n in range(1, size + 1)]
+
+
+@pytest.mark.parametrize(("row", "here"), rows())
+def test_the_lectures_table_names_what_exists_and_plans_what_does_not(row, here):
+    exists, _, planned = here.partition("planned:")
+    present, absent = (re.findall(r"`([a-z_]+\.[\w.]+)`", part) for part in (exists, planned))
+    assert present + absent, f"{row} names nothing"
+    assert set(present) <= set(PUBLIC), f"{row}: {set(present) - set(PUBLIC)} is not public"
+    assert not set(absent) & set(PUBLIC), f"{row}: {set(absent) & set(PUBLIC)} exists by now"
+
+
+def test_the_floors_are_those_that_the_imports_are_held_to():
+    held = re.search(
+        r"^FLOORS = (\{.*?\n\})", (DOCS.parent / "tests/architecture/test_floors.py").read_text(), re.M | re.S
+    )
+    floors = eval(held[1])
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    shown = {
+        part: int(floor)
+        for floor, parts in re.findall(r"^\| (\d) \| ([^|]*) \|", page, re.M)
+        for part in re.findall(r"`(\w+)`", parts)
+    }
+    assert shown == floors

@@ -1,0 +1,157 @@
+"""The examples run on every backend and end in the result that they are there to show."""
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import BACKEND
+
+FOUR_DEVICES = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """What a script prints. It runs in this process, which has imported its backend already."""
+
+    def run(name):
+        monkeypatch.setattr(sys, "argv", [name])
+        runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+        return capsys.readouterr().out
+
+    yield run
+    sys.modules["matplotlib.pyplot"].close("all")
+
+
+def numbers(pattern, text):
+    """The numbers in the one place of `text` that the pattern describes, `#` standing for each of them."""
+    number = r"([-+]?(?:\d[\d,]*\.?\d*(?:e[-+]?\d+)?|nan|inf))"
+    (found,) = re.findall(re.escape(pattern).replace(r"\#", number), text)
+    return [float(value) for value in (found if isinstance(found, tuple) else [found])]
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
+
+
+def test_digits(run):
+    """Around 98 % over seeds and backends; a linear classifier reaches 96 %."""
+    _, accuracy = numbers("test loss #, test accuracy #%", run("digits"))
+    assert accuracy > 96.5
+
+
+def test_optimizers(run):
+    """The classes can be told apart by lines: second-order rules bring the loss near zero, the others are on the way."""
+    lines = re.findall(r"^(\w+) +loss (\S+) → (\S+)", run("optimizers"), re.MULTILINE)
+    found = {name: (float(first), float(last)) for name, first, last in lines}
+    assert len(found) == 11
+    assert all(last < first / 3 for first, last in found.values()), found
+    assert max(found[name][1] for name in ("LBFGS", "NewtonCG")) < 1e-3
+
+
+def test_signals(run):
+    """The lectures' figures: 0.01 dies, N(0, 1) saturates at 1, the right start keeps its order of magnitude."""
+    text = run("signals")
+    last = {line[:30].strip(): float(line.split()[-1]) for line in text.splitlines()[1:]}
+    assert last.pop("N(0, 0.01²), tanh") < 1e-5
+    assert last.pop("N(0, 1), tanh") > 0.9
+    assert last.pop("Xavier, ReLU") < 0.1
+    assert len(last) == 3
+    assert all(0.1 < value < 1 for value in last.values()), last
+
+
+def test_clipping(run):
+    """Plain, the weights are lost behind a wall, which leaves one class in ten right."""
+    text = run("clipping")
+    (plain,) = numbers("plain    loss nan, training accuracy #%", text)
+    _, clipped = numbers("clipped  loss #, training accuracy #%", text)
+    assert plain < 20
+    assert clipped > 93
+
+
+def test_early_stopping(run):
+    text = run("early_stopping")
+    assert "killed; started again" in text
+    assert "the same weights: True" in text
+    # A third of the digits is enough for 95 % over seeds.
+    assert numbers("test accuracy #%", text)[0] > 92
+
+
+def test_population_batch_norm(run):
+    """After one epoch the moving averages are four fifths their start."""
+    moving, population = numbers(
+        "test accuracy with moving averages #%, with population statistics #%", run("population_batch_norm")
+    )
+    assert population > 88
+    assert population > moving
+
+
+def test_color_photographs(run):
+    """Sky and leaves are told apart by color: around 97 % over seeds; ten crops lose nothing of note."""
+    text = run("color_photographs")
+    (center,), (ten) = numbers("the center: #%", text), numbers("ten crops: #%", text)
+    assert center > 90
+    assert ten[0] > center - 3
+
+
+def test_segmentation(run):
+    """Scores come in steps of eight pixels and are interpolated: the border of a shape is off by one or two."""
+    rest, *shapes = numbers("rest #, disc #, square #", run("segmentation"))
+    assert rest > 0.9
+    assert min(shapes) > 0.65
+
+
+def test_fine_tuning(run):
+    """The features of ten digits hold the answer, which so few images do not teach by themselves."""
+    _, tuned, fresh = numbers("# images: test accuracy fine-tuned #%, from the start #%", run("fine_tuning"))
+    assert tuned > fresh
+    assert tuned > 80
+
+
+def test_physics(run):
+    """Half the steps, and a residual at least ten times smaller."""
+    text = run("physics")
+    adam, _ = numbers("Adam   residual #, largest error of u #", text)
+    residual, error = numbers("LBFGS  residual #, largest error of u #", text)
+    assert residual < adam / 10
+    assert error < 0.01
+
+
+def test_own_rule(run):
+    (accuracy,) = numbers("test accuracy with Lion #%", run("own_rule"))
+    assert accuracy > 94
+
+
+def test_data_parallel(run):
+    """On JAX in a process of its own, for devices are simulated before the first computation."""
+    if BACKEND == "jax":
+        environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent), "XLA_FLAGS": FOUR_DEVICES}
+        script = [sys.executable, str(EXAMPLES / "data_parallel.py")]
+        done = subprocess.run(script, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        text = done.stdout
+        # Sums of float32 in another order.
+        assert numbers("4 devices: the weights are within # of those of one device", text)[0] < 1e-4
+    else:
+        text = run("data_parallel")
+        assert f"keras.distribution needs JAX; on {BACKEND} this was one device" in text
+    assert numbers("training accuracy #%", text)[0] > 90
+
+
+def test_every_example_has_its_test_and_its_place_in_the_gallery():
+    names = {file.stem for file in EXAMPLES.glob("*.py")}
+    assert names == {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {
+        "every_example_has_its_test_and_its_place_in_the_gallery"
+    }
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
+def test_examples_are_short_and_use_the_public_names_alone(file):
+    text = file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 66, "an example fits on one screen"
+    assert not re.search(
+        r"keras\.src|keras_lecture\.\w+\.\w+ import|^import (jax|torch|tensorflow)\b", text, re.MULTILINE
+    )
