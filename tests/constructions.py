@@ -136,3 +136,18 @@ ARGUMENTS |= {
 ARGUMENTS |= {
     "callbacks.ExactResume": {"path": "runs/digits", "every": 100},
 }
+
+ARGUMENTS |= {
+    "callbacks.ReduceLearningRate": {
+        "monitor": "val_mae",
+        "factor": 0.5,
+        "patience": 3,
+        "verbose": 1,
+        "mode": "min",
+        "min_delta": "1%",
+        "cooldown": 2,
+        "min_lr": 1e-4,
+        "every": 10,
+        "smoothing": 0.5,
+    },
+}

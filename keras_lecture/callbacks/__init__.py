@@ -5,6 +5,7 @@ from keras_lecture.callbacks.exact_resume import ExactResume
 from keras_lecture.callbacks.gradient_clipping import GradientClipping
 from keras_lecture.callbacks.gradient_monitor import GradientMonitor
 from keras_lecture.callbacks.learning_rate_finder import LearningRateFinder, find_learning_rate
+from keras_lecture.callbacks.reduce_learning_rate import ReduceLearningRate
 
 __all__ = [
     "EarlyStopping",
@@ -12,5 +13,6 @@ __all__ = [
     "GradientClipping",
     "GradientMonitor",
     "LearningRateFinder",
+    "ReduceLearningRate",
     "find_learning_rate",
 ]

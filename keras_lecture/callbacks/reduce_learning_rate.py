@@ -1,0 +1,228 @@
+"""`ReduceLearningRate`: smaller steps when the larger ones no longer help."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_lecture import checks
+from keras_lecture.callbacks.monitoring import Monitoring
+from keras_lecture.callbacks.reduced_rate import RateFactor, is_fixed
+from keras_lecture.callbacks.running_fit import fit_variables
+from keras_lecture.saving import register
+
+
+@register
+class ReduceLearningRate(Monitoring):
+    """Lowers the learning rate each time a monitored number stops improving.
+
+    Use it when the end of a run is not known beforehand: where the loss stalls, steps are too long for the valley that
+    they are in. It costs nothing on a fixed rate; a schedule's train step is compiled once more at the beginning of
+    each `fit`, and not again when it is reduced.
+
+        η ← max(η·factor, min_lr)            a fixed rate
+        η(k) ← c·s(k),   c ← c·max(factor, min_lr/η(k))      on a schedule s
+
+    η the learning rate, k the step; lowered after `patience` epochs in a row without a new best, where η > `min_lr`.
+    On a schedule that is constant it does what it does to a fixed rate.
+
+    The rate stays reduced after `fit`, as a fixed rate does in Keras, and a model saved with a reduced schedule loads
+    with it. A further `fit` starts to count anew and goes on from that rate.
+
+    Args:
+        monitor: The name of the number in the logs. Defaults to `"val_loss"`.
+        factor: What the rate is multiplied by, in [0, 1). Defaults to `0.1`.
+        patience: Epochs without improvement after which the rate is reduced. Defaults to `10`.
+        verbose: `1` says when it reduces. Defaults to `0`.
+        mode: `"min"`, `"max"`, or `"auto"`: the metric knows. Defaults to `"auto"`.
+        min_delta: The least improvement that counts: a number, or a part of the best value so far as in `"1%"`.
+            Defaults to `1e-4`.
+        cooldown: Epochs after a reduction that do not count. Defaults to `0`.
+        min_lr: What the rate is not reduced below. Defaults to `0.0`.
+        every: Judge every so many training steps instead of each epoch, on the `validation_data` of `fit`; `patience`
+            and `cooldown` then count these validations. Defaults to `None`.
+        smoothing: β of the exponential average that is judged in place of the number, see `EarlyStopping`. Defaults to
+            `0.0`.
+
+    Example:
+        >>> schedule = keras_lecture.optimizers.schedules.Exponential(0.1, factor=0.5, period=2)
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile(keras.optimizers.SGD(schedule), loss="mse")
+        >>> reduce = keras_lecture.callbacks.ReduceLearningRate("loss", patience=1, min_delta=9.0)
+        >>> history = model.fit(np.ones((4, 1)), np.ones((4, 1)), epochs=4, verbose=0, callbacks=[reduce]).history
+        >>> [round(rate, 6) for rate in history["learning_rate"]]
+        [0.1, 0.05, 0.005, 0.00025]
+
+    Reference:
+        Deck B ("lower η when the validation metric stalls"). As `keras.callbacks.ReduceLROnPlateau`, which refuses
+        schedules, judges at the ends of epochs only, and only warns of a `monitor` that does not exist: here that is an
+        error after the first epoch. The logged `learning_rate` is that at the end of the epoch, before it is reduced.
+        With `every`, numbers of the training logs are the means of the epoch so far. What the schedule itself does
+        below `min_lr` is left to it. Under `tf.distribute` with several replicas a schedule cannot be reduced.
+    """
+
+    remembered = ("best", "wait", "cooldown_counter", "steps")
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float | str = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        *,
+        every: int | None = None,
+        smoothing: float = 0.0,
+    ):
+        owner = type(self).__name__
+        checks.number(owner, "factor", factor, "[0, 1)")
+        checks.whole(owner, "patience", patience, "[0, ∞)")
+        checks.one_of(owner, "verbose", verbose, (0, 1, False, True))
+        checks.whole(owner, "cooldown", cooldown, "[0, ∞)")
+        checks.number(owner, "min_lr", min_lr, "[0, ∞)")
+        if every is not None:
+            checks.whole(owner, "every", every, "[1, ∞)", "Leave it out to judge at the end of each epoch.")
+        super().__init__(monitor, mode, min_delta, smoothing)
+        self.factor = factor
+        self.patience = patience
+        self.verbose = verbose
+        self.cooldown = cooldown
+        self.min_lr = min_lr
+        self.every = every
+        self._factors = {}
+        self._validation = None
+        if every is not None:
+            # Keras waits for each batch where a callback has the second of these methods.
+            self.on_train_batch_begin = self._begin_step
+            self.on_train_batch_end = self._end_step
+        self.reset()
+
+    def reset(self):
+        self.cooldown_counter = self.steps = 0
+        super().reset()
+
+    def on_train_begin(self, logs=None):
+        factors = {name: value for name, value in self._restored.items() if name.startswith("factor_")}
+        super().on_train_begin(logs)
+        self._factors = {id(o): RateFactor(o) for o in self._optimizers() if not is_fixed(o)}
+        for index, factor in enumerate(self._factors.values()):
+            factor.factor = float(factors.get(f"factor_{index}", factor.factor))
+            factor.set_model(self._model)
+            factor.on_train_begin()
+        if self.every is not None and self.monitor.startswith("val_"):
+            self._validation = self._validation_arguments()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs if logs is not None else {}
+        optimizers = self._optimizers()
+        for optimizer in optimizers:
+            name = "learning_rate" if len(optimizers) == 1 else f"learning_rate_{optimizer.name}"
+            logs[name] = _rate(optimizer)
+        for factor in self._factors.values():
+            factor.on_epoch_end(epoch, logs)
+        if self.every is None:
+            self._judge(epoch, logs)
+
+    def on_train_end(self, logs=None):
+        self._validation = None
+        for factor in self._factors.values():
+            factor.on_train_end(logs)
+
+    def in_cooldown(self):
+        return self.cooldown_counter > 0
+
+    def _judge(self, epoch, logs):
+        value = self.find(logs)
+        if value is None:
+            return
+        value = self.smoothed(value)
+        if self.in_cooldown():
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self.improves(value, self.best):
+            self.best = value
+            self.wait = 0
+        elif not self.in_cooldown():
+            self.wait += 1
+            if self.wait >= self.patience and any([self._reduce(o, epoch) for o in self._optimizers()]):
+                self.cooldown_counter = self.cooldown
+                self.wait = 0
+
+    def _reduce(self, optimizer, epoch) -> bool:
+        """Whether the rate could be reduced, and was."""
+        old = _rate(optimizer)
+        if not old > np.float32(self.min_lr):
+            return False
+        new = max(old * self.factor, self.min_lr)
+        if id(optimizer) in self._factors:
+            self._factors[id(optimizer)].factor *= max(self.factor, self.min_lr / old)
+        else:
+            optimizer.learning_rate = new
+        if self.verbose:
+            which = f" {optimizer.name}" if len(self._optimizers()) > 1 else ""
+            self.say(f"\nEpoch {epoch + 1}: {type(self).__name__} reducing{which} learning rate to {new}.")
+        return True
+
+    def _optimizers(self) -> list:
+        """The one optimizer, or those of Keras's MultiOptimizer, which it may know from its building on only."""
+        optimizer = self.model.optimizer
+        if hasattr(optimizer, "optimizers") and self._model.built:
+            optimizer.build(self._model.trainable_variables)
+        return list(getattr(optimizer, "optimizers", [optimizer]))
+
+    def _begin_step(self, batch, logs=None):
+        self._first = batch
+
+    def _end_step(self, batch, logs=None):
+        self.steps += batch - self._first + 1
+        if self.steps >= self.every:
+            self.steps = 0
+            self._judge(self._epoch, logs if self._validation is None else self._validate())
+
+    def _validation_arguments(self):
+        fit = fit_variables()
+        if fit.get("validation_data") is None:
+            remedy = "Give `fit` some `validation_data`, or monitor a number of the training."
+            checks.reject(type(self).__name__, "every", "None without data to validate on", self.every, remedy)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(fit["validation_data"])
+        size = fit.get("validation_batch_size") or fit.get("batch_size")
+        steps = fit.get("validation_steps")
+        return {"x": x, "y": y, "sample_weight": sample_weight, "batch_size": size, "steps": steps}
+
+    def _validate(self):
+        """The validation logs, in the middle of an epoch whose metrics and mode stay as they are."""
+        model = self.model
+        running = [np.array(ops.convert_to_numpy(variable)) for variable in model.metrics_variables]
+        logs = model.evaluate(**self._validation, verbose=0, return_dict=True)
+        for variable, value in zip(model.metrics_variables, running, strict=True):
+            variable.assign(value)
+        if hasattr(model, "train"):
+            # A model on PyTorch is a module with two modes.
+            model.train()
+        return {f"val_{name}": value for name, value in logs.items()}
+
+    def state(self):
+        state = super().state()
+        if not self._restored:
+            state |= {f"factor_{i}": np.array(f.factor) for i, f in enumerate(self._factors.values())}
+        return state
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "factor": self.factor,
+            "patience": self.patience,
+            "verbose": self.verbose,
+            "cooldown": self.cooldown,
+            "min_lr": self.min_lr,
+            "every": self.every,
+        }
+
+
+def _rate(optimizer) -> float:
+    return float(ops.convert_to_numpy(optimizer.learning_rate))
