@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 
 from keras_lecture import callbacks, data, initializers, losses, optimizers
 
-EPOCHS = 12
+EPOCHS = 8
 images, labels = data.load("digits")
 rows = images[..., 0]
 
@@ -24,9 +24,9 @@ def train(*clipping):
     keras.utils.set_random_seed(0)
     cell = keras.layers.SimpleRNN(64, activation="relu", kernel_initializer=initializers.Kaiming())
     model = keras.Sequential([keras.Input((8, 8)), cell, keras.layers.Dense(10)])
-    model.compile(optimizers.SGD(0.3), losses.SoftmaxCrossEntropy(), metrics=["accuracy"])
+    model.compile(optimizers.SGD(1.0), losses.SoftmaxCrossEntropy(), metrics=["accuracy"])
     watch = [callbacks.GradientMonitor(), *clipping]
-    return model.fit(rows, labels, batch_size=32, epochs=EPOCHS, callbacks=watch, verbose=0).history
+    return model.fit(rows, labels, batch_size=64, epochs=EPOCHS, callbacks=watch, verbose=0).history
 
 
 plain = train()

@@ -6,14 +6,11 @@ One small network, one start, full batches: what each rule makes of the same num
 the loss again (`Armijo`, `LBFGS`, `NewtonCG`) find their step by themselves; the others are given a learning rate.
 """
 
-import time
-
 import keras
 import matplotlib.pyplot as plt
 
 from keras_lecture import data, initializers, losses, optimizers
 
-EPOCHS = 40
 images, labels = data.load("digits")
 images, labels = images[labels < 4].reshape(-1, 64), labels[labels < 4]
 
@@ -44,22 +41,15 @@ def train(optimizer):
     initializers.initialize(model, initializers.Xavier(seed=0))
     optimizer = optimizer.bind(model) if hasattr(optimizer, "bind") else optimizer
     model.compile(optimizer, losses.SoftmaxCrossEntropy())
-    start = time.perf_counter()
-    curve = model.fit(images, labels, batch_size=len(images), epochs=EPOCHS, verbose=0).history["loss"]
-    seconds = time.perf_counter() - start
-    return [*curve, float(losses.SoftmaxCrossEntropy()(labels, model(images)))], seconds
+    curve = model.fit(images, labels, batch_size=len(images), epochs=40, verbose=0).history["loss"]
+    return [*curve, model.evaluate(images, labels, batch_size=len(images), verbose=0)]
 
 
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-results = {}
 for name, optimizer in RULES.items():
-    curve, seconds = train(optimizer)
-    results[name] = curve[-1]
+    curve = train(optimizer)
     axes.plot(curve, label=name)
-    print(f"{name:24} loss {curve[0]:.3f} → {curve[-1]:.1e} in {seconds:.1f} s, compilation included")
+    print(f"{name:24} loss {curve[0]:.3f} → {curve[-1]:.1e}")
 axes.set(yscale="log", xlabel="step", ylabel="loss")
 axes.legend(ncols=2, frameon=False)
 plt.show()
-
-# %%
-print("lowest loss:", min(results, key=results.get))

@@ -2,14 +2,13 @@
 L-BFGS on a small physics-informed network
 ==========================================
 
-A network that solves a differential equation: −u″ = f on (0, 1) with u(0) = u(1) = 0. Its loss is the squared residual
-of the equation, smooth and without noise: the case for a quasi-Newton method.
+A network that solves −u″ = f on (0, 1) with u(0) = u(1) = 0. Its loss is the squared residual of the equation, smooth
+and without noise: the case for a quasi-Newton method.
 """
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from keras import ops
 
 from keras_lecture import initializers, losses, optimizers
 
@@ -18,8 +17,7 @@ exact = np.sin(np.pi * x) + 0.5 * np.sin(4 * np.pi * x)
 force = np.pi**2 * (np.sin(np.pi * x) + 8 * np.sin(4 * np.pi * x))
 
 # %%
-# Keras has no derivative with respect to inputs on all backends. The chain rule has: value, first and second derivative
-# go through the layers together.
+# Derivatives by the chain rule, on any backend: value, slope and bend go through the layers together.
 
 
 class Network(keras.Model):
@@ -28,12 +26,12 @@ class Network(keras.Model):
     def __init__(self):
         super().__init__()
         self.hidden = [keras.layers.Dense(24, kernel_initializer=initializers.Xavier()) for _ in range(2)]
-        self.end = keras.layers.Dense(1, kernel_initializer=initializers.Xavier())
+        self.end = keras.layers.Dense(1, use_bias=False, kernel_initializer=initializers.Xavier())
 
     def derivatives(self, x):
-        n, slope, bend = 2 * x - 1, 2 * ops.ones_like(x), ops.zeros_like(x)
+        n, slope, bend = 2 * x - 1, 2 * keras.ops.ones_like(x), keras.ops.zeros_like(x)
         for dense in self.hidden:
-            n = ops.tanh(dense(n))
+            n = keras.ops.tanh(dense(n))
             slope, bend = slope @ dense.kernel, bend @ dense.kernel
             slope, bend = (1 - n**2) * slope, (1 - n**2) * (bend - 2 * n * slope**2)
         return self.end(n), bend @ self.end.kernel
@@ -43,7 +41,7 @@ class Network(keras.Model):
 
     def solution(self, x):
         """u(x): n(x) less the line through its ends, which has no second derivative."""
-        n = ops.convert_to_numpy(ops.stop_gradient(self.derivatives(ops.convert_to_tensor(x))[0]))
+        n = keras.ops.convert_to_numpy(keras.ops.stop_gradient(self.derivatives(keras.ops.convert_to_tensor(x))[0]))
         return n - (1 - x) * n[0] - x * n[-1]
 
 

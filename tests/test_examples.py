@@ -44,7 +44,7 @@ def test_digits(run):
 
 
 def test_optimizers(run):
-    """The classes can be told apart by lines: second-order rules bring the loss near zero, the others are on the way."""
+    """The classes can be told apart by lines: by curvature the loss gets near zero, the others are on the way."""
     lines = re.findall(r"^(\w+) +loss (\S+) → (\S+)", run("optimizers"), re.MULTILINE)
     found = {name: (float(first), float(last)) for name, first, last in lines}
     assert len(found) == 11
@@ -66,10 +66,10 @@ def test_signals(run):
 def test_clipping(run):
     """Plain, the weights are lost behind a wall, which leaves one class in ten right."""
     text = run("clipping")
-    (plain,) = numbers("plain    loss nan, training accuracy #%", text)
+    (plain,) = re.findall(r"plain +loss \S+, training accuracy ([\d.]+)%", text)
     _, clipped = numbers("clipped  loss #, training accuracy #%", text)
-    assert plain < 20
-    assert clipped > 93
+    assert float(plain) < 20
+    assert clipped > 85
 
 
 def test_early_stopping(run):
@@ -141,17 +141,11 @@ def test_data_parallel(run):
     assert numbers("training accuracy #%", text)[0] > 90
 
 
-def test_every_example_has_its_test_and_its_place_in_the_gallery():
-    names = {file.stem for file in EXAMPLES.glob("*.py")}
-    assert names == {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {
-        "every_example_has_its_test_and_its_place_in_the_gallery"
-    }
-
-
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
 def test_examples_are_short_and_use_the_public_names_alone(file):
     text = file.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 66, "an example fits on one screen"
+    assert f"test_{file.stem}" in globals(), "each example is run by a test"
+    assert len(text.splitlines()) < 60, "an example fits on one screen"
     assert not re.search(
         r"keras\.src|keras_lecture\.\w+\.\w+ import|^import (jax|torch|tensorflow)\b", text, re.MULTILINE
     )
