@@ -72,8 +72,7 @@ class AtrousSpatialPyramidPooling(Block):
         self.merge = merge
         self.image_pooling = image_pooling
 
-    def build(self, input_shape):
-        self._fit(input_shape)
+    def _make(self, input_shape):
         places = [self._branch(3, dilation_rate=rate) for rate in self.rates]
         joined = self.merge == "concat"
         self.branches = [self._branch(1), *places] if joined else places

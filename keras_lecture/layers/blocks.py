@@ -66,12 +66,15 @@ class Block(keras.Layer):
         """The axis of the channels."""
         return -1 if self.data_format == "channels_last" else 1
 
-    def _fit(self, input_shape):
-        """To be called first in `build`: the parts are made for this number of axes."""
+    def build(self, input_shape):
         if len(input_shape) not in (3, 4, 5):
             expectation = "sequences, images or volumes: 3, 4 or 5 axes with the batch and the channels"
             checks.reject(type(self).__name__, "inputs", expectation, tuple(input_shape))
         self.rank = len(input_shape) - 2
+        self._make(input_shape)
+        # Keras hands `trainable` on when it is set. The parts of a block that is loaded frozen are made after that.
+        if not self.trainable:
+            self.trainable = False
 
     def _part(self, kind, *args, **options):
         """Keras's layer of this kind for the dimensions of the input."""

@@ -69,8 +69,7 @@ class DenseBlock(Block):
         self.bottleneck = bottleneck
         self.memory_efficient = memory_efficient
 
-    def build(self, input_shape):
-        self._fit(input_shape)
+    def _make(self, input_shape):
         self.layers = [self._layer() for _ in range(self.count)]
         shapes = [tuple(input_shape)]
         for layer in self.layers:
@@ -144,8 +143,7 @@ class TransitionBlock(Block):
         super().__init__(normalization=normalization, activation=activation, data_format=data_format, **kwargs)
         self.compression = compression
 
-    def build(self, input_shape):
-        self._fit(input_shape)
+    def _make(self, input_shape):
         convolution = self._convolution(self._left(input_shape[self.axis]), 1)
         layers = [*self._normalized_activation(), convolution, self._part("AveragePooling", 2)]
         self.chain = Chain(layers, dtype=self.dtype_policy)

@@ -81,8 +81,7 @@ class ResidualBlock(Block):
         self.drop_path = drop_path
         self.seed = seed
 
-    def build(self, input_shape):
-        self._fit(input_shape)
+    def _make(self, input_shape):
         if len(self.strides) not in (1, self.rank):
             checks.reject("ResidualBlock", "strides", f"one whole number or {self.rank} of them", self.strides)
         seeds = self._seeds()

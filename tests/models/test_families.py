@@ -1,0 +1,172 @@
+"""The families against PyTorch's functions; sizes, data formats, precision, and what does not fit."""
+
+import keras
+import numpy as np
+import oracles_models
+import pytest
+from harness import assert_close, in_one, numpy
+from oracles_blocks import tensor
+
+from keras_lecture import initializers, layers, losses, models
+
+# Every family in small, for images of any size that fits.
+SMALL = {
+    "alexnet": lambda shape, **more: models.alexnet(shape, 5, width=1 / 48, **more),
+    "all_conv": lambda shape, **more: models.all_conv(shape, 5, width=0.05, **more),
+    "densenet": lambda shape, **more: models.densenet(7, shape, 5, growth=4, **more),
+    "densenet_121": lambda shape, **more: models.densenet(121, shape, 5, growth=2, **more),
+    "fcn": lambda shape, **more: models.fcn(shape, 5, width=1 / 64, **more),
+    "mlp": lambda shape, **more: models.mlp(shape, 5, units=(7, 6), **more),
+    "plain": lambda shape, **more: models.plain(8, shape, 5, width=0.25, **more),
+    "resnet": lambda shape, **more: models.resnet(8, shape, 5, width=0.25, **more),
+    "resnet_18": lambda shape, **more: models.resnet(18, shape, 5, width=1 / 16, **more),
+    "vgg": lambda shape, **more: models.vgg(11, shape, 5, width=1 / 64, **more),
+}
+IMAGES = [name for name in SMALL if name != "mlp"]
+SMALLEST = {"alexnet": 15, "all_conv": 9, "densenet": 4, "densenet_121": 29, "vgg": 32}
+
+
+@pytest.mark.parametrize(
+    ("make", "oracle"),
+    [
+        (lambda s: models.mlp(s, 5, units=(7, 6), activation="tanh"), oracles_models.mlp),
+        (SMALL["all_conv"], oracles_models.all_conv),
+        (SMALL["vgg"], lambda x, w: oracles_models.vgg(x, w, (1, 1, 2, 2, 2))),
+        (SMALL["alexnet"], oracles_models.alexnet),
+    ],
+    ids=["mlp", "all_conv", "vgg", "alexnet"],
+)
+def test_the_nets_are_those_of_their_papers(make, oracle):
+    """Oracle: the layers of the papers one by one, from PyTorch's functions in float64."""
+    shape = (32, 33, 3)
+    x = np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")
+    model = make(shape)
+    weights = [np.random.default_rng(1).normal(scale=0.3, size=w.shape).astype("float32") for w in model.weights]
+    model.set_weights(weights)
+    images = tensor(x).flatten(1) if model.name == "mlp" else tensor(x).movedim(-1, 1)
+    expected = oracle(images, oracles_models.Weights(weights)).numpy()
+    assert_close(in_one(model)(x), expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_the_smallest_image_is_named(name):
+    """One pixel less is refused with the number that fits; nets without one take a single pixel."""
+    smallest = SMALLEST.get(name, 1)
+    assert SMALL[name]((smallest, smallest + 1, 3)).output_shape[-1] == 5
+    if smallest > 1:
+        with pytest.raises(ValueError, match=f"`input_shape` must be of images of at least {smallest} × {smallest}"):
+            SMALL[name]((smallest + 1, smallest - 1, 3))
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_sides_may_be_unknown_unless_dense_layers_follow(name):
+    if name in ("alexnet", "vgg"):
+        with pytest.raises(ValueError, match="`input_shape` must be of known height and width"):
+            SMALL[name]((None, 64, 3))
+    else:
+        assert SMALL[name]((None, None, 3)).output_shape == ((None, None, None, 5) if name == "fcn" else (None, 5))
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_channels_first_is_the_same_net(name):
+    """The same shapes of weights (of the first dense layer after flattening, in another order)."""
+    last = SMALL[name]((67, 65, 3))
+    keras.config.set_image_data_format("channels_first")
+    first = SMALL[name]((3, 67, 65))
+    assert [w.shape for w in first.weights] == [w.shape for w in last.weights]
+    assert first.output_shape == ((None, 5, 67, 65) if name == "fcn" else (None, 5))
+
+
+@pytest.mark.parametrize("name", ["all_conv", "fcn", "resnet"])
+def test_channels_first_computes_the_same(name):
+    x = np.random.default_rng(0).normal(size=(1, 21, 18, 3)).astype("float32")
+    last = SMALL[name](x.shape[1:])
+    expected = numpy(in_one(last)(x))
+    keras.config.set_image_data_format("channels_first")
+    x = np.moveaxis(x, -1, 1)
+    first = SMALL[name](x.shape[1:])
+    first.set_weights(last.get_weights())
+    result = numpy(in_one(first)(x))
+    assert_close(np.moveaxis(result, 1, -1) if name == "fcn" else result, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_layer_starts_by_its_rule(name):
+    """Kaiming under ReLU, Xavier (and bilinear) at the scores; biases positive where no normalization takes them."""
+    model = SMALL[name]((32, 32, 3))
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.Dense | keras.layers.Conv2D):
+            continue
+        scores, skip = layer.name == "scores", layer.name in ("scores_3", "scores_4")
+        rule = initializers.Xavier if scores else initializers.Zeros if skip else initializers.Kaiming
+        assert isinstance(layer.kernel_initializer, rule), layer.name
+        hidden = initializers.PositiveBias if layer.use_bias and not (scores or skip) else keras.initializers.Zeros
+        assert type(layer.bias_initializer) is hidden, layer.name
+        assert layer.use_bias or not name.startswith(("alexnet", "all_conv", "fcn", "mlp", "vgg"))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_options_of_all_families(name):
+    """Another normalization, dropout, a name, and scores that are not rounded in mixed precision."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = SMALL[name]((32, 32, 3), normalization=layers.BatchNormalization(momentum=0.5), dropout=0.3, name="mine")
+    assert model.name == "mine"
+    assert model.output.dtype == "float32"
+    inside = list(model._flatten_layers())
+    normalizations = [layer for layer in inside if isinstance(layer, layers.BatchNormalization)]
+    assert normalizations and all(layer.momentum == 0.5 for layer in normalizations)
+    assert [layer.rate for layer in inside if isinstance(layer, layers.Dropout)][-1] == 0.3
+    again = keras.Model.from_config(model.get_config())
+    assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
+
+
+def test_without_skips_and_with_them_fcn_starts_from_the_coarse_scores():
+    """Scores that are the same everywhere stay so up to the borders, and a skip adds to its own pixels only."""
+    x = np.random.default_rng(0).normal(size=(1, 45, 38, 3)).astype("float32")
+    for skips in (0, 1, 2):
+        model = models.fcn(x.shape[1:], 2, skips=skips, width=1 / 64)
+        scores = model.get_layer("scores")
+        scores.set_weights([np.zeros(scores.kernel.shape), np.array([3.0, -1.0])])
+        assert_close(in_one(model)(x), np.broadcast_to([3.0, -1.0], (1, 45, 38, 2)), atol=1e-5)
+    skip = model.get_layer("scores_3")
+    skip.set_weights([np.ones(skip.kernel.shape), np.zeros(2)])
+    changed = numpy(in_one(model)(x)) - [3.0, -1.0]
+    assert np.abs(changed).max() > 1e-3
+
+
+def test_the_smallest_of_a_family_trains_compiled():
+    keras.utils.set_random_seed(0)
+    x, y = np.random.default_rng(0).normal(size=(64, 9, 9, 1)), np.arange(64) % 2
+    x[y == 1] += 1.0
+    model = models.all_conv((9, 9, 1), 2, width=0.1, dropout=0.0, input_dropout=0.0)
+    model.compile("adam", losses.SoftmaxCrossEntropy(), metrics=["accuracy"])
+    model.fit(x, y, batch_size=16, epochs=10, verbose=0)
+    assert model.evaluate(x, y, verbose=0)[1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: models.resnet(21), r"resnet: `depth` must be one of the known depths. Received: depth=21. 18, 34, 50"),
+        (lambda: models.plain(50), "plain: `depth` must be one of the known depths"),
+        (lambda: models.vgg(12), r"vgg: `depth` must be one of 11, 13, 16, 19. Received: depth=12"),
+        (lambda: models.densenet(41), "densenet: `depth` must be one of the known depths"),
+        (lambda: models.densenet(40, bottleneck=1), "densenet: `bottleneck` must be True or False"),
+        (lambda: models.densenet(40, growth=0), r"densenet: `growth` must be a whole number in \[1, ∞\)"),
+        (lambda: models.fcn(skips=3), "fcn: `skips` must be one of 0, 1, 2"),
+        (lambda: models.alexnet(towers=0), r"alexnet: `towers` must be a whole number in \[1, ∞\)"),
+        (lambda: models.mlp((4,), units=8), "mlp: `units` must be a sequence of whole numbers"),
+        (lambda: models.mlp((4,), 0), r"mlp: `classes` must be a whole number in \[1, ∞\)"),
+        (lambda: models.resnet(20, (32, 32)), r"`input_shape` must be \(height, width, channels\)"),
+        (lambda: models.resnet(20, (32, 32, None)), r"`input_shape` must be \(height, width, channels\)"),
+        (lambda: models.resnet(20, (0, 32, 3)), r"`input_shape` must be a whole number in \[1, ∞\)"),
+        (lambda: models.resnet(20, classes="ten"), r"resnet: `classes` must be a whole number"),
+        (lambda: models.resnet(20, width=0), r"resnet: `width` must be in \(0, ∞\)"),
+        (lambda: models.resnet(20, dropout=1), r"resnet: `dropout` must be in \[0, 1\)"),
+        (lambda: models.resnet(20, normalization="none"), "resnet: `normalization` must be one of"),
+        (lambda: models.all_conv(input_dropout=1.0), r"all_conv: `input_dropout` must be in \[0, 1\)"),
+    ],
+)
+def test_what_does_not_fit_is_said(make, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        make()
