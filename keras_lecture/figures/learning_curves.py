@@ -45,11 +45,9 @@ def learning_curves(record: Mapping):
         one.set(xlabel="epoch", ylabel=label)
         whole_ticks(one.xaxis)
         one.grid(alpha=0.25)
-    norms = [norm for norm in history.get("gradient_norm") or [] if norm is not None]
-    if norms and 0 < 10 * min(norms) < max(norms):
-        axes[-1].set_yscale("log")
-    elif norms:
-        axes[-1].set_ylim(bottom=0)
+        # A loss and a norm may fall by decades; an accuracy is read against 1.
+        if name != "accuracy" and _spans_a_decade([*history[name], *(history.get(f"val_{name}") or [])]):
+            one.set_yscale("log")
     return figure
 
 
@@ -58,3 +56,8 @@ def _curve(axes, values, color, label):
     values = [float("nan") if value is None else float(value) for value in values]
     marker = "o" if len(values) < 3 else None
     axes.plot(range(1, len(values) + 1), values, color=color, label=label, marker=marker)
+
+
+def _spans_a_decade(values) -> bool:
+    values = [value for value in values if value is not None]
+    return bool(values) and 0 < 10 * min(values) < max(values)
