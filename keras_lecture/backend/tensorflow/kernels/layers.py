@@ -58,8 +58,9 @@ def random_keep(key, shape, rate):
 
 def drop(x, key, shape, rate, scaled):
     scale = 1 / (1 - round(rate * 2**16) / 2**16) if scaled else 1.0
-    # Not `tf.cast(scale, …)`, which makes a float32 of it first.
-    return x * (tf.cast(random_keep(key, shape, rate), x.dtype) * tf.constant(scale, x.dtype))
+    # The gradient needs the mask alone: a product of floats would keep four times as much. And not `tf.cast(scale, …)`,
+    # which makes a float32 of it first.
+    return tf.where(random_keep(key, shape, rate), x * tf.constant(scale, x.dtype), tf.zeros((), x.dtype))
 
 
 def leak(x, slope):
