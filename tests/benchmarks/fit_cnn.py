@@ -85,7 +85,7 @@ def main():
     contenders |= {f"keras, our {part}": through_fit((part,), x, y) for part in EVERYTHING}
     if BACKEND == "torch":
         contenders["native loop"] = native(x, y)
-    times = interleaved(contenders, rounds=40, seconds=60.0)
+    times = interleaved(contenders, rounds=40, seconds=30.0)
     peers = [name for name in contenders if name != "ours"]
     print(f"{environment()}{', XLA' if XLA else ''}\n")
     print(f"| a step of `fit` | ours, µs | {' | '.join(peers)} |\n|---|---:|{'---:|' * len(peers)}")
