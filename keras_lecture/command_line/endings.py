@@ -2,6 +2,8 @@
 
 import contextlib
 
+import keras
+
 from keras_lecture import checks
 
 OWNER = "keras-lecture"
@@ -34,8 +36,13 @@ def mistakes_of_the_user():
 
 
 @contextlib.contextmanager
-def training(resumable: bool):
-    """While it trains: what our own checks refuse is a mistake of the user, any other error is none and goes on."""
+def training(interrupted: str = "interrupted"):
+    """While it trains: what our own checks refuse is a mistake of the user, any other error is none and goes on.
+
+    What callbacks have to say goes to Keras's log: the standard output is for results.
+    """
+    talkative = keras.config.is_interactive_logging_enabled()
+    keras.config.disable_interactive_logging()
     try:
         yield
     except FloatingPointError as error:
@@ -45,8 +52,10 @@ def training(resumable: bool):
             raise
         raise Ended(USAGE, str(error)) from error
     except KeyboardInterrupt as error:
-        after = "the same command goes on from its last epoch" if resumable else "with --resume it could be continued"
-        raise Ended(INTERRUPTED, f"interrupted: {after}") from error
+        raise Ended(INTERRUPTED, interrupted) from error
+    finally:
+        if talkative:
+            keras.config.enable_interactive_logging()
 
 
 def _refused_by_checks(error) -> bool:

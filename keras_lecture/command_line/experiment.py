@@ -65,10 +65,7 @@ def experiment(arguments) -> Experiment:
     parts = _parts(arguments, loaded)
     batches = data.Batches(*parts["training"], batch_size=arguments.batch_size, seed=arguments.seed)
     model = _model(arguments, parts["training"][0], task)
-    optimizer = _optimizer(arguments, len(batches))
-    if isinstance(optimizer, Closure):
-        optimizer.bind(model)
-    model.compile(optimizer, loss=task.loss, metrics=task.metrics)
+    model.compile(_optimizer(arguments, model, len(batches)), loss=task.loss, metrics=task.metrics)
     return Experiment(model, task, parts, batches)
 
 
@@ -114,12 +111,16 @@ def _model(arguments, x, task):
     return keras.Sequential([keras.Input(x.shape[1:]), *augmentations, center, network], name=arguments.dataset)
 
 
-def _optimizer(arguments, steps):
+def _optimizer(arguments, model, steps):
     cls, settings = named("--optimizer", arguments.optimizer, OPTIMIZERS, taken=("learning_rate",))
+    if issubclass(cls, Closure):
+        _check_alone(arguments)
     own = inspect.signature(cls).parameters["learning_rate"].default
     rate = own if arguments.learning_rate is None else arguments.learning_rate
     checks.number(OWNER, "--learning-rate", rate, "(0, ∞)")
-    optimizer = cls(_scheduled(arguments, rate, steps, cls), **settings)
+    optimizer = cls(_scheduled(arguments, rate, steps), **settings)
+    if isinstance(optimizer, Closure):
+        optimizer.bind(model)
     if arguments.average is None:
         return optimizer
     around, settings = named("--average", arguments.average, AVERAGES, taken=("optimizer",))
@@ -127,15 +128,17 @@ def _optimizer(arguments, steps):
     return average.per_epoch(steps) if hasattr(average, "per_epoch") else average
 
 
-def _scheduled(arguments, rate, steps, cls):
+def _check_alone(arguments):
+    for option in ("schedule", "warmup", "average"):
+        given = vars(arguments)[option]
+        if given is not None:
+            fitting = f"left out with --optimizer {arguments.optimizer[0]}"
+            checks.reject(OWNER, f"--{option}", fitting, given, "It finds each step itself, from the loss.")
+
+
+def _scheduled(arguments, rate, steps):
     if arguments.schedule is None and arguments.warmup is None:
         return rate
-    if issubclass(cls, Closure):
-        option = "--schedule" if arguments.schedule else "--warmup"
-        remedy = "It finds the length of each step itself."
-        checks.reject(
-            OWNER, option, f"left out with --optimizer {arguments.optimizer[0]}", vars(arguments)[option[2:]], remedy
-        )
     schedule = rate
     if arguments.schedule:
         # One fall over all epochs, if nothing else is said.

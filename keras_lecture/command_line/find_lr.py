@@ -5,7 +5,7 @@ It takes the options of `train` that say what is trained, and ends with the rate
 
 from keras_lecture import callbacks
 from keras_lecture.command_line import options
-from keras_lecture.command_line.endings import FAILED, OK, Ended, mistakes_of_the_user
+from keras_lecture.command_line.endings import FAILED, OK, Ended, mistakes_of_the_user, training
 from keras_lecture.command_line.experiment import experiment
 from keras_lecture.command_line.files import folder_of, write
 from keras_lecture.command_line.record import record_of, text_of
@@ -29,6 +29,7 @@ def run(arguments) -> int:
     with mistakes_of_the_user():
         work = experiment(arguments)
         folder = folder_of(arguments, f"find-lr-{arguments.dataset}-{arguments.model[0]}")
+    with training():
         sweep = callbacks.find_learning_rate(
             work.model,
             work.batches,
@@ -40,12 +41,7 @@ def run(arguments) -> int:
             verbose=0,
         )
     suggested = {name: getattr(sweep, name) for name in ("valley", "steepest", "curvature")}
-    record = record_of(
-        arguments,
-        parameters=work.parameters,
-        sweep=sweep._asdict(),
-        suggestions=suggested,
-    )
+    record = record_of(arguments, parameters=work.parameters, sweep=sweep._asdict(), suggestions=suggested)
     written = write(folder, record, {"learning_rate": lambda figures: figures.learning_rates(sweep)})
     found = {name: rate for name, rate in suggested.items() if rate is not None}
     if arguments.json:

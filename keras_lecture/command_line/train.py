@@ -19,6 +19,8 @@ from keras_lecture.command_line.terminal import ProgressBar, show
 
 # Large batches where nothing is learned from them.
 _EVALUATION_BATCH = 256
+# Looking at every step would have Keras wait for each.
+_LOOK_EVERY = 16
 # In the order in which they see a step.
 _CALLBACKS = {
     "--clip": (callbacks.GradientClipping, "shorten long gradients: value=…, norm=… or global_norm=…"),
@@ -34,9 +36,8 @@ def add_arguments(parser):
         group.add_argument(option, nargs="*", metavar="key=value", help=about)
     group = options.add_output(parser, "DATASET-MODEL")
     group.add_argument("--save", action="store_true", help="save the model as model.keras")
-    group.add_argument(
-        "--resume", action="store_true", help="keep the state of the training; go on from it if there is one"
-    )
+    about = "keep the state of the training in FOLDER/state, and go on from what is there; remove it to begin anew"
+    group.add_argument("--resume", action="store_true", help=about)
 
 
 def run(arguments) -> int:
@@ -45,6 +46,7 @@ def run(arguments) -> int:
         work = experiment(arguments)
         folder = folder_of(arguments, f"{arguments.dataset}-{arguments.model[0]}")
         watching = _callbacks(arguments, folder)
+    guards = [callback for callback in watching if isinstance(callback, callbacks.TerminateOnNonFinite)]
     history, seconds = _fit(work, arguments, watching)
     measured = {"history": history, "parameters": work.parameters, "seconds": seconds, **_results(work)}
     record = record_of(arguments, **measured)
@@ -53,10 +55,10 @@ def run(arguments) -> int:
         print(text_of(record))
     else:
         show(record["results"], [_summary(record), *written])
-    if not all(map(math.isfinite, history["loss"])):
-        epoch = len(history["loss"])
-        remedy = "try a lower --learning-rate, --warmup 1 or --clip global_norm=1"
-        raise Ended(DIVERGED, f"the loss was not finite in epoch {epoch}: {remedy}")
+    if any(guard.finding for guard in guards):
+        raise Ended(DIVERGED, guards[0].finding.message)
+    if not math.isfinite(history["loss"][-1]):
+        raise Ended(DIVERGED, "the loss is not finite: try a lower --learning-rate, or --warmup 1")
     return OK
 
 
@@ -66,14 +68,20 @@ def _callbacks(arguments, folder) -> list:
         pairs = vars(arguments)[option[2:].replace("-", "_")]
         if pairs is not None:
             watching.append(cls(**settings(option, pairs, cls)))
-    resume = [callbacks.ExactResume(folder / "state")] if arguments.resume else []
-    return [*watching, callbacks.GradientMonitor(), callbacks.TerminateOnNonFinite(), *resume]
+    watching.append(callbacks.GradientMonitor())
+    # Who asked for such steps to be skipped or changed wants the training to go on.
+    if not any(getattr(callback, "on_nonfinite", None) for callback in watching):
+        watching.append(callbacks.TerminateOnNonFinite(every=_LOOK_EVERY))
+    if arguments.resume:
+        watching.append(callbacks.ExactResume(folder / "state"))
+    return watching
 
 
 def _fit(work: Experiment, arguments, watching) -> tuple[dict, float]:
     """The history of the training and the seconds that it took."""
     start = time.perf_counter()
-    with training(arguments.resume), ProgressBar(arguments.epochs, len(work.batches)) as bar:
+    after = "the same command goes on from the last epoch" if arguments.resume else "with --resume it could go on"
+    with training(f"interrupted: {after}"), ProgressBar(arguments.epochs, len(work.batches)) as bar:
         history = work.model.fit(
             work.batches,
             epochs=arguments.epochs,

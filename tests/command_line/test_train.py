@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,9 +68,9 @@ def test_pictures_and_model_are_where_they_should_be(wine):
 
 
 def test_a_seed_repeats_a_run_and_resume_continues_it(wine, tmp_path):
-    """One epoch, and a second one by another process's worth of state, are the two epochs of the fixture."""
+    """One epoch, a second one from its state, and a finished run once more: all are the two epochs of the fixture."""
     whole = json.loads(wine[1])
-    for epochs in (1, 2):
+    for epochs in (1, 2, 2):
         code, out, _ = run(*SMALL, "--epochs", epochs, "--out", tmp_path, "--json", "--resume")
         assert code == 0
         keras.utils.clear_session()
@@ -100,12 +101,27 @@ def test_two_classes_learn_by_one_score(tmp_path):
     assert np.shape(record["confusion"]) == (2, 2)
 
 
+def test_an_optimizer_that_evaluates_the_loss_is_bound_to_the_model(tmp_path):
+    words = ["train", "--dataset", "wine", "--model", "mlp", "units=()", "--epochs", 2, "--batch-size", 107]
+    code, out, err = run(*words, "--optimizer", "lbfgs", "iterations=2", "--out", tmp_path, "--json")
+    assert code == 0, err
+    first, second = json.loads(out)["history"]["loss"]
+    assert second < first
+
+
 def test_a_training_that_diverges_ends_with_its_own_code_and_its_record(tmp_path):
-    words = [*SMALL, "--optimizer", "sgd", "--learning-rate", 1e30, "--epochs", 3, "--out", tmp_path]
-    code, _, err = run(*words)
+    words = [*SMALL, "--optimizer", "sgd", "--learning-rate", 1e30, "--epochs", 3, "--out", tmp_path, "--json"]
+    code, out, err = run(*words)
     assert code == 3
-    assert err.splitlines()[-1].startswith("keras-lecture: the loss was not finite in epoch ")
-    assert None in json.loads((tmp_path / "record.json").read_text())["history"]["loss"]
+    assert re.match(r"keras-lecture: Epoch \d, batch \d: .* not finite.* lower the learning rate", err.splitlines()[-1])
+    assert json.loads(out)["history"]["loss"] == json.loads((tmp_path / "record.json").read_text())["history"]["loss"]
+
+
+def test_steps_that_are_skipped_on_request_end_nothing(tmp_path):
+    words = [*SMALL, "--optimizer", "sgd", "--learning-rate", 1e30, "--epochs", 3, "--out", tmp_path]
+    code, _, err = run(*words, "--clip", "global_norm=1", "on_nonfinite=skip")
+    assert len(json.loads((tmp_path / "record.json").read_text())["history"]["loss"]) == 3
+    assert code == 3 and "the loss is not finite" in err
 
 
 @pytest.mark.parametrize(
@@ -126,6 +142,10 @@ def test_a_training_that_diverges_ends_with_its_own_code_and_its_record(tmp_path
         (["train", "--loss", "logistic"], "softmax_cross_entropy or multiclass_hinge"),
         (["train", "--dataset", "wine", "--augment", "random_affine"], "RandomAffine: `inputs` must be an image"),
         (["train", "--optimizer", "armijo", "--warmup", "1"], "`--warmup` must be left out with --optimizer armijo."),
+        (
+            ["train", "--optimizer", "lbfgs", "--average", "lookahead"],
+            "`--average` must be left out with --optimizer lbf",
+        ),
         (["train", "--clip"], "GradientClipping: `value` must be a number. Received: value=None. Give exactly one of"),
         (["find-lr", "--lowest", "1", "--highest", "0.1"], "find_learning_rate: `learning_rates` must be "),
     ],
