@@ -8,6 +8,8 @@ import numpy as np
 import oracles_callbacks as oracles
 import pytest
 from harness import BACKEND
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util import tensor_util
 from watched_model import INITIAL, LAYERS, X, Y, descent, fit, gradients, model
 
 from keras_lecture import optimizers
@@ -64,6 +66,35 @@ def test_every_log_has_the_numbers_and_validation_has_no_twin(watched):
     assert not any(name.startswith("val_") for name in history if "norm" in name or "ratio" in name)
     assert {"val_loss", "val_mae"} <= set(history)
     np.testing.assert_allclose([float(row["gradient_norm"]) for row in rows], history["gradient_norm"], rtol=1e-12)
+
+
+def test_tensorboard_shows_numbers_and_histograms(tmp_path):
+    """Read back from its event files, one a run; its batches are every second step, its epochs all."""
+    monitor = GradientMonitor(per_layer=True, histogram=True)
+    board = keras.callbacks.TensorBoard(tmp_path, update_freq=2, write_graph=False)
+    history = fit(model(keras.optimizers.SGD(RATE)), monitor, board, epochs=2, batch_size=8)
+    assert len(list((tmp_path / "train").iterdir())) == 1
+    events = EventAccumulator(str(tmp_path / "train")).Reload()
+
+    def read(tag):
+        return [event.step for event in events.Tensors(tag)], [
+            tensor_util.make_ndarray(event.tensor_proto) for event in events.Tensors(tag)
+        ]
+
+    for name in ("gradient_norm", "update_ratio/top"):
+        steps, values = read(f"epoch_{name}")
+        assert steps == [0, 1]
+        np.testing.assert_allclose(values, history[name], rtol=1e-6)
+    assert read("batch_gradient_norm")[0] == [2, 4]
+    for layer in LAYERS:
+        steps, values = read(f"gradient_magnitudes/{layer}")
+        assert steps == [0, 1]
+        for shown, counts in zip(values, monitor.histograms[layer], strict=True):
+            (left, right, count), filled = shown.T, np.flatnonzero(counts)
+            np.testing.assert_array_equal(right, left + 1)
+            np.testing.assert_array_equal(count, counts[filled[0] : filled[-1] + 1])
+            # Bin i counts the magnitudes in [2ⁱ⁻⁴¹, 2ⁱ⁻⁴⁰).
+            assert left[0] == filled[0] - 41
 
 
 def modes():
