@@ -23,8 +23,7 @@ def fine_tune(model, classes: int, *, trainable="last"):
     """A copy of a trained network with a new layer of scores, of which only the last layers learn.
 
     Use it where there is little data of one's own: what a network has learned of many images serves other ones. Train
-    the scores first, then go on with more layers and a smaller learning rate: `fine_tune` again, or set `trainable` of
-    layers of the result, and compile.
+    the scores first, then go on with more layers and a smaller learning rate: set their `trainable` and compile again.
 
         y = W·h(x) + b
 
@@ -34,7 +33,7 @@ def fine_tune(model, classes: int, *, trainable="last"):
     comes before the scores then. `model` is left as it is.
 
     Frozen layers keep their weights, and frozen batch normalization normalizes by its moving statistics in training as
-    well, and keeps them. The copy is not compiled.
+    well, and keeps them; dropout goes on everywhere. The copy is not compiled.
 
     Args:
         model: A built functional or Sequential model with one output, such as those of `keras.applications`.

@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from keras_lecture import losses, models, optimizers
 
-DEPTH, SEEDS, EPOCHS = 32, (0, 1, 2), 3
+DEPTH, SEEDS, EPOCHS = 20, (0, 1, 2), 3
 
 
 def training_losses(net):
@@ -27,13 +27,12 @@ def training_losses(net):
     return np.array(last)
 
 
-def test_plain_32_trains_worse_than_residual_32_from_every_seed():
-    """Digits, 36 steps from each of three seeds, the same recipe for both nets: batch normalization, momentum, rate 0.1.
+def test_a_plain_net_trains_worse_than_the_residual_net_from_every_seed():
+    """20 layers on digits, 36 steps from each of three seeds; the same recipe for both: momentum, rate 0.1.
 
-    Training loss in the third epoch, mean ± standard deviation over the seeds: MEASURED. The distance is many times the
-    spread, and the worst residual run is far better than the best plain one.
+    Training loss of the third epoch, mean ± standard deviation over the seeds 0, 1, 2, on PyTorch: plain 1.23 ± 0.02,
+    residual 0.26 ± 0.05. docs/benchmarks/plain_and_residual.md has other depths.
     """
     plain, residual = training_losses(models.plain), training_losses(models.resnet)
-    print(plain, residual)
     assert residual.max() < 0.6 * plain.min()
     assert plain.mean() - residual.mean() > 4 * max(plain.std(ddof=1), residual.std(ddof=1))
