@@ -15,8 +15,8 @@ def sizes(count: int, fractions) -> np.ndarray:
 def table(counts, fractions) -> np.ndarray:
     """How many of each class go to each part: one row per class, one column per part.
 
-    Rows add up to `counts` and columns to `sizes`; each entry is its exact share rounded down or up. (Such a table
-    exists for up to three parts; with more, an entry may have to be larger.)
+    Rows add up to `counts` and columns to `sizes`; each entry is its exact share rounded down or up. Up to three parts
+    there is such a table for certain; were there none for more, an entry would give way, and never the sums.
     """
     exact = _shares(np.asarray(counts)[:, None], fractions)
     whole = np.floor(exact).astype(int)

@@ -18,7 +18,7 @@ class Batches(keras.utils.PyDataset):
 
         batch i of epoch e = rows π[i·b … (i+1)·b − 1],  π a permutation drawn by Philox from the key (s, e)
 
-    b `batch_size`, s `seed`. Equal seeds give equal batches.
+    b `batch_size`, s `seed`. Equal seeds give equal batches. A subclass that defines `order` has another order.
 
     Args:
         x: Inputs: an array, or a list, tuple or dict of arrays, with one row per example. Memory-mapped arrays are
@@ -39,13 +39,14 @@ class Batches(keras.utils.PyDataset):
         [0, 2, 4, 1, 3]
 
     Reference:
-        Deck E (shuffle before each epoch). Salmon et al., 2011, doi:10.1145/2063384.2063405 (Philox). Unless it is
-        told `shuffle=False`, `fit` takes whole batches in an order of its own, drawn from Python's random numbers.
+        Deck E (shuffle before each epoch). Salmon et al., 2011, doi:10.1145/2063384.2063405 (Philox). `fit` takes
+        whole batches in an order of its own, drawn from Python's random numbers, unless it is told `shuffle=False`.
         Keras calls `on_epoch_end` also where there was no epoch: the epoch moves on only once all of its batches have
         been read, and one that was cut short begins anew. Before it trains, Keras reads one batch or two; where these
-        are all there are, that counts as an epoch. With `workers` above 1 each epoch counts that Keras begins, and
-        Keras 3.15 on JAX and PyTorch begins one to build the model, of which it trains on what the workers have ready:
-        `model.test_on_batch(*batches[0])` before `fit` avoids that. Workers pay where the data are on a slow disk.
+        are all there are, that counts as an epoch. With several workers, which read ahead, every epoch counts that
+        Keras begins. On JAX and PyTorch, Keras 3.15 begins one to build the model, and hands what the workers have
+        ready by then to the first real one, in place of its last batches; `model.test_on_batch(*batches[0])` before
+        `fit` builds it without. Workers pay where the arrays are on a slow disk, not in memory.
     """
 
     # Whether the batches of an epoch must come one after the other.
@@ -131,8 +132,7 @@ class Batches(keras.utils.PyDataset):
 
     @property
     def _has_workers(self):
-        """Whether Keras lets others read ahead: what processes read is not seen here, and threads read more than is
-        trained on."""
+        """Whether others read ahead for Keras: processes unseen from here, threads more than is trained on."""
         return self.workers > 1 or self.workers > 0 and self.use_multiprocessing
 
     def _note(self, index):
