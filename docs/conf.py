@@ -48,6 +48,7 @@ sphinx_gallery_conf = {
     "capture_repr": (),
     "backreferences_dir": None,
     "show_memory": False,
+    "show_signature": False,
     "write_computation_times": False,
     "download_all_examples": False,
     "remove_config_comments": True,

@@ -8,7 +8,10 @@ import re
 from pathlib import Path
 
 import keras_lecture
+import keras_lecture.figures
 
+# The figures are imported on demand: they need matplotlib.
+AREAS = sorted([*keras_lecture.__all__, "figures"])
 SECTIONS = ("Args", "Call arguments", "Returns", "Example", "Reference")
 HEADINGS = {"Args": "Arguments", "Example": "Example", "Reference": "Reference"}
 
@@ -21,7 +24,7 @@ def names():
             unit = getattr(module, name)
             yield from walk(f"{path}.{name}", unit) if inspect.ismodule(unit) else [(f"{path}.{name}", unit)]
 
-    return {path: unit for area in keras_lecture.__all__ for path, unit in walk(area, getattr(keras_lecture, area))}
+    return {path: unit for area in AREAS for path, unit in walk(area, getattr(keras_lecture, area))}
 
 
 def write(folder):
@@ -30,7 +33,7 @@ def write(folder):
     folder.mkdir(parents=True, exist_ok=True)
     public = names()
     pages = {path: page(path, unit, public) for path, unit in public.items()}
-    pages |= {area: area_page(area, public) for area in keras_lecture.__all__}
+    pages |= {area: area_page(area, public) for area in AREAS}
     pages["index"] = index_page()
     for stale in {file.stem for file in folder.glob("*.md")} - set(pages):
         (folder / f"{stale}.md").unlink()
@@ -74,9 +77,9 @@ def area_page(area, public):
 
 
 def index_page():
-    rows = [f"[{area}]({area}.md) | {first_line(getattr(keras_lecture, area))}" for area in keras_lecture.__all__]
+    rows = [f"[{area}]({area}.md) | {first_line(getattr(keras_lecture, area))}" for area in AREAS]
     intro = "Every public name is reached through its subpackage: `keras_lecture.losses.L1`."
-    return overview("Reference", intro, rows, keras_lecture.__all__)
+    return overview("Reference", intro, rows, AREAS)
 
 
 def overview(title, intro, rows, entries):

@@ -42,7 +42,8 @@ def train(optimizer):
     optimizer = optimizer.bind(model) if hasattr(optimizer, "bind") else optimizer
     model.compile(optimizer, losses.SoftmaxCrossEntropy())
     curve = model.fit(images, labels, batch_size=len(images), epochs=40, verbose=0).history["loss"]
-    return [*curve, model.evaluate(images, labels, batch_size=len(images), verbose=0)]
+    scores = keras.ops.stop_gradient(model(images))
+    return [*curve, float(losses.SoftmaxCrossEntropy()(labels, scores))]
 
 
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")

@@ -43,11 +43,10 @@ model.fit(x_train, y_train, batch_size=8, epochs=8, verbose=2)
 layers.recalibrate(model, x_train, verbose=0)
 
 # %%
-scores = model.predict(x_test, batch_size=16, verbose=0)
-found = np.argmax(scores, axis=-1)
+found = np.argmax(model.predict(x_test, batch_size=16, verbose=0), axis=-1)
 figure, axes = plt.subplots(3, 6, figsize=(9, 4.8), layout="constrained")
-for column, images in enumerate(zip(x_test[..., 0], y_test, found, strict=True)):
-    for axis, image in zip(axes[:, column] if column < 6 else (), images, strict=False):
+for column, images in enumerate(zip(x_test[:6, ..., 0], y_test[:6], found[:6], strict=True)):
+    for axis, image in zip(axes[:, column], images, strict=True):
         axis.imshow(image, cmap="gray" if image.dtype.kind == "f" else "viridis")
         axis.axis("off")
 plt.show()

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from public import subpackages, units
 
+import keras_lecture.figures
+
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 
 
@@ -17,11 +19,11 @@ def test_the_screen_of_code_runs(tmp_path, monkeypatch):
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     rng = np.random.default_rng(0)
     names = {"x_train": rng.normal(size=(64, 8, 8, 1)).astype("float32"), "y_train": rng.integers(0, 10, size=64)}
-    names |= {"x_test": names["x_train"][:32], "y_test": names["y_train"][:32]}
+    names |= {"x_val": names["x_train"][:32], "y_val": names["y_train"][:32]}
     exec(compile(code.replace("epochs=10", "epochs=2, verbose=0"), "README.md", "exec"), names)
     restored = keras.models.load_model("digits.keras")
-    expected = names["model"].predict(names["x_test"], verbose=0)
-    np.testing.assert_allclose(restored.predict(names["x_test"], verbose=0), expected, rtol=1e-6, atol=1e-6)
+    expected = names["model"].predict(names["x_val"], verbose=0)
+    np.testing.assert_allclose(restored.predict(names["x_val"], verbose=0), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("area", sorted(subpackages()))
@@ -30,3 +32,11 @@ def test_the_table_lists_every_public_name(area):
     for name, _ in units(subpackages()[area]):
         family = re.sub(r"\dD$", "", name)
         assert re.search(rf"`{name}[`(]|`{family}1D/2D/3D`", row), f"the README does not list {area}.{name}"
+
+
+def test_every_name_in_the_table_exists():
+    table = README.partition("## What is in it")[2].partition("##")[0]
+    names = {name for module in (*subpackages().values(), keras_lecture.figures) for name, _ in units(module)}
+    shown = re.findall(r"`(?:schedules\.)?([A-Z]\w+|[a-z_]+(?=\())[^`]*`", table)
+    assert len(shown) > 60
+    assert {re.sub(r"1D/2D/3D", "", name) for name in shown} <= names | {"MaxPooling1D"}
