@@ -71,11 +71,12 @@ class Batches(keras.utils.PyDataset):
         if seed is not None:
             checks.whole(owner, "seed", seed, "[0, 4294967295]")
         checks.one_of(owner, "last", last, ("keep", "drop", "fill"))
-        if last == "drop" and batch_size > count:
-            checks.reject(owner, "batch_size", f"at most {count}", batch_size, 'With `last="drop"` nothing is left.')
+        self._count = count
+        if last == "drop" and batch_size > self.visits:
+            remedy = 'With `last="drop"` nothing is left.'
+            checks.reject(owner, "batch_size", f"at most {self.visits}", batch_size, remedy)
         super().__init__(**kwargs)
         self._arrays = arrays
-        self._count = count
         self.batch_size = batch_size
         self.last = last
         self.seed = int(np.random.randint(2**31) if seed is None else seed)
