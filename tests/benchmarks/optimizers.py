@@ -1,6 +1,6 @@
 """One step of each optimizer, and whole epochs with Adam, against Keras's own, naive, native and the memory's limit.
 
-    KERAS_BACKEND=torch python tests/benchmarks/optimizers.py [steps|fit] [Adam …]
+    KERAS_BACKEND=torch python tests/benchmarks/optimizers.py [steps|fit] [a|b] [Adam …]
 
 Keras's trainers run the step differently, and so do the contenders: eagerly on PyTorch, inside `tf.function` on
 TensorFlow (with and without XLA), under `jax.jit` with donated state on JAX.
@@ -212,6 +212,8 @@ def steps():
     print(f"One step, µs; the other columns are how many times longer each takes. {environment()}\n")
     print(f"| set, rule | ours, µs | {' | '.join(PEERS)} |\n|{'---|' * (len(PEERS) + 2)}")
     for name, shapes in SETS.items():
+        if {"a", "b"} & {*sys.argv} and name[0] not in sys.argv:
+            continue
         chosen = [rule for rule in OURS if rule in sys.argv] or list(OURS)
         extras = [(rule, extra) for extra in EXTRAS if extra for rule in ("Momentum", "Adam") if rule in chosen]
         for rule, extra in [*((rule, "") for rule in chosen), *extras]:
