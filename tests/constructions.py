@@ -151,3 +151,7 @@ ARGUMENTS |= {
         "smoothing": 0.5,
     },
 }
+
+ARGUMENTS |= {
+    "callbacks.TerminateOnNonFinite": {"path": "runs/broken", "every": 10},
+}

@@ -6,6 +6,7 @@ from keras_lecture.callbacks.gradient_clipping import GradientClipping
 from keras_lecture.callbacks.gradient_monitor import GradientMonitor
 from keras_lecture.callbacks.learning_rate_finder import LearningRateFinder, find_learning_rate
 from keras_lecture.callbacks.reduce_learning_rate import ReduceLearningRate
+from keras_lecture.callbacks.terminate_on_nonfinite import TerminateOnNonFinite
 
 __all__ = [
     "EarlyStopping",
@@ -14,5 +15,6 @@ __all__ = [
     "GradientMonitor",
     "LearningRateFinder",
     "ReduceLearningRate",
+    "TerminateOnNonFinite",
     "find_learning_rate",
 ]

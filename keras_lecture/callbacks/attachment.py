@@ -7,6 +7,7 @@ import weakref
 import keras
 from keras import ops
 
+from keras_lecture.callbacks.norms import decided, snapshot
 from keras_lecture.callbacks.step import Step
 
 
@@ -20,6 +21,7 @@ class Attachment:
         self._within = False
         self._metric_values = []
         self._seen = None
+        self._taken = True
         self._plain = []
         # Keras does not tell callbacks that a `fit` ended by an exception. Its list of callbacks then goes with its
         # frame, and where a debugger or a notebook keeps that, the next `fit` finds and undoes what is left.
@@ -29,6 +31,7 @@ class Attachment:
         for owner, name in (
             (self.optimizer, "apply"),
             (self.optimizer, "stateless_apply"),
+            (self.optimizer, "scale_loss"),
             (model, "compute_metrics"),
             (model, "train_step"),
             (model, "fit"),
@@ -75,11 +78,29 @@ class Attachment:
         # On JAX the step is a function of the state, in which our metrics' values are.
         values = args[0][3] if len(args) == 2 else []
         self._metric_values = list(zip(self.model.metrics_variables, values, strict=True)) if values else []
+        self._taken = True
         try:
-            return plain(*args)
+            refuses = any(observer.refuses for observer in self.observers)
+            return self._or_nothing(plain, *args) if refuses else plain(*args)
         finally:
             self._metric_values = []
             self._seen = None
+
+    def _or_nothing(self, plain, *args):
+        """A step that leaves statistics and seeds alone, too, if it is not taken: the forward pass has moved them."""
+        if len(args) == 2:
+            logs, (weights, others, *rest) = plain(*args)
+            if self._taken is not True:
+                others = [ops.where(self._taken, new, old) for new, old in zip(others, args[0][1], strict=True)]
+            return logs, (weights, others, *rest)
+        others = self.model.non_trainable_variables
+        old = snapshot([v.value for v in others], True) if others else []
+        logs = plain(*args)
+        taken = self._taken if self._taken is True else decided(self._taken)
+        if taken is not True:
+            for variable, value in zip(others, old, strict=True):
+                variable.assign(ops.where(taken, variable.value, value))
+        return logs
 
     def _compute_metrics(self, plain, *args, **kwargs):
         seen, self._seen = self._seen, None
@@ -91,6 +112,12 @@ class Attachment:
             observer.metric.muted = False
             observer.metric.update_state(*values)
         return plain(*args, **kwargs)
+
+    def _scale_loss(self, plain, loss):
+        if not self._within:
+            for observer in self.observers:
+                loss = observer.differentiated(loss)
+        return plain(loss)
 
     def _apply(self, plain, grads, trainable_variables=None):
         if self._within:
@@ -143,9 +170,11 @@ class Attachment:
         return keras.StatelessScope(state_mapping=[*pairs, *self._metric_values])
 
     def _before(self, gradients, variables):
-        step = Step(self.optimizer, gradients, variables)
+        with self._inside():
+            step = Step(self.optimizer, gradients, variables)
         for observer in self.observers:
             observer.before(step)
+        self._taken = step.taken
         return step
 
     def _after(self, step):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_lecture import checks
-from keras_lecture.callbacks.monitoring import Monitoring
+from keras_lecture.callbacks.monitoring import Monitoring, say
 from keras_lecture.callbacks.running_fit import Interruption
 from keras_lecture.saving import register
 
@@ -122,7 +122,7 @@ class EarlyStopping(Monitoring):
     def on_train_end(self, logs=None):
         self._stop_listening()
         if self.stopped_epoch > 0 and self.verbose:
-            self.say(f"Epoch {self.stopped_epoch + 1}: early stopping")
+            say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         self._bring_back()
 
     def _interrupted(self):
@@ -140,7 +140,7 @@ class EarlyStopping(Monitoring):
         if not self.restore_best_weights or self.best_weights is None:
             return
         if self.verbose:
-            self.say(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
+            say(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
         model = self.model
         model.set_weights(self.best_weights)
         for variable, value in zip(_rest(model), self._best_rest, strict=True):

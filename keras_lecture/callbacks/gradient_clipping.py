@@ -46,7 +46,7 @@ class GradientClipping(Observer):
         percentile: AutoClip: the percentile, in [0, 100], of the norms so far; the paper takes 10.
         on_nonfinite: What to do with a batch whose gradient holds infinities or NaN: `"raise"` a
             `FloatingPointError` that names the weights, before they are touched; `"skip"` the batch, so that weights,
-            slots and iterations stay; `"zero"` those elements. Defaults to `None`: nothing.
+            slots, statistics and iterations stay; `"zero"` those elements. Defaults to `None`: nothing.
 
     Example:
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
@@ -99,6 +99,7 @@ class GradientClipping(Observer):
         self._rule = chosen[0]
         self._limit = float(given[self._rule])
         self.on_nonfinite = on_nonfinite
+        self.refuses = on_nonfinite in ("raise", "skip")
         self._restored = None
         self._left_to_scaling = False
         if on_nonfinite == "raise":

@@ -103,13 +103,6 @@ class Monitoring(keras.callbacks.Callback):
             checks.one_of(type(self).__name__, "mode", self.mode, ("min", "max"), remedy)
         return known[max(fits, key=len)] == "up"
 
-    def say(self, message):
-        """Prints a message as Keras does: on the terminal, or to the log where that is not interactive."""
-        if keras.config.is_interactive_logging_enabled():
-            print(message)
-        else:
-            logging.getLogger(__name__).info(message)
-
     def state(self) -> dict[str, np.ndarray]:
         """What a resumed training needs, see `keras_lecture.stateful`."""
         if self._restored:
@@ -132,6 +125,14 @@ class Monitoring(keras.callbacks.Callback):
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def say(message):
+    """Prints a message as Keras does: on the terminal, or to the log where that is not interactive."""
+    if keras.config.is_interactive_logging_enabled():
+        print(message)
+    else:
+        logging.getLogger(__name__).info(message)
 
 
 def _difference(owner, min_delta) -> tuple[float, bool]:

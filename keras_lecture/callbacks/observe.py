@@ -20,12 +20,18 @@ class Observer(keras.callbacks.Callback):
 
     # The metric of the latest model, and a weak reference to that model: a further `fit` of it goes on with the state.
     metric = None
+    # Whether `before` may leave a step out; then statistics and seeds must be kept, too.
+    refuses = False
     _known_model = None
     _attachment = None
 
     def metric_for(self, variables):
         """A new `StepMetric` for a model with these trainable variables."""
         raise NotImplementedError(f"{type(self).__name__} must define `metric_for`.")
+
+    def differentiated(self, loss):
+        """The loss to take the gradient of, in the place of the loss of the batch, which is logged."""
+        return loss
 
     def before(self, step: Step):
         """Looks at a step before the weights move; may change `gradients` and `taken`."""

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_lecture import checks
-from keras_lecture.callbacks.monitoring import Monitoring
+from keras_lecture.callbacks.monitoring import Monitoring, say
 from keras_lecture.callbacks.reduced_rate import RateFactor, is_fixed
 from keras_lecture.callbacks.running_fit import fit_variables
 from keras_lecture.saving import register
@@ -165,7 +165,7 @@ class ReduceLearningRate(Monitoring):
             optimizer.learning_rate = new
         if self.verbose:
             which = f" {optimizer.name}" if len(self._optimizers()) > 1 else ""
-            self.say(f"\nEpoch {epoch + 1}: {type(self).__name__} reducing{which} learning rate to {new}.")
+            say(f"\nEpoch {epoch + 1}: {type(self).__name__} reducing{which} learning rate to {new}.")
         return True
 
     def _optimizers(self) -> list:

@@ -30,7 +30,7 @@ class Step:
             if g is not None and not getattr(v, "overwrite_with_gradient", False)
         ]
         self.variables = [variables[index] for index in self._chosen]
-        self._scale = optimizer.scale_loss(1.0)
+        self.scale = optimizer.scale_loss(1.0)
         self._accumulated = self._period = None
         self.due = self.taken = True
         if core.gradient_accumulation_steps:
@@ -73,10 +73,10 @@ class Step:
 
     @property
     def is_scaled(self):
-        return not (isinstance(self._scale, float) and self._scale == 1.0)
+        return not (isinstance(self.scale, float) and self.scale == 1.0)
 
     def _scale_in(self, gradient):
-        return ops.cast(self._scale, gradient.dtype)
+        return ops.cast(self.scale, gradient.dtype)
 
 
 def chain(optimizer):

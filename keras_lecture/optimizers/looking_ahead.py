@@ -36,9 +36,10 @@ class LookingAhead:
             return logs
 
     def _settle(self):
-        # Only a wrapper (loss scaling) or an accumulation skips a step.
-        if self.model.optimizer is not self.optimizer or self.optimizer.gradient_accumulation_steps:
-            self.optimizer.look_back()
+        # Only a wrapper (loss scaling), an accumulation, or a callback that has wrapped `apply` skips a step.
+        optimizer = self.optimizer
+        if self.model.optimizer is not optimizer or optimizer.gradient_accumulation_steps or "apply" in vars(optimizer):
+            optimizer.look_back()
 
 
 def looks_ahead(model, optimizer):
