@@ -31,7 +31,7 @@ class Checkpoints:
     def latest(self) -> dict[str, Any] | None:
         """The latest checkpoint that can be read whole; `None` if there are none at all."""
         refused = []
-        for path in sorted(self.folder.glob("run-*.npz"), reverse=True):
+        for path in reversed(self._named("npz")):
             try:
                 tree = read(path)
             # Damage shows in as many exceptions as there are parts of the format.
@@ -51,8 +51,8 @@ class Checkpoints:
     def write(self, tree: dict[str, Any]):
         """Adds a checkpoint. Whatever happens meanwhile, the ones before it stay readable until it is on the disk."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        numbers = [int(path.stem[4:]) for path in self.folder.glob("run-*.npz") if path.stem[4:].isdecimal()]
-        path = self.folder / f"run-{max(numbers, default=0) + 1:08}.npz"
+        number = max((int(path.stem[4:]) for path in self._named("npz")), default=0) + 1
+        path = self.folder / f"run-{number:08}.npz"
         unfinished = path.with_suffix(".unfinished")
         with open(unfinished, "wb") as file:
             write(file, tree)
@@ -61,9 +61,12 @@ class Checkpoints:
         os.replace(unfinished, path)
         _sync(self.folder)
         self._valid = [*self._valid, path][-KEPT:]
-        for old in (*self.folder.glob("run-*.npz"), *self.folder.glob("run-*.unfinished")):
+        for old in (*self._named("npz"), *self._named("unfinished")):
             if old not in self._valid:
                 old.unlink()
+
+    def _named(self, suffix):
+        return sorted(self.folder.glob(f"run-{'[0-9]' * 8}.{suffix}"))
 
 
 def write(file, tree):

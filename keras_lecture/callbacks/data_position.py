@@ -52,7 +52,7 @@ class DataPosition:
             if shuffle and not backend.shuffles_alike():
                 return "TensorFlow shuffles arrays without a seed: call `keras.utils.set_random_seed` before `fit`"
         else:
-            return f"only a {type(x).__name__} itself knows its order, which must be the same in every epoch"
+            return f"a {type(x).__name__} keeps its order to itself, and it must be the same in every epoch"
         return None if whole else "with `steps_per_epoch` an epoch begins in the middle of the data"
 
     def state(self) -> dict:
@@ -66,12 +66,12 @@ class DataPosition:
                 self._data[name].restore(state)
 
     def live_through(self, epochs: int):
-        """Lets data without a state begin and end as many epochs: what they shuffle then, they shuffle again."""
-        for data in self._data.values():
-            if isinstance(data, keras.utils.PyDataset) and not isinstance(data, Stateful):
-                for _ in range(epochs):
-                    data.on_epoch_begin()
-                    data.on_epoch_end()
+        """Lets training data without a state begin and end as many epochs: what they shuffle then, they do again."""
+        data = self._data["training"]
+        if isinstance(data, keras.utils.PyDataset) and not isinstance(data, Stateful):
+            for _ in range(epochs):
+                data.on_epoch_begin()
+                data.on_epoch_end()
 
     def skip(self, done: int, arrived):
         """The coming epoch begins with its batch number `done`; then calls `arrived()`."""

@@ -82,6 +82,7 @@ def test_a_damaged_file_is_refused_and_the_older_one_used(tmp_path):
 
 def test_foreign_files_are_refused_and_never_taken_for_none(tmp_path):
     np.savez(tmp_path / "run-00000007.npz", a=np.zeros(3))
+    (tmp_path / "run-notes.npz").write_bytes(b"not a name of ours")
     with (
         pytest.warns(UserWarning, match="it was not written by ExactResume"),
         pytest.raises(ValueError, match="no checkpoint in .* can be read.*or remove the folder to start anew"),

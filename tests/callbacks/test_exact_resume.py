@@ -113,6 +113,15 @@ def test_loss_scaling_and_half_precision(tmp_path):
     assert_same(*killed_and_whole(lambda: perceptron(keras.optimizers.SGD), tmp_path / "b16", every=1))
 
 
+def test_several_steps_in_one_execution(tmp_path):
+    def build():
+        model = perceptron()
+        model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse", steps_per_execution=2)
+        return model
+
+    assert_same(*killed_and_whole(build, tmp_path, every=1, kill=(2, 4)))
+
+
 def test_a_model_that_is_built_by_its_first_step(tmp_path):
     """Keras on TensorFlow builds it while it traces; there must be variables to assign to before."""
 
@@ -194,7 +203,7 @@ def test_the_other_callbacks(tmp_path):
                 keras_own.ReduceLROnPlateau("val_loss", patience=1, factor=0.5, cooldown=1, min_delta=0.3),
                 keras_own.ModelCheckpoint(folder / "best.keras", save_best_only=True),
                 keras_own.CSVLogger(folder / "log.csv"),
-                callbacks.EarlyStopping("val_loss", patience=9, smoothing=0.5),
+                callbacks.EarlyStopping("val_loss", patience=9, smoothing=0.5, restore_best_weights=True),
                 callbacks.GradientClipping(percentile=50.0),
                 callbacks.GradientMonitor(histogram=True),
             ]
@@ -310,6 +319,13 @@ def test_it_says_what_it_cannot_restore(tmp_path):
         fit(perceptron(), tmp_path / "a", x=generator(), y=None, steps_per_epoch=2, epochs=1, shuffle=False)
     with pytest.warns(UserWarning, match="an epoch begins in the middle of the data"):
         fit(perceptron(), tmp_path / "b", steps_per_epoch=2, epochs=1)
+    if BACKEND == "tensorflow":
+        import tensorflow
+
+        model = perceptron()
+        tensorflow.random.set_seed(None)
+        with pytest.warns(UserWarning, match="shuffles arrays without a seed: call `keras.utils.set_random_seed`"):
+            fit(model, tmp_path / "c", epochs=1)
 
 
 def test_a_callback_that_was_not_there_is_named(tmp_path):
