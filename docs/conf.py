@@ -64,4 +64,4 @@ def link_names(app, document, source):
 def setup(app):
     app.connect("builder-inited", lambda app: reference.write(HERE / "api"))
     app.connect("source-read", link_names)
-    app.connect("build-finished", offline.refuse_loads)
+    app.connect("build-finished", offline.refuse)

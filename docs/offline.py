@@ -1,4 +1,4 @@
-"""The built pages are complete: nothing in them is loaded from the net."""
+"""The built pages are for everybody: nothing in them is loaded from the net, and none names a path of this machine."""
 
 import re
 from pathlib import Path
@@ -20,11 +20,14 @@ def loads(text):
     return [match[0] for match in LOADS.finditer(text)]
 
 
-def refuse_loads(app, exception):
-    """Fails a build whose pages need the net, at its end."""
+def refuse(app, exception):
+    """Fails a build with such pages, at its end."""
     if exception or app.builder.format != "html":
         return
     files = [file for kind in ("*.html", "*.css") for file in Path(app.outdir).rglob(kind)]
-    found = [f"{file.relative_to(app.outdir)}: {load}" for file in files for load in loads(file.read_text("utf-8"))]
+    texts = {str(file.relative_to(app.outdir)): file.read_text("utf-8") for file in files}
+    found = [f"{name} loads {load}" for name, text in texts.items() for load in loads(text)]
+    root = str(Path(app.srcdir).parent)
+    found += [f"{name} names {root}" for name, text in texts.items() if root in text]
     if found:
-        raise SphinxError("These pages load from the net:\n" + "\n".join(sorted(found)))
+        raise SphinxError("\n".join(["These pages are not for everybody:", *sorted(found)]))

@@ -9,7 +9,6 @@ exact averages over the training data, in one pass.
 
 import keras
 import matplotlib.pyplot as plt
-import numpy as np
 
 from keras_lecture import data, layers, losses, optimizers
 
@@ -37,7 +36,7 @@ model.fit(x_train, y_train, batch_size=64, epochs=1, verbose=2)
 # The averages take part in predictions only, so nothing but ``recalibrate`` stands between these two figures.
 
 second = model.layers[4]
-moving = np.array(second.moving_variance)
+moving = keras.ops.convert_to_numpy(second.moving_variance).copy()
 before = model.evaluate(x_test, y_test, batch_size=len(x_test), verbose=0)[1]
 layers.recalibrate(model, x_train, batch_size=64, verbose=0)
 after = model.evaluate(x_test, y_test, batch_size=len(x_test), verbose=0)[1]
@@ -45,7 +44,7 @@ after = model.evaluate(x_test, y_test, batch_size=len(x_test), verbose=0)[1]
 # %%
 figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
 axes.plot(moving, ".", label="moving average")
-axes.plot(np.array(second.moving_variance), ".", label="population")
+axes.plot(keras.ops.convert_to_numpy(second.moving_variance), ".", label="population")
 axes.set(xlabel="unit of the second layer", ylabel="variance used at inference", ylim=0)
 axes.legend(frameon=False)
 plt.show()
