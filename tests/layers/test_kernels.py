@@ -124,6 +124,12 @@ def test_the_dropout_kernels_draw_the_mask_of_the_formula(shape, scaled):
     assert_close(gradient, expected / (1 - random_bits.drawn_rate(0.3)) if scaled else expected.astype("float32"))
 
 
+def test_dropout_of_whole_channels_equals_the_formula():
+    x, key, shape = ops.convert_to_tensor(data(*IMAGE)), ops.convert_to_tensor(KEY), (3, 1, 1, 4)
+    expected = in_one(lambda x: formulas["drop"](x, key, shape, 0.3, True))(x)
+    assert_close(in_one(lambda x: random_bits.drop(x, key, shape, 0.3, True))(x), numpy(expected))
+
+
 @pytest.mark.parametrize("shape", [(7,), (300, 1000)])
 def test_the_normal_numbers_are_those_of_the_formula(shape):
     """300 × 1000 is more than one block of PyTorch's kernel."""

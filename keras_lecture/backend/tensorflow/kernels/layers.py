@@ -58,9 +58,14 @@ def random_keep(key, shape, rate):
 
 def drop(x, key, shape, rate, scaled):
     scale = 1 / (1 - round(rate * 2**16) / 2**16) if scaled else 1.0
-    # The gradient needs the mask alone: a product of floats would keep four times as much. And not `tf.cast(scale, …)`,
-    # which makes a float32 of it first.
-    return tf.where(random_keep(key, shape, rate), x * tf.constant(scale, x.dtype), tf.zeros((), x.dtype))
+    # Not `tf.cast(scale, …)`, which makes a float32 of it first.
+    scale = tf.constant(scale, x.dtype)
+    keep = random_keep(key, shape, rate)
+    if any(n == 1 != size for n, size in zip(keep.shape, x.shape, strict=True)):
+        # TensorFlow selects slowly by a mask that is spread.
+        return x * (tf.cast(keep, x.dtype) * scale)
+    # The gradient needs the mask alone: a product would keep numbers, four times as much.
+    return tf.where(keep, x * scale, tf.zeros((), x.dtype))
 
 
 def leak(x, slope):

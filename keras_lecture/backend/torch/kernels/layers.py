@@ -8,7 +8,7 @@ from torch.nn import functional
 
 _NATIVE = (torch.float32, torch.float64)
 # Values of the samples that are normalized at a time, and the places of a sample from which on that pays.
-_SAMPLES, _PLACES = 2**18, 512
+_SAMPLES, _PLACES = 2**20, 512
 
 
 def batch_normalize(x, gamma, beta, axis, epsilon):
@@ -101,7 +101,7 @@ class _Leak(torch.autograd.Function):
 
 
 class _InstanceNormalized(torch.autograd.Function):
-    """Channels last, whole samples at a time, as many as fit the cache: PyTorch would turn all of them around first."""
+    """Channels last, some samples at a time, by few long operations: PyTorch would turn all of them around first."""
 
     @staticmethod
     def forward(ctx, x, gamma, beta, epsilon):
@@ -163,7 +163,7 @@ class _LocalResponse(torch.autograd.Function):
 
 
 def _samples(rows, *others):
-    """Slices of all the tensors, with as many samples in each as fit the cache."""
+    """Slices of all the tensors, with the same samples in each."""
     count = max(1, _SAMPLES // rows[0].numel())
     return zip(*(tensor.split(count) for tensor in (rows, *others)), strict=True)
 
