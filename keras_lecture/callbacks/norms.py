@@ -28,9 +28,28 @@ def square_sum(tensors):
 
 
 @accelerate
-def differences(old, new):
-    """The tensors `old` less `new`; `old` is used up."""
-    return [a - b for a, b in zip(old, new, strict=True)]
+def step_norms(gradients, old, new, groups, count):
+    """‖g‖, ‖w‖ and ‖w⁺ − w‖ / ‖w‖: a row for all tensors together and, with `groups`, one for each of `count` groups.
+
+    `groups` are the tensors' groups, or `None`. `old` is used up.
+    """
+    square = square_sum if groups is None else square_sums
+    # The snapshot may be one of two things, on TensorFlow, and has no shape of its own then.
+    old = [ops.reshape(a, b.shape) for a, b in zip(old, new, strict=True)]
+    sums = [square(gradients), square(old), square([b - a for a, b in zip(old, new, strict=True)])]
+    if groups is None:
+        sums = ops.stack(sums)[None]
+    else:
+        sums = ops.segment_sum(ops.stack(sums, axis=1), ops.convert_to_tensor(groups), count)
+        sums = ops.concatenate([ops.sum(sums, axis=0, keepdims=True), sums])
+    gradient, weight, update = ops.unstack(ops.sqrt(sums), 3, axis=1)
+    return ops.stack([gradient, weight, ops.divide_no_nan(update, weight)], axis=1)
+
+
+@accelerate
+def is_multiple(steps, period):
+    """Whether the counter `steps` is a multiple of `period`."""
+    return ops.equal(steps.value % period, 0)
 
 
 @accelerate

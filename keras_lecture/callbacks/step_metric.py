@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_lecture.backend import accelerate
+
 
 class StepMetric(keras.metrics.Metric):
     """Means of several numbers over the steps of an epoch, and how many steps there were.
@@ -21,18 +23,33 @@ class StepMetric(keras.metrics.Metric):
 
     def update_state(self, values, counts=True):
         values = ops.cast(values, self.sums.dtype)
+        if counts is True:
+            totaled([self.sums, self.count], [values, 1.0])
+            return
         # A product would keep what is not a number.
-        self.sums.assign_add(values if counts is True else ops.where(counts, values, 0.0))
-        self.count.assign_add(1.0 if counts is True else ops.cast(counts, self.count.dtype))
+        totaled([self.sums, self.count], [ops.where(counts, values, 0.0), ops.cast(counts, self.count.dtype)])
 
     def result(self):
         if self.muted:
             return {}
-        means = self.sums / ops.maximum(self.count, 1.0)
-        return dict(zip(self.names, ops.unstack(means, len(self.names)), strict=True))
+        return dict(zip(self.names, means(self.sums, self.count), strict=True))
 
     def reset_state(self):
         if not self.muted:
             for variable in self.variables:
                 if not any(variable is kept for kept in self.lasting):
                     variable.assign(ops.zeros(variable.shape, variable.dtype))
+
+
+@accelerate
+def totaled(totals, amounts):
+    """The variables `totals`, with the `amounts` added."""
+    for total, amount in zip(totals, amounts, strict=True):
+        total.assign_add(amount)
+    return totals
+
+
+@accelerate
+def means(sums, count):
+    """Each of the `sums` by `count`, in a list."""
+    return ops.unstack(sums / ops.maximum(count, 1.0), sums.shape[0])

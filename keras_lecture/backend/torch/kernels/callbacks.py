@@ -1,4 +1,6 @@
-"""Norms of many tensors on PyTorch, in one pass over each."""
+"""What callbacks measure on PyTorch: one pass over each tensor, and few small operations, which cost as much."""
+
+import functools
 
 import torch
 
@@ -15,10 +17,41 @@ def square_sum(tensors):
     return square_sums(tensors).sum()
 
 
-def differences(old, new):
+def step_norms(gradients, old, new, groups, count):
+    before = square_sums([*gradients, *old])
     # In place: fresh memory costs more than the subtraction.
     torch._foreach_sub_(old, list(new))
-    return old
+    sums = torch.cat([before, square_sums(old)]).view(3, -1)
+    if groups is None:
+        sums = sums.sum(1, keepdim=True)
+    else:
+        sums = sums @ _membership(tuple(groups), count, sums.dtype, sums.device)
+    gradient, weight, update = sums.sqrt_()
+    ratio = torch.where(weight == 0, weight, update / weight)
+    return torch.stack([gradient, weight, ratio], dim=1)
+
+
+@functools.lru_cache(maxsize=32)
+def _membership(groups, count, dtype, device):
+    """What sums over all tensors and over each group by a product."""
+    matrix = torch.zeros((len(groups), 1 + count), dtype=dtype)
+    matrix[:, 0] = 1.0
+    matrix[torch.arange(len(groups)), torch.tensor(groups) + 1] = 1.0
+    return matrix.to(device)
+
+
+def is_multiple(steps, period):
+    return int(steps.value) % period == 0
+
+
+def totaled(totals, amounts):
+    for total, amount in zip(totals, amounts, strict=True):
+        total.value.add_(amount)
+    return totals
+
+
+def means(sums, count):
+    return (sums.value / count.value.clamp(min=1.0)).unbind()
 
 
 def decided(condition):
