@@ -45,7 +45,7 @@ class Network(keras.Model):
 # %%
 # Both get the same start. What counts is how often each of them looks at the loss and its gradient.
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
-for optimizer, epochs in ((optimizers.Adam(0.01), 400), (optimizers.LBFGS(), 15)):
+for optimizer, epochs in ((optimizers.Adam(0.01), 500), (optimizers.LBFGS(), 20)):
     keras.utils.set_random_seed(1)
     network = Network()
     network(x)
@@ -53,9 +53,7 @@ for optimizer, epochs in ((optimizers.Adam(0.01), 400), (optimizers.LBFGS(), 15)
     history = network.fit(x, force, batch_size=len(x), epochs=epochs, verbose=0).history
     name, looks, u = type(optimizer).__name__, sum(history.get("evaluations", [epochs])), network.solution(x)
     axes.plot(x, u, label=name)
-    print(
-        f"{name:6} {looks:.0f} gradients, residual {history['loss'][-1]:.1e}, error of u {np.abs(u - exact).max():.1e}"
-    )
+    print(f"{name:6} {looks:.0f} gradients, residual {history['loss'][-1]:.1e}, error {np.abs(u - exact).max():.1e}")
 axes.plot(x, exact, "k:", label="exact")
 axes.legend(frameon=False)
 plt.show()
