@@ -72,8 +72,10 @@ class Block(keras.Layer):
             checks.reject(type(self).__name__, "inputs", expectation, tuple(input_shape))
         self.rank = len(input_shape) - 2
         self._make(input_shape)
-        # Keras hands `trainable` on when it is set. The parts of a block that is loaded frozen are made after that.
+        # Keras hands `trainable` on when it is set. The parts of a block that is loaded frozen are made after that, and
+        # on TensorFlow an attribute that is given the value it has is not set at all.
         if not self.trainable:
+            self.trainable = True
             self.trainable = False
 
     def _part(self, kind, *args, **options):

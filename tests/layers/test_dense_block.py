@@ -39,6 +39,17 @@ def test_every_layer_sees_all_before_it(memory_efficient):
     assert_close(in_one(lambda x: layer(x, training=True))(X), x.movedim(1, -1).numpy(), atol=2e-4)
 
 
+def test_without_bottlenecks_a_layer_is_one_convolution_of_all_before_it():
+    """Oracle: eq. 2 of the paper for the plain DenseNet, from PyTorch's functions in float64."""
+    layer = DenseBlock(2, layers=3, bottleneck=False)
+    kernels, gains = drawn(layer, X.shape)
+    x = tensor(X).movedim(-1, 1)
+    for kernel, gain in zip(kernels, gains, strict=True):
+        x = torch.cat([x, convolution(torch.relu(batch_norm(x, *gain)), kernel)], 1)
+    assert kernels[2].shape == (3, 3, 7, 2)
+    assert_close(in_one(lambda x: layer(x, training=True))(X), x.movedim(1, -1).numpy(), atol=2e-4)
+
+
 def step(memory_efficient, **options):
     """A layer, and what one training step from the same start knows: output, gradients, and the state after it."""
     keras.utils.set_random_seed(0)

@@ -6,6 +6,7 @@ import oracles_models
 import pytest
 from harness import assert_close, in_one, numpy
 from oracles_blocks import tensor
+from unweighted import unweighted
 
 from keras_lecture import initializers, layers, losses, models
 
@@ -23,7 +24,16 @@ SMALL = {
     "vgg": lambda shape, **more: models.vgg(11, shape, 5, width=1 / 64, **more),
 }
 IMAGES = [name for name in SMALL if name != "mlp"]
+
+
 SMALLEST = {"alexnet": 15, "all_conv": 9, "densenet": 4, "densenet_121": 29, "vgg": 32}
+
+
+@pytest.fixture
+def symbolic():
+    """For what the shapes and the configuration tell."""
+    with unweighted():
+        yield
 
 
 @pytest.mark.parametrize(
@@ -49,7 +59,7 @@ def test_the_nets_are_those_of_their_papers(make, oracle):
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_the_smallest_image_is_named(name):
+def test_the_smallest_image_is_named(name, symbolic):
     """One pixel less is refused with the number that fits; nets without one take a single pixel."""
     smallest = SMALLEST.get(name, 1)
     assert SMALL[name]((smallest, smallest + 1, 3)).output_shape[-1] == 5
@@ -59,7 +69,7 @@ def test_the_smallest_image_is_named(name):
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_sides_may_be_unknown_unless_dense_layers_follow(name):
+def test_sides_may_be_unknown_unless_dense_layers_follow(name, symbolic):
     if name in ("alexnet", "vgg"):
         with pytest.raises(ValueError, match="`input_shape` must be of known height and width"):
             SMALL[name]((None, 64, 3))
@@ -68,7 +78,7 @@ def test_sides_may_be_unknown_unless_dense_layers_follow(name):
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_channels_first_is_the_same_net(name):
+def test_channels_first_is_the_same_net(name, symbolic):
     """The same shapes of weights (of the first dense layer after flattening, in another order)."""
     last = SMALL[name]((67, 65, 3))
     keras.config.set_image_data_format("channels_first")
@@ -91,7 +101,7 @@ def test_channels_first_computes_the_same(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_every_layer_starts_by_its_rule(name):
+def test_every_layer_starts_by_its_rule(name, symbolic):
     """Kaiming under ReLU, Xavier (and bilinear) at the scores; biases positive where no normalization takes them."""
     model = SMALL[name]((32, 32, 3))
     for layer in model.layers:
@@ -106,7 +116,7 @@ def test_every_layer_starts_by_its_rule(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_options_of_all_families(name):
+def test_options_of_all_families(name, symbolic):
     """Another normalization, dropout, a name, and scores that are not rounded in mixed precision."""
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = SMALL[name]((32, 32, 3), normalization=layers.BatchNormalization(momentum=0.5), dropout=0.3, name="mine")
@@ -120,18 +130,19 @@ def test_options_of_all_families(name):
     assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
 
 
-def test_without_skips_and_with_them_fcn_starts_from_the_coarse_scores():
-    """Scores that are the same everywhere stay so up to the borders, and a skip adds to its own pixels only."""
+@pytest.mark.parametrize("skips", [0, 1, 2])
+def test_fcn_starts_from_the_coarse_scores_and_adds_those_of_its_skips(skips):
+    """Oracle: scores that are the same everywhere stay so up to the borders, and those of the stages add up."""
     x = np.random.default_rng(0).normal(size=(1, 45, 38, 3)).astype("float32")
-    for skips in (0, 1, 2):
-        model = models.fcn(x.shape[1:], 2, skips=skips, width=1 / 64)
-        scores = model.get_layer("scores")
-        scores.set_weights([np.zeros(scores.kernel.shape), np.array([3.0, -1.0])])
-        assert_close(in_one(model)(x), np.broadcast_to([3.0, -1.0], (1, 45, 38, 2)), atol=1e-5)
-    skip = model.get_layer("scores_3")
-    skip.set_weights([np.ones(skip.kernel.shape), np.zeros(2)])
-    changed = numpy(in_one(model)(x)) - [3.0, -1.0]
-    assert np.abs(changed).max() > 1e-3
+    model = models.fcn(x.shape[1:], 2, skips=skips, width=1 / 64)
+    expected = np.zeros(2)
+    for place, name in enumerate(["scores", "scores_4", "scores_3"][: skips + 1]):
+        layer, bias = model.get_layer(name), np.array([3.0, -1.0]) * 10**place
+        if place:
+            assert not numpy(layer.kernel).any() and not numpy(layer.bias).any()
+        layer.set_weights([np.zeros(layer.kernel.shape), bias])
+        expected = expected + bias
+    assert_close(in_one(model)(x), np.broadcast_to(expected, (1, 45, 38, 2)), rtol=1e-4)
 
 
 def test_the_smallest_of_a_family_trains_compiled():

@@ -2,23 +2,16 @@
 
 import math
 
-import keras
 import pytest
-from keras.src.backend.common import global_state
+from unweighted import unweighted
 
 from keras_lecture import models
 
 
 def weights_of(function, *arguments, **options) -> tuple[int, list]:
-    """Number of trainable weights (no moving statistics), and the shapes of the kernels.
-
-    Inside a stateless scope Keras writes down what a variable will be and draws it on leaving. The largest nets here
-    would take half a gigabyte; forgetting what was written down leaves nothing to draw.
-    """
-    with keras.StatelessScope():
-        model = function(*arguments, **options)
-        shapes = [tuple(variable.shape) for variable in model.trainable_variables]
-        global_state.set_global_attribute("uninitialized_variables", [])
+    """Number of trainable weights, and the shapes of the kernels."""
+    with unweighted():
+        shapes = [tuple(variable.shape) for variable in function(*arguments, **options).trainable_variables]
     return sum(map(math.prod, shapes)), [shape for shape in shapes if len(shape) > 1]
 
 
