@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-from sphinx.errors import SphinxError
-
 # What a browser fetches by itself; links that a reader may follow are no loads.
 LOADS = re.compile(
     r"""<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\bsrc\s*=\s*["'](?:https?:)?//[^"']+
@@ -30,4 +28,4 @@ def refuse(app, exception):
     root = str(Path(app.srcdir).parent)
     found += [f"{name} names {root}" for name, text in texts.items() if root in text]
     if found:
-        raise SphinxError("\n".join(["These pages are not for everybody:", *sorted(found)]))
+        raise RuntimeError("\n".join(["These pages are not for everybody:", *sorted(found)]))
