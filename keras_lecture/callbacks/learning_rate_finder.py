@@ -9,7 +9,8 @@ import numpy as np
 from keras_lecture import checks
 from keras_lecture.callbacks.learning_rate_sweep import SUGGESTIONS, LearningRateSweep
 from keras_lecture.callbacks.running_fit import fit_variables
-from keras_lecture.callbacks.sweep import is_fixed, rate_owner, sweep
+from keras_lecture.callbacks.step import is_fixed
+from keras_lecture.callbacks.sweep import rate_owner, sweep
 from keras_lecture.saving import register
 
 # What `fit` may be told about the sweep; the rest of its arguments has no meaning there.

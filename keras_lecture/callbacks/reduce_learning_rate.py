@@ -6,8 +6,9 @@ from keras import ops
 
 from keras_lecture import checks
 from keras_lecture.callbacks.monitoring import Monitoring, say
-from keras_lecture.callbacks.reduced_rate import RateFactor, is_fixed
+from keras_lecture.callbacks.reduced_rate import RateFactor
 from keras_lecture.callbacks.running_fit import fit_variables
+from keras_lecture.callbacks.step import is_fixed
 from keras_lecture.saving import register
 
 

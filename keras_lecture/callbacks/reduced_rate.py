@@ -96,9 +96,3 @@ class _Factor(keras.metrics.Metric):
 
     def reset_state(self):
         pass
-
-
-def is_fixed(optimizer):
-    """Whether the learning rate is a number, which can be set."""
-    *_, core = chain(optimizer)
-    return isinstance(core._learning_rate, keras.Variable)

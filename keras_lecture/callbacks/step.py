@@ -85,3 +85,9 @@ def chain(optimizer):
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
         yield optimizer
+
+
+def is_fixed(optimizer):
+    """Whether the learning rate is a number, which can be set, and no schedule."""
+    *_, core = chain(optimizer)
+    return isinstance(core._learning_rate, keras.Variable)

@@ -11,7 +11,7 @@ from keras import ops
 from keras_lecture import checks
 from keras_lecture.callbacks.learning_rate_sweep import LearningRateSweep, Smoothing
 from keras_lecture.callbacks.rehearsal import rehearsal
-from keras_lecture.callbacks.step import chain
+from keras_lecture.callbacks.step import chain, is_fixed
 from keras_lecture.diagnosis import curvature as curvature_of
 from keras_lecture.optimizers.closure import Closure
 from keras_lecture.random_state import same_random_state
@@ -126,10 +126,6 @@ def _led(model, optimizer, rates):
         del model.train_step
         if step is not None:
             model.train_step = step
-
-
-def is_fixed(optimizer):
-    return isinstance(optimizer._learning_rate, keras.Variable)
 
 
 def rate_owner(owner, model):
