@@ -185,7 +185,7 @@ def _checked_rates(owner, learning_rates, steps):
         checks.number(owner, "learning_rates", rate, "[1e-30, 1e30]")
     if not learning_rates[0] < learning_rates[1]:
         checks.reject(owner, "learning_rates", "two numbers that increase", learning_rates)
-    checks.whole(owner, "steps", steps, "[2, ∞)")
+    checks.whole(owner, "steps", steps, "[2, 100000]")
     return np.geomspace(*learning_rates, steps).astype(keras.config.floatx())
 
 

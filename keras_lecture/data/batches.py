@@ -111,6 +111,7 @@ class Batches(keras.utils.PyDataset):
 
     def on_epoch_begin(self):
         self._is_begun = True
+        self._reading = set()
 
     def on_epoch_end(self):
         begun, self._is_begun = self._is_begun, False
@@ -130,6 +131,8 @@ class Batches(keras.utils.PyDataset):
         self._epoch = epoch
         self._remembered = None, None
         self._unread = set(range(len(self)))
+        # Of it, what was read since Keras has begun.
+        self._reading = set()
 
     @property
     def _has_workers(self):
@@ -139,8 +142,9 @@ class Batches(keras.utils.PyDataset):
     def _note(self, index):
         """Counts a batch as read, and looks whether it was its turn."""
         if index not in self._unread:
-            # It has been read before: an earlier reading of this epoch was given up.
-            self._unread = set(range(len(self)))
+            # It has been read before: an earlier reading of this epoch was given up, or was Keras's look at the data.
+            self._unread = set(range(len(self))) - self._reading
+        self._reading.add(index)
         turn = len(self) - len(self._unread)
         self._unread.discard(index)
         if self.order_matters and self._is_begun and index > turn and not self._has_workers:

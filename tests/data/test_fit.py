@@ -78,6 +78,21 @@ def test_the_first_epoch_of_a_new_model_is_epoch_0():
     assert batches.epoch == 1
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_each_epoch_is_a_new_one_where_keras_shuffles_the_batches(seed):
+    """What Keras had read before the epoch came again in its midst, and counted as its beginning: no epoch was whole.
+
+    With the second seed of Python's random numbers every epoch was epoch 0 over again.
+    """
+    keras.utils.set_random_seed(seed)
+    batches, epochs = make(), []
+    fresh = keras.Sequential([keras.layers.Dense(1, use_bias=False)])
+    fresh.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=True)
+    note = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(batches.epoch))
+    fresh.fit(batches, epochs=3, verbose=0, callbacks=[note])
+    assert epochs == [0, 1, 2]
+
+
 # Keras forks; the children do nothing but read arrays.
 @pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning", "ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("processes", [False, True])
