@@ -143,7 +143,8 @@ def waiting_on_tensorflow(layer, x):
         tape.gradient(loss, place)
     backward = [operation for operation in graph.get_operations() if operation not in forward]
     waiting = {t.ref() for operation in backward for t in operation.inputs if t.op in forward}
-    return sum(t.deref().shape.num_elements() * t.deref().dtype.size for t in waiting)
+    # Of unknown size is a reserve of the fused batch normalization, which is empty on a CPU.
+    return sum((t.deref().shape.num_elements() or 0) * t.deref().dtype.size for t in waiting)
 
 
 MEASURE = {"torch": peak_on_torch, "jax": peak_on_jax, "tensorflow": waiting_on_tensorflow}
