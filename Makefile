@@ -27,9 +27,10 @@ endif
 .PHONY: demo test lint docs bench clean
 
 # A residual net that sees every digit a little turned, shifted and stretched; in the end the average of its weights.
-# Whoever imports TensorFlow gets its report on oneDNN kernels on the standard error, so they are off here.
+# Whoever imports TensorFlow gets its report on oneDNN kernels on the standard error, so they are off here. PyTorch's
+# threads wait for each other in operations this small: where another program holds a core, for minutes.
 demo: $(INSTALLED)
-	@TF_ENABLE_ONEDNN_OPTS=0 $(RUN) -m keras_lecture train --seed $(SEED) --out runs/demo \
+	@TF_ENABLE_ONEDNN_OPTS=0 OMP_NUM_THREADS=1 $(RUN) -m keras_lecture train --seed $(SEED) --out runs/demo \
 		--dataset digits --fractions 0.7 0.1 0.2 --model resnet depth=8 --augment random_affine \
 		--loss softmax_cross_entropy label_smoothing=0.1 --optimizer nesterov use_ema=true --learning-rate 0.1 \
 		--schedule warm_restarts --epochs 40 --batch-size 64
