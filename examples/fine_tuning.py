@@ -30,14 +30,14 @@ def accuracy(model):
 # %%
 # The network that has seen much.
 
-trained = learn(models.mlp((8, 8, 1), 10, units=(128, 64)), *digits, epochs=20)
+trained = learn(models.mlp((8, 8, 1), 10, units=(128, 64)), *digits, epochs=10)
 
 # %%
 # All its layers but the last are frozen, and the last is a new one. No weight of ``trained`` changes.
 
 x, y = few
-tuned = learn(models.fine_tune(trained, 2), x, y % 2, epochs=150)
-fresh = learn(models.mlp((8, 8, 1), 2, units=(128, 64)), x, y % 2, epochs=150)
+tuned = learn(models.fine_tune(trained, 2), x, y % 2, epochs=75)
+fresh = learn(models.mlp((8, 8, 1), 2, units=(128, 64)), x, y % 2, epochs=75)
 
 # %%
 print(f"{len(x)} images: test accuracy fine-tuned {accuracy(tuned):.2%}, from the start {accuracy(fresh):.2%}")

@@ -2,7 +2,7 @@
 Every optimizer on one problem
 ==============================
 
-One small network, one start, full batches, forty steps. The rules that look at the loss again (``Armijo``, ``LBFGS``,
+One small network, one start, full batches, twenty-five steps. The rules that look at the loss again (``Armijo``, ``LBFGS``,
 ``NewtonCG``, dashed) find the length of each step by themselves, for the price of a few more gradients or products with
 the Hessian in it; the others are given a learning rate.
 """
@@ -19,14 +19,14 @@ images, labels = images[labels < 4].reshape(-1, 64), labels[labels < 4]
 # The rates are of one order, not searched for: this shows how to write each of them, and is no competition.
 
 RULES = {
-    "SGD": optimizers.SGD(0.3),
+    "SGD": optimizers.SGD(0.5),
     "Momentum": optimizers.Momentum(0.1, momentum=0.9),
     "Nesterov": optimizers.Nesterov(0.1, momentum=0.9),
     "AdaGrad": optimizers.AdaGrad(0.05),
-    "RMSProp": optimizers.RMSProp(0.005),
-    "Adam": optimizers.Adam(0.01),
-    "Lookahead": optimizers.Lookahead(optimizers.Adam(0.01), period=5),
-    "StochasticWeightAverage": optimizers.StochasticWeightAverage(optimizers.Adam(0.01), start=30),
+    "RMSProp": optimizers.RMSProp(0.01),
+    "Adam": optimizers.Adam(0.02),
+    "Lookahead": optimizers.Lookahead(optimizers.Adam(0.02), period=5),
+    "StochasticWeightAverage": optimizers.StochasticWeightAverage(optimizers.Adam(0.02), start=20),
     "Armijo": optimizers.Armijo(),
     "LBFGS": optimizers.LBFGS(iterations=1),
     "NewtonCG": optimizers.NewtonCG(),
@@ -42,7 +42,7 @@ def train(optimizer):
     initializers.initialize(model, initializers.Xavier(seed=0))
     optimizer = optimizer.bind(model) if hasattr(optimizer, "bind") else optimizer
     model.compile(optimizer, losses.SoftmaxCrossEntropy())
-    curve = model.fit(images, labels, batch_size=len(images), epochs=40, verbose=0).history["loss"]
+    curve = model.fit(images, labels, batch_size=len(images), epochs=25, verbose=0).history["loss"]
     scores = keras.ops.stop_gradient(model(images))
     return [*curve, float(losses.SoftmaxCrossEntropy()(labels, scores))]
 

@@ -45,7 +45,7 @@ class Network(keras.Model):
 # %%
 # Both get the same start. What counts is how often each of them looks at the loss and its gradient.
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
-for optimizer, epochs in ((optimizers.Adam(0.01), 500), (optimizers.LBFGS(), 20)):
+for optimizer, epochs in ((optimizers.Adam(0.01), 250), (optimizers.LBFGS(), 10)):
     keras.utils.set_random_seed(1)
     network = Network()
     network(x)

@@ -1,22 +1,23 @@
 """A training step through `fit` with and without the callbacks, which take turns in one process.
 
-KERAS_BACKEND=torch python tests/benchmarks/callbacks.py [mlp] [cnn]
+KERAS_BACKEND=torch python tests/benchmarks/callbacks.py [mlp] [cnn] [mlp-resume] [cnn-resume]
 """
 
+import itertools
 import statistics
 import sys
+import tempfile
 import time
 
 import keras
 import numpy as np
 from measure import environment
 
-from keras_lecture.callbacks import GradientClipping, GradientMonitor
+from keras_lecture.callbacks import ExactResume, GradientClipping, GradientMonitor
 
 SECONDS = 35.0
-CONTENDERS = {
-    "plain fit": lambda: [],
-    "plain fit again": lambda: [],
+PLAIN = {"plain fit": lambda: [], "plain fit again": lambda: []}
+OBSERVERS = {
     "monitor": lambda: [GradientMonitor()],
     "monitor, every=10": lambda: [GradientMonitor(every=10)],
     "monitor, per layer": lambda: [GradientMonitor(per_layer=True)],
@@ -43,23 +44,42 @@ def cnn():
 
 
 class Clock(keras.callbacks.Callback):
-    """The seconds of each epoch; its logs, which are numbers here, are ready when its last step is."""
+    """The seconds from the beginning of each epoch to the next: what other callbacks do at its end is among them."""
 
     def __init__(self):
         super().__init__()
-        self.epochs = []
+        self.moments = []
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.start = time.perf_counter()
+        self.moments.append(time.perf_counter())
+
+    def on_train_end(self, logs=None):
+        self.moments.append(time.perf_counter())
+
+    @property
+    def epochs(self):
+        return [after - before for before, after in itertools.pairwise(self.moments)]
+
+
+class Saving(ExactResume):
+    """One run in a folder of its own; `seconds` are those of all saves."""
+
+    seconds = []
+
+    def __init__(self):
+        self.temporary = tempfile.TemporaryDirectory()
+        super().__init__(self.temporary.name)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.epochs.append(time.perf_counter() - self.start)
+        start = time.perf_counter()
+        super().on_epoch_end(epoch, logs)
+        self.seconds.append(time.perf_counter() - start)
 
 
-def measure(build, steps, epochs):
+def measure(build, steps, epochs, contenders):
     """Median microseconds per step of each contender; the first epoch of a `fit`, which compiles, does not count."""
     found = {}
-    for name, callbacks in CONTENDERS.items():
+    for name, callbacks in (PLAIN | contenders).items():
         model, shape = build()
         model.compile(keras.optimizers.Adam(), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         found[name] = (model, callbacks, [])
@@ -85,10 +105,20 @@ def main():
         print(f"\n| {name} | µs a step | of plain fit |\n|---|---|---|")
         for contender, microseconds in times.items():
             print(f"| {contender} | {microseconds:,.0f} | {microseconds / plain:.3f} |")
+        if Saving.seconds:
+            print(f"\none save: {statistics.median(Saving.seconds) * 1e3:.1f} ms")
+            Saving.seconds.clear()
 
 
-# Model, steps of an epoch, epochs that are timed at a time.
-CASES = {"mlp": (mlp, 40, 8), "cnn": (cnn, 8, 2)}
+# Model, steps of an epoch, epochs that are timed at a time, contenders. Those that save have epochs of 60,000 and of
+# 4,000 examples.
+RESUME = {"resume, each epoch": lambda: [Saving()]}
+CASES = {
+    "mlp": (mlp, 40, 8, OBSERVERS),
+    "cnn": (cnn, 8, 2, OBSERVERS),
+    "mlp-resume": (mlp, 469, 1, RESUME),
+    "cnn-resume": (cnn, 63, 1, RESUME),
+}
 
 if __name__ == "__main__":
     main()
