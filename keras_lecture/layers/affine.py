@@ -1,11 +1,15 @@
 """Tiny rotations, shifts and stretchings of training images."""
 
 import math
+from typing import Any
 
 from keras_lecture import checks
+from keras_lecture.backend import accelerate
 from keras_lecture.layers.augmentation import ImageAugmentation, pick
 from keras_lecture.layers.random_bits import uniform
 from keras_lecture.saving import register
+
+Tensor = Any
 
 
 @register
@@ -71,8 +75,7 @@ class RandomAffine(ImageAugmentation):
 
     def augment(self, x, key):
         def change(images):
-            draws = 2 * uniform(key, (self.ops.shape(images)[0], 5), self.ops) - 1
-            return resample(images, *self._sources(images, draws), self.fill_mode, self.fill_value, self.ops)
+            return self.placed(images, 2 * uniform(key, (self.ops.shape(images)[0], 5), self.ops) - 1)
 
         return self.on_images(change, x)
 
@@ -86,26 +89,27 @@ class RandomAffine(ImageAugmentation):
             "fill_value": self.fill_value,
         }
 
-    def _sources(self, images, draws):
-        """Row and column in the image that each pixel of the result comes from: A⁻¹ of its place, less the shift."""
+    def placed(self, images, draws):
+        """`images` changed by `draws` in (−1, 1): turn, shift down and right, stretch of height and of width."""
         ops = self.ops
-        _, height, width, _ = ops.shape(images)
-        turn, down, right, tall, wide = (draws[:, i, None, None] for i in range(5))
-        angle = math.radians(self.rotation) * turn
-        # The places of the pixels about the shifted center.
-        y = ops.reshape(self._centered(height), (1, -1, 1)) - self.shift * down * ops.cast(height, "float32")
-        x = ops.reshape(self._centered(width), (1, 1, -1)) - self.shift * right * ops.cast(width, "float32")
-        # Rows count downwards: counterclockwise to the eye is clockwise in (x, y), and its inverse is this.
-        cos, sin = ops.cos(angle), ops.sin(angle)
-        rows = (sin * x + cos * y) / (1 + self.stretch * tall)
-        columns = (cos * x - sin * y) / (1 + self.stretch * wide)
-        return rows + self._center(height), columns + self._center(width)
+        sizes = ops.cast(ops.stack(ops.shape(images)[1:3]), "float32")
+        angle, shift = math.radians(self.rotation) * draws[:, 0], self.shift * draws[:, 1:3] * sizes
+        return place(images, angle, shift, 1 + self.stretch * draws[:, 3:], self.fill_mode, self.fill_value, ops)
 
-    def _center(self, size):
-        return (self.ops.cast(size, "float32") - 1) / 2
 
-    def _centered(self, size):
-        return self.ops.arange(size, dtype="float32") - self._center(size)
+@accelerate
+def place(images: Tensor, angle: Tensor, shift: Tensor, factors: Tensor, fill_mode: str, fill_value: float, ops):
+    """Channels-last `images` turned, then shifted; `shift` in places and `factors` are (down, right) of each image."""
+    _, height, width, _ = ops.shape(images)
+    angle = angle[:, None, None]
+    # The places of the pixels about the shifted center.
+    y = ops.reshape(_centered(height, ops), (1, -1, 1)) - shift[:, 0, None, None]
+    x = ops.reshape(_centered(width, ops), (1, 1, -1)) - shift[:, 1, None, None]
+    # A⁻¹ of them. Rows count downwards: counterclockwise to the eye is clockwise in (x, y), and its inverse is this.
+    cos, sin = ops.cos(angle), ops.sin(angle)
+    rows = (sin * x + cos * y) / factors[:, 0, None, None] + _center(height, ops)
+    columns = (cos * x - sin * y) / factors[:, 1, None, None] + _center(width, ops)
+    return resample(images, rows, columns, fill_mode, fill_value, ops)
 
 
 def resample(images, rows, columns, fill_mode, fill_value, ops):
@@ -133,3 +137,11 @@ def _inside(index, size, fill_mode, ops):
         index = ops.mod(index, 2 * size)
         return ops.minimum(index, 2 * size - 1 - index)
     return ops.clip(index, 0, size - 1)
+
+
+def _center(size, ops):
+    return (ops.cast(size, "float32") - 1) / 2
+
+
+def _centered(size, ops):
+    return ops.arange(size, dtype="float32") - _center(size, ops)

@@ -1,9 +1,20 @@
 """Gaussian noise on training data."""
 
+from typing import Any
+
 from keras_lecture import checks
+from keras_lecture.backend import accelerate
 from keras_lecture.layers.augmentation import Augmentation
 from keras_lecture.layers.random_bits import normal
 from keras_lecture.saving import register
+
+Tensor = Any
+
+
+@accelerate
+def jittered(x: Tensor, key: Tensor, stddev: float, ops) -> Tensor:
+    """`x` with standard normal numbers times `stddev` added."""
+    return x + ops.cast(normal(key, ops.shape(x), ops) * stddev, x.dtype)
 
 
 @register
@@ -43,7 +54,7 @@ class Jitter(Augmentation):
         self.supports_masking = True
 
     def augment(self, x, key):
-        return x + self.ops.cast(normal(key, self.ops.shape(x), self.ops) * self.stddev, x.dtype)
+        return jittered(x, key, self.stddev, self.ops)
 
     def get_config(self):
         return {**super().get_config(), "stddev": self.stddev}

@@ -7,7 +7,6 @@ from harness import assert_close, numpy
 from keras import ops
 
 from keras_lecture.layers import RandomAffine
-from keras_lecture.layers.affine import resample
 
 IMAGES = np.random.default_rng(0).uniform(size=(6, 9, 8, 3)).astype("float32")
 
@@ -33,8 +32,7 @@ def test_matches_scipy(fill_mode):
 
 def changed(image, layer, draws):
     images = ops.convert_to_tensor(image[None])
-    places = layer._sources(images, ops.convert_to_tensor([draws], "float32"))
-    return numpy(resample(images, *places, layer.fill_mode, layer.fill_value, ops))[0]
+    return numpy(layer.placed(images, ops.convert_to_tensor([draws], "float32")))[0]
 
 
 def test_a_positive_angle_turns_counterclockwise_and_positive_shifts_go_down_and_right():

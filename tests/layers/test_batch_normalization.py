@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_lecture import backend
 from keras_lecture.layers import BatchNormalization, recalibrate
+from keras_lecture.layers.batch_normalization import batch_normalize
 
 
 def data(*shape, seed=0):
@@ -55,13 +56,31 @@ def test_moving_statistics_are_those_of_keras(mask):
     assert_close(ours(x), numpy(theirs(x)), atol=1e-5)
 
 
-def test_a_mean_far_from_zero_does_not_cancel_the_variance():
+@pytest.mark.parametrize(("mean", "rtol"), [(3.9, 1e-5), (1e4, 1e-3)])
+def test_a_mean_far_from_zero_does_not_cancel_the_variance(mean, rtol):
     """Variance 1 around 10⁴: the mean of squares minus the squared mean in float32 would be off by several units."""
-    x = (np.random.default_rng(0).normal(size=(64, 8, 8, 2)) + 1e4).astype("float32")
+    x = (np.random.default_rng(0).normal(size=(64, 8, 8, 2)) + mean).astype("float32")
     layer = BatchNormalization(momentum=0.0)
     y = numpy(layer(x, training=True))
-    assert_close(layer.moving_variance, x.astype("float64").var((0, 1, 2)), rtol=1e-3)
+    assert_close(layer.moving_variance, x.astype("float64").var((0, 1, 2)), rtol=rtol)
     np.testing.assert_allclose(y.var((0, 1, 2)), 1.0, rtol=2e-3)
+
+
+def test_a_shift_of_the_data_changes_neither_outputs_nor_gradients():
+    """In binary fractions that float32 holds before and after: what is left are roundings of the sums."""
+    generator = np.random.default_rng(0)
+    x, slope = np.round(256 * generator.normal(size=(64, 4, 2))) / 256, generator.normal(size=(64, 4, 2))
+
+    def loss(weights):
+        y, _, _ = batch_normalize(*weights, -1, 1e-3)
+        return ops.sum(y * ops.convert_to_tensor(slope, "float32")), y
+
+    run = in_one(backend.value_and_grad(loss))
+    weights = [ops.convert_to_tensor(w, "float32") for w in ([1.5, 0.5], [0.0, 1.0])]
+    (_, y), gradients = run([ops.convert_to_tensor(x, "float32"), *weights])
+    (_, shifted), shifted_gradients = run([ops.convert_to_tensor(x + 64, "float32"), *weights])
+    for one, other in zip([y, *gradients], [shifted, *shifted_gradients], strict=True):
+        assert_close(one, numpy(other), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -12,6 +12,7 @@ from keras import ops
 from keras_lecture import backend
 from keras_lecture.backend.acceleration import formulas
 from keras_lecture.layers import (
+    affine,
     batch_normalization,
     group_normalization,
     layer_normalization,
@@ -27,6 +28,9 @@ def data(*shape, seed=0):
 
 
 IMAGE, WEIGHT = (3, 6, 5, 4), (4,)
+# Turns, shifts, stretchings of three images.
+PLACES = [ops.convert_to_tensor(data(*shape, seed=7)) for shape in ((3,), (3, 2))]
+PLACES.append(ops.convert_to_tensor(np.array([[0.8, 1.3], [1.0, 1.0], [1.2, 0.7]], "float32")))
 # Formula, differentiable arguments, the rest.
 CALLS = {
     "batch, channels last": (batch_normalization.batch_normalize, [IMAGE, WEIGHT, WEIGHT], (-1, 0.01)),
@@ -45,11 +49,12 @@ CALLS = {
     "slopes": (prelu.leak, [IMAGE, (1, 1, 4)], ()),
     "a slope per unit": (prelu.leak, [IMAGE, (6, 5, 4)], ()),
     "local response": (local_response.local_response_normalize, [IMAGE], (3, 1.5, 0.3, 0.75, -1)),
+    "an affine change": (affine.place, [IMAGE], (*PLACES, "constant", 0.3, ops)),
     "local response, other power": (local_response.local_response_normalize, [IMAGE], (2, 1.5, 0.3, 0.4, 2)),
 }
 KEY = np.array([5, 77], "int32")
 DROP = {"dropout": (random_bits.drop, [IMAGE], (KEY, IMAGE, 0.3, True))}
-MODULES = (batch_normalization, group_normalization, layer_normalization, max_pooling, prelu, local_response)
+MODULES = (batch_normalization, group_normalization, layer_normalization, max_pooling, prelu, local_response, affine)
 
 
 @pytest.mark.parametrize("case", CALLS)
@@ -85,7 +90,7 @@ def test_value_and_gradient_equal_those_of_the_formula(case, compiled, monkeypat
 @pytest.mark.parametrize(
     "case",
     ["batch, channels last", "groups, channels last", "layer", "pool, same", "slopes", "a slope per unit"]
-    + ["local response", "local response, other power", "dropout"],
+    + ["local response", "local response, other power", "an affine change", "dropout"],
 )
 def test_hessian_vector_products_equal_those_of_the_formula(case):
     """Newton's method and the measures of curvature differentiate the gradient of a kernel once more."""

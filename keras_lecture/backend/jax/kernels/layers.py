@@ -7,23 +7,65 @@ import jax
 import jax.numpy as jnp
 import keras
 
+# Squared means up to this many variances: E[x²] − μ² loses a digit and a half there, and no more.
+_NEAR = 16
+
 
 def batch_normalize(x, gamma, beta, axis, epsilon):
-    """One pass for both moments. A first value of each channel is subtracted, so that squares do not cancel."""
     if not _on_cpu():
         return None
     axis %= x.ndim
-    axes = tuple(i for i in range(x.ndim) if i != axis)
-    per_channel = [n if i == axis else 1 for i, n in enumerate(x.shape)]
     wide = x.astype(keras.backend.result_type(x.dtype, "float32"))
-    first = jax.lax.stop_gradient(wide[tuple(slice(None) if i == axis else slice(1) for i in range(x.ndim))])
-    centered = wide - first
-    shift = jnp.mean(centered, axes)
-    variance = jnp.maximum(jnp.mean(centered * centered, axes) - shift * shift, 0)
-    scale = jax.lax.rsqrt(variance + epsilon) * (1 if gamma is None else _weight(gamma, wide))
-    offset = -shift * scale + (0 if beta is None else _weight(beta, wide))
-    y = centered * scale.reshape(per_channel) + offset.reshape(per_channel)
-    return y.astype(x.dtype), *jax.lax.stop_gradient((shift + first.reshape(-1), variance))
+    gamma = jnp.ones(x.shape[axis], wide.dtype) if gamma is None else _weight(gamma, wide)
+    beta = jnp.zeros(x.shape[axis], wide.dtype) if beta is None else _weight(beta, wide)
+    y, *moments = _batch_normalized(wide, gamma, beta, axis, epsilon)
+    return y.astype(x.dtype), *jax.lax.stop_gradient(moments)
+
+
+def _plainly_batch_normalized(x, gamma, beta, axis, epsilon):
+    return _batch_forward(x, gamma, beta, axis, epsilon)[0]
+
+
+def _batch_forward(x, gamma, beta, axis, epsilon):
+    """Sums of x and x² as they are: XLA writes out a whole tensor to subtract something from each channel first."""
+    axes, spread = _around(x, axis)
+    mean = jnp.mean(x, axes)
+    variance = jnp.mean(x * x, axes) - mean * mean
+    # Where the squares would cancel; a NaN goes there as well.
+    far = ~jnp.all(mean * mean <= _NEAR * variance)
+    variance = jax.lax.cond(
+        far, lambda x, mean, _: jnp.mean((x - spread(mean)) ** 2, axes), lambda x, mean, near: near, x, mean, variance
+    )
+    scale = jax.lax.rsqrt(variance + epsilon)
+    y = (x - spread(mean)) * spread(scale * gamma) + spread(beta)
+    return (y, mean, variance), (x, gamma, mean, scale, far)
+
+
+def _batch_backward(axis, epsilon, saved, upstream):
+    x, gamma, mean, scale, far = saved
+    gradient = upstream[0]
+    axes, spread = _around(x, axis)
+    total = jnp.sum(gradient, axes)
+    along = jax.lax.cond(
+        far,
+        lambda gradient, x, mean, total: jnp.sum(gradient * (x - spread(mean)), axes),
+        lambda gradient, x, mean, total: jnp.sum(gradient * x, axes) - mean * total,
+        *(gradient, x, mean, total),
+    )
+    count = x.size // x.shape[axis]
+    slope = spread(scale * scale * along / count)
+    to_x = (gradient - spread(total / count) - (x - spread(mean)) * slope) * spread(gamma * scale)
+    return to_x, along * scale, total
+
+
+_batch_normalized = jax.custom_vjp(_plainly_batch_normalized, nondiff_argnums=(3, 4))
+_batch_normalized.defvjp(_batch_forward, _batch_backward)
+
+
+def _around(x, axis):
+    """The axes that are averaged over, and what lays a vector of the channels along `axis`."""
+    per_channel = [n if i == axis else 1 for i, n in enumerate(x.shape)]
+    return tuple(i for i in range(x.ndim) if i != axis), lambda vector: vector.reshape(per_channel)
 
 
 def max_pool(x, pool_size, strides, padding, data_format):
@@ -89,8 +131,9 @@ def _leak_backward(saved, gradient):
     x, slope = saved
     extra = x.ndim - slope.ndim
     alone = [i + extra for i, n in enumerate(slope.shape) if n == 1]
-    to_slope = jnp.sum(gradient * jnp.minimum(x, 0), (*range(extra), *alone)).reshape(slope.shape)
-    return gradient * jnp.where(x > 0, 1, slope), to_slope
+    # x − |x| is twice min(x, 0), for which XLA would write out a tensor of zeros.
+    twice = jnp.sum(gradient * (x - jnp.abs(x)), (*range(extra), *alone)).reshape(slope.shape)
+    return gradient * jnp.where(x > 0, 1, slope), twice / 2
 
 
 _leak = jax.custom_vjp(_leaked)
@@ -114,25 +157,28 @@ def _local_response(x, band, k, alpha, beta):
 
 def _local_response_forward(x, band, k, alpha, beta):
     s = k + alpha * ((x * x) @ band)
-    return x * _power(s, beta), (x, band, s)
+    return x * _powers(s, beta)[0], (x, band, s)
 
 
 def _local_response_backward(k, alpha, beta, saved, gradient):
     x, band, s = saved
-    scale = _power(s, beta)
-    inner = (gradient * x * scale / s) @ band.T
+    scale, slope = _powers(s, beta)
+    inner = (gradient * x * slope) @ band.T
     return gradient * scale - 2 * alpha * beta * x * inner, None
 
 
 _local_response.defvjp(_local_response_forward, _local_response_backward)
 
 
-def _power(s, beta):
-    """s^−β; the paper's 0.75 without logarithms."""
+def _powers(s, beta):
+    """s^−β and s^(−β−1); the paper's 0.75 without logarithms."""
     if beta == 0.75:
-        root = jax.lax.rsqrt(s)
-        return root * jnp.sqrt(root)
-    return s**-beta
+        # Products of one root, which XLA then writes out once.
+        root = jnp.sqrt(jax.lax.rsqrt(s))
+        cube = root * root * root
+        return cube, cube * (root * root) * (root * root)
+    power = s**-beta
+    return power, power / s
 
 
 def _band(x, size):

@@ -9,6 +9,7 @@ from keras_lecture.backend.tensorflow.kernels.layers import (
     leak,
     local_response_normalize,
     max_pool,
+    place,
     random_keep,
 )
 from keras_lecture.backend.tensorflow.kernels.losses import (
@@ -33,6 +34,7 @@ __all__ = [
     "multiclass_hinge",
     "one_hot_cross_entropy",
     "optimizer_step",
+    "place",
     "random_keep",
     "rectified",
     "snapshot",

@@ -5,6 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
+from keras_lecture.backend.acceleration import formulas
 from keras_lecture.backend.tensorflow import xla
 
 
@@ -94,6 +95,41 @@ def local_response_normalize(x, size, k, alpha, beta, axis):
     wide = tf.cast(moved, keras.backend.result_type(x.dtype.name, "float32"))
     y = tf.cast(_local_response(wide, _band(wide, size), k, alpha, beta), x.dtype)
     return y if last else tf.transpose(y, [there.index(i) for i in range(x.shape.rank)])
+
+
+def place(images, angle, shift, factors, fill_mode, fill_value, ops):
+    """TensorFlow's own resampling; other ways to fill mean something else there, and its gradient is not one."""
+    if ops is not keras.ops or fill_mode != "constant" or images.dtype != tf.float32 or xla.inside():
+        return None
+    center = (tf.cast(tf.shape(images)[1:3], tf.float32) - 1) / 2
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    # The inverse of the change, as rows of a matrix: column and row in the image of a column and row in the result.
+    down, right = tf.unstack(center + shift, axis=1)
+    tall, wide = tf.unstack(factors, axis=1)
+    column = [cos / wide, -sin / wide, center[1] - (cos * right - sin * down) / wide]
+    row = [sin / tall, cos / tall, center[0] - (sin * right + cos * down) / tall]
+    zero = tf.zeros_like(angle)
+
+    @tf.custom_gradient
+    def rule(images):
+        y = tf.raw_ops.ImageProjectiveTransformV3(
+            images=images,
+            transforms=tf.stack([*column, *row, zero, zero], axis=1),
+            output_shape=tf.shape(images)[1:3],
+            fill_value=fill_value,
+            interpolation="BILINEAR",
+            fill_mode="CONSTANT",
+        )
+
+        def gradient(upstream):
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                result = formulas["place"](images, angle, shift, factors, fill_mode, fill_value, ops)
+            return tape.gradient(result, images, upstream)
+
+        return tf.ensure_shape(y, images.shape), gradient
+
+    return rule(images)
 
 
 def _batch_gradient(upstream, rows, scale, saved, epsilon):

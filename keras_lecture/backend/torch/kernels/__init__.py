@@ -32,7 +32,7 @@ from keras_lecture.backend.torch.kernels.losses import (
     reduced,
 )
 from keras_lecture.backend.torch.kernels.optimizers import along_velocity, optimizer_step
-from keras_lecture.backend.torch.kernels.random_bits import drop, normal, random_keep
+from keras_lecture.backend.torch.kernels.random_bits import drop, jittered, normal, random_keep
 from keras_lecture.backend.torch.kernels.searches import (
     adam_directions,
     descended,
@@ -55,6 +55,7 @@ __all__ = [
     "group_normalize",
     "inner_product",
     "is_multiple",
+    "jittered",
     "largest",
     "layer_normalize",
     "leak",

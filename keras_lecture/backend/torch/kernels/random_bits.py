@@ -8,7 +8,7 @@ import torch
 from keras_lecture.backend.torch.kernels.layers import native
 
 # Words that fit the second-level cache with their scratch, and still pay for starting a kernel.
-_BLOCK = 2**17
+_BLOCK = 2**16
 
 
 def random_keep(key, shape, rate):
@@ -32,11 +32,20 @@ def normal(key, shape, ops=keras.ops):
     uniform, numbers = torch.empty(2 * half), torch.empty(2 * half)
     for start, words in _words(key, 2 * half):
         uniform[start : start + len(words)] = words.bitwise_right_shift_(8).bitwise_and_(2**24 - 1)
-    radius = uniform[:half].mul_(-(2.0**-24)).add_(1).log_().mul_(-2).sqrt_()
-    angle = uniform[half:].mul_(2.0**-24).mul_(2 * math.pi)
+    radius = torch.add(torch.ones(()), uniform[:half], alpha=-(2.0**-24), out=uniform[:half]).log_().mul_(-2).sqrt_()
+    # Scaling by a power of two rounds nothing: one factor gives the numbers of two.
+    angle = uniform[half:].mul_(2.0**-24 * 2 * math.pi)
     torch.cos(angle, out=numbers[:half]).mul_(radius)
-    torch.sin(angle, out=numbers[half:]).mul_(radius)
+    torch.mul(angle.sin_(), radius, out=numbers[half:])
     return numbers[:size].view(shape)
+
+
+def jittered(x, key, stddev, ops):
+    if x.dtype != torch.float32 or x.device.type != "cpu":
+        return None
+    noise = normal(key, x.shape, ops)
+    # In place: fresh memory costs as much as the arithmetic.
+    return None if noise is None else noise.mul_(stddev).add_(x)
 
 
 def _factor(key, shape, rate, scale, dtype):
@@ -56,12 +65,12 @@ def _words(key, count):
     """The words of `layers.random_bits.words`, hashed in place, block by block: where each starts, and the block."""
     seed, step = (int(value) for value in key.tolist())
     offset = _hashed(_hashed(seed) ^ (step % 2**32))
-    salt = _signed(_hashed(offset ^ 0x7FEB352D))
+    salt = torch.tensor(_signed(_hashed(offset ^ 0x7FEB352D)), dtype=torch.int32)
     counter = torch.arange(min(_BLOCK, count), dtype=torch.int32)
     block, scratch = torch.empty_like(counter), torch.empty_like(counter)
     for start in range(0, count, _BLOCK):
         torch.add(counter, _signed((offset + start) % 2**32), out=block)
-        _fold(block, scratch, 16, 0xFFFF).mul_(0x7FEB352D).add_(salt)
+        torch.add(salt, _fold(block, scratch, 16, 0xFFFF), alpha=0x7FEB352D, out=block)
         _fold(block, scratch, 15, 0x1FFFF).mul_(_signed(0x846CA68B))
         _fold(block, scratch, 16, 0xFFFF)
         yield start, block[: count - start]
