@@ -17,11 +17,18 @@ from keras_lecture.backend.tensorflow.kernels.losses import (
     multiclass_hinge,
     one_hot_cross_entropy,
 )
-from keras_lecture.backend.tensorflow.kernels.optimizers import along_velocity, dense, optimizer_step
+from keras_lecture.backend.tensorflow.kernels.optimizers import (
+    along_velocity,
+    apart,
+    dense,
+    may_lie_together,
+    optimizer_step,
+)
 
 __all__ = [
     "absolute",
     "along_velocity",
+    "apart",
     "batch_normalize",
     "binary_cross_entropy",
     "class_cross_entropy",
@@ -30,6 +37,7 @@ __all__ = [
     "leak",
     "local_response_normalize",
     "max_pool",
+    "may_lie_together",
     "multiclass_hinge",
     "one_hot_cross_entropy",
     "optimizer_step",
