@@ -36,7 +36,7 @@ class FlatSlots:
         return Part(self.slots[slot], *self.ranges[place], self.shapes[place])
 
     def step(self, update, dtype, places, weights, gradients):
-        """The new weights at `places`, and the others' slots as they were.
+        """The new weights at `places`, or their movement where `weights` is None.
 
         `update` takes w, g and slots of any shape to the new w and slots.
         """
@@ -44,7 +44,8 @@ class FlatSlots:
         states = [slot.value if whole else self._pieces(slot.value) for slot in self.slots]
         slots = states if whole else [_end_to_end([pieces[place] for place in places]) for pieces in states]
         gradients = [ops.cast(gradient, dtype) for gradient in gradients]
-        w, *slots = update(ops.cast(_end_to_end(weights), dtype), _end_to_end(gradients), *slots)
+        w = ops.cast(_end_to_end(weights) if weights else 0.0, dtype)
+        w, *slots = update(w, _end_to_end(gradients), *slots)
         for target, slot, state in zip(self.slots, slots, states, strict=True):
             if not whole:
                 state.update(self._pieces(slot, places))
@@ -99,7 +100,10 @@ def may_lie_together(variables):
 
 @accelerate
 def apart(function, count, *operands):
-    """`function(*operands)`, `count` = 1, 2, …: as a program of its own where a compiler would take it into others."""
+    """`function(*operands)`, `count` = 1, 2, …: as a program of its own where a compiler would take it into others.
+
+    It returns as many tensors as it takes, of the same shapes and dtypes.
+    """
     return function(*operands)
 
 

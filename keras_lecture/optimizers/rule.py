@@ -222,12 +222,17 @@ class Rule(keras.optimizers.Optimizer):
         dtype, penalty, count = slot_dtype(variables[0]), self.penalty_now(flat.penalty), self.iterations + 1
         rate, k = (ops.cast(ops.convert_to_tensor(x), dtype) for x in (learning_rate, count))
 
-        def update(*operands):
-            return apart(lambda w, g, *slots: self.complete_step(penalty, w, g, rate, k, *slots), count, *operands)
+        def update(w, *operands):
+            return apart(lambda g, *slots: self.complete_step(penalty, w, g, rate, k, *slots), count, *operands)
 
-        weights = [ops.convert_to_tensor(variable) for variable in variables]
+        # Where nothing but the formula moves w, and it is our own (w plus a movement), w need not be laid end to end.
+        moves = self.kernel and not any(penalty) and not is_half(variables[0])
+        weights = None if moves else [ops.convert_to_tensor(variable) for variable in variables]
         for variable, value in zip(variables, flat.step(update, dtype, places, weights, gradients), strict=True):
-            self.assign(variable, ops.cast(value, variable.dtype))
+            if moves:
+                self.assign_add(variable, value)
+            else:
+                self.assign(variable, ops.cast(value, variable.dtype))
 
     # Keras asks for a step in three calls, each a pass over all weights: clip, decay, update. A kernel does all in one
     # pass, so the first two wait here for the third. Before, it looks at each variable twice, in every eager step: for

@@ -10,9 +10,6 @@ def apart(function, count, *operands):
     # XLA would compute what is laid end to end again for each tensor that comes out, and compile for minutes: a loop of
     # one round, as only the run can know, keeps them apart.
     def once(_, carry):
-        w, g, *slots = carry
-        w, *slots = function(w, g, *slots)
-        return w, g, *slots
+        return tuple(function(operands[0], *carry[1:]))
 
-    w, _, *slots = jax.lax.fori_loop(0, jax.numpy.minimum(count, 1), once, operands)
-    return w, *slots
+    return jax.lax.fori_loop(0, jax.numpy.minimum(count, 1), once, operands)

@@ -61,14 +61,14 @@ def apart(function, count, *operands):
     # XLA would compute what is laid end to end again for each tensor that comes out: a loop of one round, as only the
     # run can know, keeps them apart.
     rounds = tf.minimum(count, 1)
-    shapes = [tf.constant(0, rounds.dtype), *operands]
+    first = operands[0]
+    start = [tf.zeros((), rounds.dtype), *map(tf.convert_to_tensor, operands)]
 
-    def once(i, w, g, *slots):
-        w, *slots = function(w, g, *slots)
-        return i + 1, w, g, *slots
+    def once(done, _, *slots):
+        return done + 1, *function(first, *slots)
 
-    _, w, _, *slots = tf.while_loop(lambda i, *_: i < rounds, once, shapes)
-    return w, *slots
+    _, *results = tf.while_loop(lambda done, *_: done < rounds, once, start)
+    return results
 
 
 def dense(gradients):
