@@ -99,6 +99,12 @@ def may_lie_together(variables):
 
 
 @accelerate
+def adds_in_place():
+    """Whether to add to a variable is cheaper than to read it and to give it a value."""
+    return False
+
+
+@accelerate
 def apart(function, count, *operands):
     """`function(*operands)`, `count` = 1, 2, …: as a program of its own where a compiler would take it into others.
 

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_lecture import checks
 from keras_lecture.backend import accelerate
-from keras_lecture.optimizers.flat_slots import apart, flat_slots
+from keras_lecture.optimizers.flat_slots import adds_in_place, apart, flat_slots
 from keras_lecture.optimizers.schedules import checked_rate
 from keras_lecture.saving import register
 from keras_lecture.weights import role
@@ -226,7 +226,7 @@ class Rule(keras.optimizers.Optimizer):
             return apart(lambda g, *slots: self.complete_step(penalty, w, g, rate, k, *slots), count, *operands)
 
         # Where nothing but the formula moves w, and it is our own (w plus a movement), w need not be laid end to end.
-        moves = self.kernel and not any(penalty) and not is_half(variables[0])
+        moves = self.kernel and not any(penalty) and not is_half(variables[0]) and adds_in_place()
         weights = None if moves else [ops.convert_to_tensor(variable) for variable in variables]
         for variable, value in zip(variables, flat.step(update, dtype, places, weights, gradients), strict=True):
             if moves:

@@ -18,6 +18,7 @@ from keras_lecture.backend.tensorflow.kernels.losses import (
     one_hot_cross_entropy,
 )
 from keras_lecture.backend.tensorflow.kernels.optimizers import (
+    adds_in_place,
     along_velocity,
     apart,
     dense,
@@ -27,6 +28,7 @@ from keras_lecture.backend.tensorflow.kernels.optimizers import (
 
 __all__ = [
     "absolute",
+    "adds_in_place",
     "along_velocity",
     "apart",
     "batch_normalize",

@@ -55,6 +55,10 @@ def may_lie_together(variables):
     return not tf.distribute.has_strategy()
 
 
+def adds_in_place():
+    return not xla.inside()
+
+
 def apart(function, count, *operands):
     if not xla.inside():
         return None
