@@ -36,7 +36,7 @@ class Rule(keras.optimizers.Optimizer):
     A rule of two lines is `keras.optimizers.SGD`.
 
     A formula that moves each weight by itself, without a norm or a mean over its tensor, may say so by
-    `elementwise = True`: many small variables are then given to it end to end, which is two to three times faster.
+    `elementwise = True`: many small variables are then given to it end to end, which is about twice as fast.
 
     Args:
         learning_rate: η, a number, a schedule or a callable. Defaults to `0.01`.
@@ -62,9 +62,9 @@ class Rule(keras.optimizers.Optimizer):
     Reference:
         Deck E for decay and shrinkage; Loshchilov and Hutter, 2019, arXiv:1711.05101 (decoupled decay); Parikh and
         Boyd, 2014, section 6.5.2 (shrinkage). Keras decays biases and gains too unless told otherwise, and forgets what
-        it was told when the model is saved; it has no proximal l1. Small variables, where there are 16 or more of a
-        kind, have common slots, which in Keras are one for each variable. float16 and bfloat16 variables keep float32 slots
-        and compute in float32, where Keras's slots have the variable's type.
+        it was told when the model is saved; it has no proximal l1. Where 16 or more small variables are alike they
+        have common slots here. float16 and bfloat16 variables keep float32 slots and compute in float32, where Keras's
+        slots have the variable's type.
     """
 
     slots: tuple[str, ...] = ()
