@@ -35,6 +35,7 @@ class SGD(Rule):
     """
 
     kernel = "sgd"
+    elementwise = True
 
     def step(self, w, g, rate, k):
         return w - rate * g
@@ -90,6 +91,7 @@ class Momentum(Inertial):
     """
 
     kernel = "momentum"
+    elementwise = True
 
     def step(self, w, g, rate, k, v):
         v = scheduled(self.momentum, k) * v - rate * g

@@ -10,8 +10,8 @@ from noisy_quadratic import RULES, run, start, variables
 
 from keras_lecture import optimizers
 from keras_lecture.backend import acceleration
+from keras_lecture.optimizers import flat_slots, schedules
 from keras_lecture.optimizers import rule as rule_module
-from keras_lecture.optimizers import schedules
 
 VARIANTS = {
     "plain": {},
@@ -28,9 +28,10 @@ VARIANTS = {
 def small_pieces(monkeypatch):
     """On PyTorch tensors of more than 10 elements count as large, so that the paths of large ones run."""
     if BACKEND == "torch":
-        kernels = "keras_lecture.backend.torch.kernels"
-        monkeypatch.setattr(importlib.import_module(f"{kernels}.optimizers"), "_CHUNK", 10)
-        monkeypatch.setattr(importlib.import_module(f"{kernels}.joined"), "SMALL", 10)
+        kernels = importlib.import_module("keras_lecture.backend.torch.kernels.optimizers")
+        monkeypatch.setattr(kernels, "_CHUNK", 10)
+    monkeypatch.setattr(flat_slots, "SMALL", 10)
+    monkeypatch.setattr(flat_slots, "FEWEST", 2)
 
 
 def _both(monkeypatch, make, dtype="float64", steps=5):

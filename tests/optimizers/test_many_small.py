@@ -8,9 +8,15 @@ from noisy_quadratic import RULES, run, start, variables
 
 from keras_lecture import optimizers
 from keras_lecture.backend import acceleration
+from keras_lecture.optimizers import flat_slots
 from keras_lecture.optimizers import rule as rule_module
 
 ALL = {"weight_decay": 0.1, "l1": 0.01, "global_clipnorm": 0.3}
+
+
+@pytest.fixture(autouse=True)
+def two_are_many(monkeypatch):
+    monkeypatch.setattr(flat_slots, "FEWEST", 2)
 
 
 def make(rule):

@@ -9,10 +9,12 @@ from keras_lecture.backend.jax.kernels.layers import (
     max_pool,
     random_keep,
 )
+from keras_lecture.backend.jax.kernels.optimizers import apart
 from keras_lecture.backend.jax.kernels.rematerialization import rematerialize
 
 __all__ = [
     "absolute",
+    "apart",
     "batch_normalize",
     "drop",
     "leak",

@@ -18,11 +18,20 @@ from keras_lecture.backend.tensorflow.kernels.losses import (
     multiclass_hinge,
     one_hot_cross_entropy,
 )
-from keras_lecture.backend.tensorflow.kernels.optimizers import along_velocity, dense, optimizer_step
+from keras_lecture.backend.tensorflow.kernels.optimizers import (
+    adds_in_place,
+    along_velocity,
+    apart,
+    dense,
+    may_lie_together,
+    optimizer_step,
+)
 
 __all__ = [
     "absolute",
+    "adds_in_place",
     "along_velocity",
+    "apart",
     "batch_normalize",
     "binary_cross_entropy",
     "class_cross_entropy",
@@ -31,6 +40,7 @@ __all__ = [
     "leak",
     "local_response_normalize",
     "max_pool",
+    "may_lie_together",
     "multiclass_hinge",
     "one_hot_cross_entropy",
     "optimizer_step",

@@ -15,7 +15,7 @@ def optimizer_step(rule, gradients, variables, learning_rate):
         return None
     if not all(_fits(g, v) for g, v in zip(gradients, variables, strict=True)):
         return None
-    gradients = rule.clipped(gradients)
+    gradients, variables = rule.update_flat(rule.clipped(gradients), variables, learning_rate)
     slots, penalties = rule.state_of(variables)
     steps = {}
     for penalty, variable, gradient, *state in zip(penalties, variables, gradients, *slots, strict=True):
@@ -38,17 +38,41 @@ def along_velocity(rule, variables, velocities, sign):
     if (
         tf.distribute.has_strategy()
         or xla.inside()
-        or any(w.value.dtype != v.value.dtype for w, v in zip(variables, velocities, strict=True))
+        or any(w.dtype != v.dtype for w, v in zip(variables, velocities, strict=True))
     ):
         return None
     factors = {}
     for w, velocity in zip(variables, velocities, strict=True):
-        dtype = velocity.value.dtype
+        dtype = velocity.dtype
         if dtype not in factors:
             rho = _scheduled(rule.momentum, tf.cast(rule.iterations + 1, dtype))
             factors[dtype] = -tf.cast(tf.convert_to_tensor(sign), dtype) * rho
         _subtract(w.value, factors[dtype], velocity.value)
     return True
+
+
+def may_lie_together(variables):
+    return not tf.distribute.has_strategy()
+
+
+def adds_in_place():
+    return not xla.inside()
+
+
+def apart(function, count, *operands):
+    if not xla.inside():
+        return None
+    # XLA would compute what is laid end to end again for each tensor that comes out: a loop of one round, as only the
+    # run can know, keeps them apart.
+    rounds = tf.minimum(count, 1)
+    first = operands[0]
+    start = [tf.zeros((), rounds.dtype), *map(tf.convert_to_tensor, operands)]
+
+    def once(done, _, *slots):
+        return done + 1, *function(first, *slots)
+
+    _, *results = tf.while_loop(lambda done, *_: done < rounds, once, start)
+    return results
 
 
 def dense(gradients):

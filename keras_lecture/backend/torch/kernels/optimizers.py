@@ -1,12 +1,13 @@
 """Optimizer steps on PyTorch: its fused and `_foreach_` operations on the tensors of Keras's variables, in place."""
 
 import operator
+from itertools import chain
 
 import keras
 import torch
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
-from keras_lecture.backend.torch.kernels import joined
+from keras_lecture.backend.torch.kernels.joined import joined
 from keras_lecture.backend.torch.kernels.updates import UPDATES, scheduled
 
 # Elements that a step of several passes works on at a time, so that the later passes find them in the cache.
@@ -43,28 +44,38 @@ def optimizer_step(rule, gradients, variables, learning_rate):
 def _work(rule, gradients, variables):
     """`(penalty, weights, gradients, *slots)`, lists of tensors to be updated alike; None where there is no kernel."""
     slots, penalties = rule.state_of(variables)
-    columns = [_tensors(variables), *map(_tensors, slots)]
-    small = joined.known(rule, columns, penalties)
-    if any(map(_IS_SPARSE, gradients)) or not _plain(variables, columns, small):
+    small, others, weights, slots = _tensors(rule, variables, slots)
+    if any(map(_IS_SPARSE, gradients)) or not _plain(variables, weights, slots, small):
         return None
+    gradients_of_others = [gradients[place].contiguous() for place in others]
+    if not _alike(gradients_of_others, variables[0]._value):
+        return None
+    groups = {}
+    for place, *row in zip(others, weights, gradients_of_others, *slots, strict=True):
+        groups.setdefault(penalties[place], []).append(row)
+    if small:
+        penalties = (rule.penalty_now(flat.penalty) for flat in rule.flat_slots)
+        rows = zip(small.weights, small.gradients(gradients), *small.slots(), strict=True)
+        for penalty, row in zip(penalties, rows, strict=True):
+            groups.setdefault(penalty, []).append(row)
+    return [(penalty, *map(list, zip(*rows, strict=True))) for penalty, rows in groups.items()]
+
+
+def _tensors(rule, variables, slots):
+    """What is joined of these variables, the places of the others, and the others' tensors: weights, slots."""
+    weights = [*map(_VALUE, variables)]
     # A step on some of the variables, where others have no gradient, takes them one by one.
-    if small is None and rule.is_all(variables):
-        small = joined.join(rule, columns, penalties)
-    others = _others(small, variables)
-    if not _alike([gradients[place] for place in others], columns[0][0]):
-        return None
-    columns, groups = [columns[0], gradients, *columns[1:]], {}
-    for place in others:
-        gradients[place] = gradients[place].contiguous()
-        groups.setdefault(penalties[place], []).append(place)
-    work = [(penalty, *([column[i] for i in places] for column in columns)) for penalty, places in groups.items()]
-    return [*work, *(small.by_penalty(gradients) if small else ())]
+    small = joined(rule, weights) if rule.is_all(variables) else None
+    if small is None:
+        return None, range(len(weights)), weights, [[*map(_tensor, slot)] for slot in slots]
+    places = frozenset(small.places)
+    others = [place for place in range(len(variables)) if place not in places]
+    return small, others, [weights[i] for i in others], [[_tensor(slot[i]) for i in others] for slot in slots]
 
 
-def _others(small, variables):
-    """The places of the variables that are not joined."""
-    places = frozenset(small.places) if small else ()
-    return [place for place in range(len(variables)) if place not in places]
+def _tensor(slot):
+    # `Variable.value` looks at scopes and devices, 2 µs each; nothing is cached here, so nothing can become stale.
+    return slot._value if isinstance(slot, keras.Variable) else slot.of(slot.whole._value)
 
 
 @torch.no_grad()
@@ -73,17 +84,12 @@ def along_velocity(rule, variables, velocities, sign):
         return None
     sign = float(sign)
     if sign:
-        _, penalties = rule.state_of(variables)
-        columns = [_tensors(variables), _tensors(velocities)]
-        small = joined.known(rule, columns, penalties)
-        if not _plain(variables, columns, small):
+        small, _, weights, (slots,) = _tensors(rule, variables, [velocities])
+        if not _plain(variables, weights, [slots], small):
             return None
         if small:
-            others = _others(small, variables)
-            columns = [
-                [*(column[i] for i in others), buffer] for column, buffer in zip(columns, small.buffers, strict=True)
-            ]
-        torch._foreach_add_(*columns, alpha=sign * scheduled(rule.momentum, float(rule.iterations) + 1.0))
+            weights, slots = [*weights, *small.weights], [*slots, *small.slots()[0]]
+        torch._foreach_add_(weights, slots, alpha=sign * scheduled(rule.momentum, float(rule.iterations) + 1.0))
     return True
 
 
@@ -137,23 +143,14 @@ def _stateless():
         return scope.original_scope is not None
 
 
-def _tensors(variables):
-    # `Variable.value` looks at scopes and devices, 2 µs each; nothing is cached here, so nothing can become stale.
-    return [*map(_VALUE, variables)]
-
-
-def _plain(variables, columns, small):
-    """Whether the kernels may write into these tensors: dense, of one dtype and device, and not stood in for.
-
-    Of those in `small` it is known.
-    """
-    first = columns[0][0]
+def _plain(variables, weights, slots, small):
+    """Whether the kernels may write into these tensors: dense, of one dtype and device, and not stood in for."""
+    first = variables[0]._value
     if variables[0].value is not first or first.dtype not in (torch.float32, torch.float64):
         return False
-    others = _others(small, variables)
-    weights, *slots = ([column[place] for place in others] for column in columns)
+    flat = [*small.weights, *chain(*small.slots())] if small else ()
     # Slots were made for their weights, contiguous and of their dtype; of these the device alone can part.
-    return _alike([first, *weights, *(column[0] for column in slots if others)], first) and all(
+    return _alike([*weights, *(slot[0] for slot in slots if slot), *flat], first) and all(
         map(torch.Tensor.is_contiguous, weights)
     )
 
