@@ -2,9 +2,9 @@
 Every optimizer on one problem
 ==============================
 
-One small network, one start, full batches, twenty-five steps. The rules that look at the loss again (``Armijo``, ``LBFGS``,
-``NewtonCG``, dashed) find the length of each step by themselves, for the price of a few more gradients or products with
-the Hessian in it; the others are given a learning rate.
+One small network, one start, full batches, twenty-five steps. The rules that look at the loss again (``Armijo``,
+``LBFGS``, ``NewtonCG``, dashed) find the length of each step by themselves, for the price of a few more gradients or
+products with the Hessian in it; the others are given a learning rate.
 """
 
 import keras
