@@ -18,7 +18,8 @@ from sklearn.model_selection import train_test_split
 
 from keras_lecture import initializers, losses, optimizers
 
-EPOCHS, BATCH_SIZE, SEEDS = 20, 64, 5
+EPOCHS, BATCH_SIZE = 20, 64
+SEEDS = range(5)
 RATES = [float(rate) for rate in np.logspace(-3.0, 0.0, 7)]
 
 
@@ -85,9 +86,7 @@ def trainer(build, make):
 
 def experiment():
     """`{network: {method: [(rate, accuracies), …]}}`, printed as it goes."""
-    print(
-        f"Test accuracy after {EPOCHS} epochs, batch {BATCH_SIZE}, in percent: mean ± standard deviation, {SEEDS} seeds"
-    )
+    print(f"Test accuracy after {EPOCHS} epochs, batch {BATCH_SIZE}, percent: mean ± deviation of {len(SEEDS)} seeds")
     print("\n| network | method | learning rate | accuracy |\n|---|---|---|---|")
     results = {}
     for network, build in NETWORKS.items():
@@ -96,7 +95,7 @@ def experiment():
             accuracy = trainer(build, make)
             results[network][method] = []
             for rate in rates or [None]:
-                found = np.array([accuracy(rate, seed) for seed in range(SEEDS)])
+                found = np.array([accuracy(rate, seed) for seed in SEEDS])
                 results[network][method].append((rate, found))
                 shown = "untuned" if rate is None else f"{rate:.2g}"
                 print(f"| {network} | {method} | {shown} | {found.mean():.2f} ± {found.std(ddof=1):.2f} |", flush=True)

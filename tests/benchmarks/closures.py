@@ -65,7 +65,10 @@ def fit():
                     seen[name].append(logs["evaluations"][-1])
 
             runs[name] = run
-        times = {name: time / count for name, time in interleaved(runs, rounds=15, seconds=15.0, warmup=2).items()}
+        times = {
+            name: time / count
+            for name, time in interleaved(runs, rounds=15, seconds=15.0, warmup=2, settle=False).items()
+        }
         line = row(kind.__name__, times, "SGD", ("Armijo", "Armijo, adam", "Adam"))
         print(f"{line} {', '.join(f'{np.mean(counts):.2f}' for counts in seen.values())} |", flush=True)
 

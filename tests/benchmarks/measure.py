@@ -2,6 +2,7 @@
 
 import os
 import platform
+import random
 import statistics
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -9,12 +10,15 @@ from importlib.metadata import PackageNotFoundError, version
 import keras
 
 
-def interleaved(contenders, *, rounds=60, seconds=6.0, warmup=3):
+def interleaved(contenders, *, rounds=60, seconds=6.0, warmup=3, settle=True):
     """Median microseconds per call of each contender of `{name: function}`.
 
-    One call of each in turn, so that a slow minute of the machine slows all of them alike. Ends after `rounds` or
-    `seconds`, whichever comes first, but never before seven rounds.
+    All of them in turn, so that a slow minute of the machine slows all alike, and in another order each round. What
+    ran before leaves its data in the caches and its threads waiting busily for more work: with `settle` a contender
+    takes one step that does not count before the one that does. Ends after `rounds` or `seconds`, whichever comes
+    first, but never before seven rounds.
     """
+    shuffled = random.Random(0)
     for _ in range(warmup):
         for run in contenders.values():
             run()
@@ -23,7 +27,9 @@ def interleaved(contenders, *, rounds=60, seconds=6.0, warmup=3):
     for done in range(rounds):
         if done >= 7 and time.perf_counter() > deadline:
             break
-        for name, run in contenders.items():
+        for name, run in shuffled.sample(list(contenders.items()), len(contenders)):
+            if settle:
+                run()
             start = time.perf_counter()
             run()
             times[name].append(time.perf_counter() - start)

@@ -252,7 +252,7 @@ def fit():
             model = network(kind)
             model.compile(make(), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
             runs[name] = lambda model=model, x=x, y=y: model.fit(x, y, batch_size=128, verbose=0)
-        times = interleaved(runs, rounds=25, seconds=25.0, warmup=2)
+        times = interleaved(runs, rounds=25, seconds=25.0, warmup=2, settle=False)
         print(row(kind, {name: time / batches for name, time in times.items()}, "ours", ("keras",)), flush=True)
 
 
