@@ -12,9 +12,15 @@ _SMALL = 1 << 14
 
 
 @accelerate
+def squared_length(x):
+    """Σx² of one tensor."""
+    return ops.sum(ops.square(x))
+
+
+@accelerate
 def square_sums(tensors):
     """Σx² of each tensor, in one vector, in float32 at least."""
-    return ops.stack([_square_sum(x) for x in tensors])
+    return ops.stack([squared_length(_wide(x)) for x in tensors])
 
 
 @accelerate
@@ -24,7 +30,7 @@ def square_sum(tensors):
     large = [x for x in tensors if math.prod(x.shape) >= _SMALL]
     if len(small) > 1:
         small = [ops.concatenate([ops.reshape(_wide(x), (-1,)) for x in small])]
-    return sum(_square_sum(x) for x in (*large, *small))
+    return sum(squared_length(_wide(x)) for x in (*large, *small))
 
 
 @accelerate
@@ -80,10 +86,6 @@ def scaled(tensors, factor):
 def all_finite(tensors):
     """Of each tensor whether all of it is finite, in one vector."""
     return ops.stack([ops.all(ops.isfinite(x)) for x in tensors])
-
-
-def _square_sum(x):
-    return ops.sum(ops.square(_wide(x)))
 
 
 def _wide(x):

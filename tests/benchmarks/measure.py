@@ -7,6 +7,7 @@ import statistics
 import time
 from importlib.metadata import PackageNotFoundError, version
 
+import greenlet
 import keras
 
 
@@ -34,6 +35,44 @@ def interleaved(contenders, *, rounds=60, seconds=6.0, warmup=3, settle=True):
             run()
             times[name].append(time.perf_counter() - start)
     return {name: statistics.median(t) * 1e6 for name, t in times.items()}
+
+
+def fits_in_turn(fits, *, seconds=60.0, least=7):
+    """The seconds of each epoch of each of `{name: fit}`, round by round; `fit(epochs=…, callbacks=[…])` trains.
+
+    Each hands over at the end of an epoch, and each round has another order: what is compared lies a second apart, and
+    no `fit` need begin anew, which would compile it anew. An epoch lasts to the beginning of the next: what callbacks
+    do at its end belongs to it. The first is left out.
+    """
+    runs = {name: _Turns(fit) for name, fit in fits.items()}
+    for run in runs.values():
+        run.epoch()
+    times = {name: [] for name in runs}
+    shuffled = random.Random(0)
+    deadline = time.perf_counter() + seconds
+    while len(times[next(iter(times))]) < least or time.perf_counter() < deadline:
+        for name, run in shuffled.sample(list(runs.items()), len(runs)):
+            times[name].append(run.epoch())
+    return times
+
+
+class _Turns(keras.callbacks.Callback):
+    """A `fit` that stands still at the beginning of each epoch until it is told to go on."""
+
+    def __init__(self, fit):
+        super().__init__()
+        # Not a thread: PyTorch keeps threads for each one that calls it, and is slower with many of them.
+        self._fit = greenlet.greenlet(lambda: fit(epochs=1 << 30, callbacks=[self]))
+        self._fit.switch()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._fit.parent.switch()
+
+    def epoch(self):
+        """Lets one epoch pass; its seconds."""
+        start = time.perf_counter()
+        self._fit.switch()
+        return time.perf_counter() - start
 
 
 def environment():

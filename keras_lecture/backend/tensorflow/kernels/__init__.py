@@ -1,7 +1,7 @@
 """Kernels on TensorFlow."""
 
 from keras_lecture.backend.tensorflow.kernels.activations import rectified
-from keras_lecture.backend.tensorflow.kernels.callbacks import snapshot
+from keras_lecture.backend.tensorflow.kernels.callbacks import snapshot, squared_length
 from keras_lecture.backend.tensorflow.kernels.kinks import absolute
 from keras_lecture.backend.tensorflow.kernels.layers import (
     batch_normalize,
@@ -48,4 +48,5 @@ __all__ = [
     "random_keep",
     "rectified",
     "snapshot",
+    "squared_length",
 ]

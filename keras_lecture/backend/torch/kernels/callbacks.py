@@ -1,14 +1,18 @@
 """What callbacks measure on PyTorch: one pass over each tensor, and few small operations, which cost as much."""
 
 import functools
+import math
 
 import torch
 
 _HALVES = (torch.float16, torch.bfloat16)
+_WHOLE = (torch.float32, torch.float64)
 
 
 def square_sums(tensors):
     tensors = list(tensors)
+    if _suit_blas(tensors):
+        return torch.stack([_square_sum(x) for x in tensors])
     wide = torch.float32 if tensors[0].dtype in _HALVES else None
     return torch.stack(torch._foreach_norm(tensors, 2, wide)).square_()
 
@@ -18,6 +22,8 @@ def square_sum(tensors):
 
 
 def step_norms(gradients, old, new, groups, count):
+    if _suit_blas([*gradients, *old, *new]):
+        return _norms_in_turn(gradients, old, new, groups, count)
     before = square_sums([*gradients, *old])
     # In place: fresh memory costs more than the subtraction.
     torch._foreach_sub_(old, list(new))
@@ -29,6 +35,28 @@ def step_norms(gradients, old, new, groups, count):
     gradient, weight, update = sums.sqrt_()
     ratio = torch.where(weight == 0, weight, update / weight)
     return torch.stack([gradient, weight, ratio], dim=1)
+
+
+def _norms_in_turn(gradients, old, new, groups, count):
+    """One weight after the other, while it is in the caches, and numbers of Python, which are at hand on a CPU."""
+    sums = [[0.0, 0.0, 0.0] for _ in range(1 + (count if groups else 0))]
+    for index, (g, w, moved) in enumerate(zip(gradients, old, new, strict=True)):
+        squares = _square_sum(g).item(), _square_sum(w).item(), _square_sum(w.sub_(moved)).item()
+        for row in (0, 1 + groups[index]) if groups else (0,):
+            sums[row] = [total + square for total, square in zip(sums[row], squares, strict=True)]
+    norms = [[math.sqrt(total) for total in row] for row in sums]
+    rows = [(gradient, weight, update / weight if weight else 0.0) for gradient, weight, update in norms]
+    return torch.tensor(rows, dtype=new[0].dtype)
+
+
+def _suit_blas(tensors):
+    # A dot product takes two thirds of the time of a norm, and has a tenth of its rounding error at a million numbers.
+    return all(x.device.type == "cpu" and x.dtype in _WHOLE and x.is_contiguous() for x in tensors)
+
+
+def _square_sum(x):
+    x = x.view(-1)
+    return torch.dot(x, x)
 
 
 @functools.lru_cache(maxsize=32)
