@@ -5,6 +5,7 @@ of all weights before each one, in case they are needed after it.
 """
 
 import functools
+import itertools
 
 
 class Shifts:
@@ -17,24 +18,27 @@ class Shifts:
     def __init__(self, model, observers):
         self.batch = 0
         self.resting = None
-        self._model, self._observers = model, observers
-        self._functions = {frozenset(): model.train_function}
+        self._observers = observers
+        those = [observer for observer in observers if observer.every > 1]
+        # Now, and not when they are needed: during an epoch Keras's models have no values on JAX.
+        self._functions = {
+            frozenset(resting): _train_function(model)
+            for size in range(len(those) + 1)
+            for resting in itertools.combinations(those, size)
+        }
 
     def __call__(self, *args):
         self.resting = frozenset(observer for observer in self._observers if self.batch % observer.every)
         try:
-            if self.resting not in self._functions:
-                self._functions[self.resting] = self._another()
             return self._functions[self.resting](*args)
         finally:
             self.resting = None
 
-    def _another(self):
-        model = self._model
-        # What others have put around this function must stay.
-        current, step = model.train_function, model.train_step
-        # JAX remembers what it has traced by the function, and would not trace the same step again.
-        model.train_step = functools.partial(step)
-        model.make_train_function(force=True)
-        another, model.train_function, model.train_step = model.train_function, current, step
-        return another
+
+def _train_function(model):
+    step = model.train_step
+    # JAX remembers what it has traced by the function, and would not trace the same step again.
+    model.train_step = functools.partial(step)
+    model.make_train_function(force=True)
+    model.train_step = step
+    return model.train_function

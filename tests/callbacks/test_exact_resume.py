@@ -223,6 +223,11 @@ def test_the_other_callbacks(tmp_path):
     assert logs[0] == logs[1] and len(logs[0].splitlines()) == EPOCHS + 1
 
 
+def test_which_steps_a_monitor_looks_at(tmp_path):
+    """Steps 0 and 3 of six; the run goes on with step 2."""
+    assert_same(*killed_and_whole(perceptron, tmp_path, lambda: [callbacks.GradientMonitor(every=3)], every=2))
+
+
 def test_swapped_averages(tmp_path):
     """Keras's callback that shows the averages between epochs swaps back at the next one."""
     assert_same(
