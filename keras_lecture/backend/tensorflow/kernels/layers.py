@@ -93,7 +93,11 @@ def local_response_normalize(x, size, k, alpha, beta, axis):
     there = [i for i in range(x.shape.rank) if i != axis % x.shape.rank] + [axis % x.shape.rank]
     moved = x if last else tf.transpose(x, there)
     wide = tf.cast(moved, keras.backend.result_type(x.dtype.name, "float32"))
-    y = tf.cast(_local_response(wide, _band(wide, size), k, alpha, beta), x.dtype)
+    joined = xla.cluster if xla.pays(wide) else lambda function: function
+    # One row a place: a product of images takes longer.
+    rows = tf.reshape(wide, (-1, wide.shape[-1]))
+    y = _local_response(rows, _band(wide, size), k, alpha, beta, joined)
+    y = tf.cast(tf.reshape(y, tf.shape(wide)), x.dtype)
     return y if last else tf.transpose(y, [there.index(i) for i in range(x.shape.rank)])
 
 
@@ -164,17 +168,31 @@ def _batch_gradient(upstream, rows, scale, saved, epsilon):
     return rule(upstream, rows, scale)
 
 
-def _local_response(x, band, k, alpha, beta):
+def _local_response(x, band, k, alpha, beta, joined):
+    """All but the square and the two products in three functions, one pass each where XLA compiles them."""
+
+    @joined
+    def divided(x, total):
+        return x * _power(k + alpha * total, beta)
+
+    @joined
+    def slope(x, total, upstream):
+        s = k + alpha * total
+        return upstream * x * _power(s, beta) / s
+
+    @joined
+    def pulled(x, total, upstream, along):
+        return upstream * _power(k + alpha * total, beta) - (2 * alpha * beta) * x * along
+
     @tf.custom_gradient
     def rule(x):
-        s = k + alpha * tf.matmul(x * x, band)
-        scale = _power(s, beta)
+        total = tf.matmul(x * x, band)
 
         def gradient(upstream):
-            inner = tf.matmul(upstream * x * (scale / s), band, transpose_b=True)
-            return upstream * scale - (2 * alpha * beta) * x * inner
+            along = tf.matmul(slope(x, total, upstream), band, transpose_b=True)
+            return pulled(x, total, upstream, along)
 
-        return x * scale, gradient
+        return divided(x, total), gradient
 
     return rule(x)
 
