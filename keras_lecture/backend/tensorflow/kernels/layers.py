@@ -214,14 +214,42 @@ def _band(x, size):
 
 def _axis_maximum(x, axis, size, stride):
     count = (x.shape[axis] - size) // stride + 1
-    largest = None
+    number = tf.int8 if size < 2**7 else tf.int32
+    largest = winner = None
     for start in range(size):
         index = [slice(None)] * x.shape.rank
         index[axis] = slice(start, start + (count - 1) * stride + 1, stride)
         piece = x[tuple(index)]
-        # `tf.maximum` would share the gradient of a tie; a NaN must win.
-        largest = piece if largest is None else tf.where((piece > largest) | (piece != piece), piece, largest)
-    return largest
+        if largest is None:
+            largest, winner = piece, tf.zeros_like(piece, number)
+        else:
+            # `tf.maximum` would share the gradient of a tie; a NaN must win.
+            wins = (piece > largest) | (piece != piece)
+            largest, winner = tf.where(wins, piece, largest), tf.where(wins, tf.constant(start, number), winner)
+    # Where windows overlap, XLA is faster with the gradient of the slices.
+    return largest if size > stride else _apart(x, largest, winner, axis, stride)
+
+
+def _apart(x, largest, winner, axis, stride):
+    """The maxima, with a gradient that XLA makes one loop of: each goes to place number `winner` of its window."""
+    rank, length = x.shape.rank, x.shape[axis]
+    rows = -(-length // stride)
+    place = tf.reshape(tf.cast(tf.range(stride), winner.dtype), [stride] + [1] * (rank - 1 - axis))
+
+    @tf.custom_gradient
+    def rule(x):
+        def gradient(upstream):
+            # What lies behind the last window is a window without a gradient.
+            behind = [[0, rows - upstream.shape[axis] if i == axis else 0] for i in range(rank)]
+            value, chosen = (tf.expand_dims(tf.pad(part, behind), axis + 1) for part in (upstream, winner))
+            spread = tf.where(chosen == place, value, tf.zeros((), value.dtype))
+            shape = tf.shape(x)
+            whole = tf.reshape(spread, tf.concat([shape[:axis], [rows * stride], shape[axis + 1 :]], 0))
+            return whole[(slice(None),) * axis + (slice(length),)]
+
+        return tf.stop_gradient(largest), gradient
+
+    return rule(x)
 
 
 def _halves(key, count):
