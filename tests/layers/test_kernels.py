@@ -38,8 +38,9 @@ CALLS = {
     "batch, no weights": (lambda x: batch_normalization.batch_normalize(x, None, None, -1, 0.01), [IMAGE], ()),
     "groups, channels last": (group_normalization.group_normalize, [IMAGE, WEIGHT, WEIGHT], (2, -1, 0.01)),
     "groups, channels first": (group_normalization.group_normalize, [(3, 4, 6, 5), WEIGHT, WEIGHT], (4, 1, 0.01)),
-    # Enough places for the kernel that takes whole samples at a time.
+    # More places than one row of a kernel takes, and a number of them that no row divides.
     "instances": (group_normalization.group_normalize, [(3, 32, 16, 2), (2,), (2,)], (2, -1, 0.01)),
+    "groups, odd places": (group_normalization.group_normalize, [(3, 7, 5, 4), WEIGHT, WEIGHT], (2, -1, 0.01)),
     "layer": (layer_normalization.layer_normalize, [IMAGE, WEIGHT, WEIGHT], ([-1], 0.01)),
     "pool, even padding": (max_pooling.max_pool, [IMAGE], ((3, 2), (2, 1), ((1, 1), (0, 0)), "channels_last")),
     "pool, odd padding": (max_pooling.max_pool, [IMAGE], ((2, 3), (2, 2), ((1, 0), (0, 2)), "channels_first")),
@@ -49,6 +50,8 @@ CALLS = {
     "slopes": (prelu.leak, [IMAGE, (1, 1, 4)], ()),
     "a slope per unit": (prelu.leak, [IMAGE, (6, 5, 4)], ()),
     "local response": (local_response.local_response_normalize, [IMAGE], (3, 1.5, 0.3, 0.75, -1)),
+    # Samples as large as TensorFlow's kernel wants them before it asks XLA.
+    "local response, large": (local_response.local_response_normalize, [(2, 16, 16, 4)], (3, 1.5, 0.3, 0.75, -1)),
     "an affine change": (affine.place, [IMAGE], (*PLACES, "constant", 0.3, ops)),
     "local response, other power": (local_response.local_response_normalize, [IMAGE], (2, 1.5, 0.3, 0.4, 2)),
 }
@@ -89,8 +92,8 @@ def test_value_and_gradient_equal_those_of_the_formula(case, compiled, monkeypat
 # Where a kernel brings a gradient of its own, or one of the framework's.
 @pytest.mark.parametrize(
     "case",
-    ["batch, channels last", "groups, channels last", "layer", "pool, same", "slopes", "a slope per unit"]
-    + ["local response", "local response, other power", "an affine change", "dropout"],
+    ["batch, channels last", "groups, channels last", "instances", "layer", "pool, same", "slopes", "a slope per unit"]
+    + ["local response", "local response, large", "local response, other power", "an affine change", "dropout"],
 )
 def test_hessian_vector_products_equal_those_of_the_formula(case):
     """Newton's method and the measures of curvature differentiate the gradient of a kernel once more."""
@@ -129,10 +132,56 @@ def test_the_dropout_kernels_draw_the_mask_of_the_formula(shape, scaled):
     assert_close(gradient, expected / (1 - random_bits.drawn_rate(0.3)) if scaled else expected.astype("float32"))
 
 
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch multiplies by the mask, as its own dropout: a NaN stays one")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_what_is_dropped_is_zero_whatever_it_was(dtype):
+    """Also a NaN and an infinity, forward and in the gradient, as in the formula; in every width of numbers."""
+    key, strange = ops.convert_to_tensor(KEY), np.array([np.nan, np.inf, -np.inf, -3.0, 0.5, 2.0] * 50, "float32")
+    keep = numpy(formulas["random_keep"](key, strange.shape, 0.3))
+
+    def loss(weights):
+        y = random_bits.drop(ops.cast(weights[0], dtype), key, strange.shape, 0.3, True)
+        return ops.sum(ops.cast(y, "float32") * weights[1]), y
+
+    leaves = [ops.convert_to_tensor(strange), ops.convert_to_tensor(strange)]
+    (_, y), (gradient, _) = in_one(backend.value_and_grad(loss))(leaves)
+    for found in (y, gradient):
+        expected = np.where(keep, strange / (1 - random_bits.drawn_rate(0.3)), 0)
+        assert_close(ops.cast(found, "float32"), expected, rtol=1e-2 if dtype != "float32" else 1e-6)
+
+
 def test_dropout_of_whole_channels_equals_the_formula():
     x, key, shape = ops.convert_to_tensor(data(*IMAGE)), ops.convert_to_tensor(KEY), (3, 1, 1, 4)
     expected = in_one(lambda x: formulas["drop"](x, key, shape, 0.3, True))(x)
     assert_close(in_one(lambda x: random_bits.drop(x, key, shape, 0.3, True))(x), numpy(expected))
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="XLA is a choice on TensorFlow")
+@pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 2), (2, 3), (1, 2)])
+@pytest.mark.parametrize("padding", [(0, 0), (0, 1)])
+def test_pooling_under_xla_equals_the_formula(size, stride, padding):
+    """With ties, and sizes that the stride does not divide: value, gradient, and the gradient's own gradient."""
+    import tensorflow as tf
+
+    if max(padding) >= size:
+        pytest.skip("a window in the padding alone")
+    x = tf.round(tf.constant(data(2, 7, 8, 3)))
+    arguments = (size, size), (stride, stride), (padding, padding), "channels_last"
+
+    def slopes(function):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = function(x, *arguments)
+                loss = tf.reduce_sum(y**3)
+            gradient = tape.gradient(loss, x)
+            total = tf.reduce_sum(gradient * x)
+        return y, gradient, outer.gradient(total, x)
+
+    compiled = tf.function(lambda: slopes(max_pooling.max_pool), jit_compile=True)()
+    for found, expected in zip(compiled, slopes(formulas["max_pool"]), strict=True):
+        assert_close(found, numpy(expected), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(7,), (300, 1000)])

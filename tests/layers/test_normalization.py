@@ -61,6 +61,13 @@ def test_instance_normalization_matches_pytorch(shape, axis):
     check_with_gradients(InstanceNormalization(axis, 0.01), data(*shape), reference)
 
 
+@pytest.mark.parametrize("groups", [2, 6])
+def test_group_normalization_far_from_zero_loses_no_more_than_the_input_has(groups):
+    """Values around 3000 in float32 are known to 2e-4; sums of squares would leave nothing of a variance of 4."""
+    x = data(3, 8, 8, 6) + np.float32(3000)
+    assert_close(GroupNormalization(groups)(x), oracles.group_norm(x.astype("float64"), groups, 1e-3), atol=1e-3)
+
+
 def test_group_normalization_matches_the_formula():
     x = data(3, 4, 5, 6)
     assert_close(GroupNormalization(3)(x), oracles.group_norm(x, 3, 1e-3), atol=1e-5)

@@ -100,8 +100,25 @@ def drop(x, key, shape, rate, scaled):
     return _drop(x, key.astype("int32"), tuple(shape), rate, scale)
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4))
 def _masked(x, key, shape, rate, scale):
-    return jnp.where(random_keep(key, shape, rate), x * jnp.asarray(scale, x.dtype), 0)
+    """The kept values, times `scale`, and 0 for the others.
+
+    The smaller of the bits and all ones or none: of a choice LLVM makes a load under a mask, which takes much longer.
+    """
+    keep, scaled = random_keep(key, shape, rate), x * jnp.asarray(scale, x.dtype)
+    if keep.shape != x.shape:
+        return jnp.where(keep, scaled, 0)
+    bits = jnp.dtype(f"uint{8 * x.dtype.itemsize}")
+    limit = jnp.where(keep, *jnp.array([jnp.iinfo(bits).max, 0], bits))
+    return jax.lax.bitcast_convert_type(jnp.minimum(jax.lax.bitcast_convert_type(scaled, bits), limit), x.dtype)
+
+
+@_masked.defjvp
+def _masked_tangent(shape, rate, scale, primals, tangents):
+    x, key = primals
+    tangent = jnp.where(random_keep(key, shape, rate), tangents[0] * jnp.asarray(scale, x.dtype), 0)
+    return _masked(x, key, shape, rate, scale), tangent
 
 
 def _masked_forward(x, key, shape, rate, scale):
@@ -113,8 +130,8 @@ def _masked_backward(shape, rate, scale, key, gradient):
     return _masked(gradient, key, shape, rate, scale), None
 
 
-# Under a name of its own: the rules call the plain function, because a Hessian-vector product pushes forward through
-# them, which a function with a rule for pulling back does not allow.
+# Under a name of its own: a Hessian-vector product pushes forward through the rules, which a function with a rule for
+# pulling back does not allow.
 _drop = jax.custom_vjp(_masked, nondiff_argnums=(2, 3, 4))
 _drop.defvjp(_masked_forward, _masked_backward)
 

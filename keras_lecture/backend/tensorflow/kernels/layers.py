@@ -93,7 +93,11 @@ def local_response_normalize(x, size, k, alpha, beta, axis):
     there = [i for i in range(x.shape.rank) if i != axis % x.shape.rank] + [axis % x.shape.rank]
     moved = x if last else tf.transpose(x, there)
     wide = tf.cast(moved, keras.backend.result_type(x.dtype.name, "float32"))
-    y = tf.cast(_local_response(wide, _band(wide, size), k, alpha, beta), x.dtype)
+    joined = xla.cluster if xla.pays(wide) else lambda function: function
+    # One row a place: a product of images takes longer.
+    rows = tf.reshape(wide, (-1, wide.shape[-1]))
+    y = _local_response(rows, _band(wide, size), k, alpha, beta, joined)
+    y = tf.cast(tf.reshape(y, tf.shape(wide)), x.dtype)
     return y if last else tf.transpose(y, [there.index(i) for i in range(x.shape.rank)])
 
 
@@ -164,17 +168,31 @@ def _batch_gradient(upstream, rows, scale, saved, epsilon):
     return rule(upstream, rows, scale)
 
 
-def _local_response(x, band, k, alpha, beta):
+def _local_response(x, band, k, alpha, beta, joined):
+    """All but the square and the two products in three functions, one pass each where XLA compiles them."""
+
+    @joined
+    def divided(x, total):
+        return x * _power(k + alpha * total, beta)
+
+    @joined
+    def slope(x, total, upstream):
+        s = k + alpha * total
+        return upstream * x * _power(s, beta) / s
+
+    @joined
+    def pulled(x, total, upstream, along):
+        return upstream * _power(k + alpha * total, beta) - (2 * alpha * beta) * x * along
+
     @tf.custom_gradient
     def rule(x):
-        s = k + alpha * tf.matmul(x * x, band)
-        scale = _power(s, beta)
+        total = tf.matmul(x * x, band)
 
         def gradient(upstream):
-            inner = tf.matmul(upstream * x * (scale / s), band, transpose_b=True)
-            return upstream * scale - (2 * alpha * beta) * x * inner
+            along = tf.matmul(slope(x, total, upstream), band, transpose_b=True)
+            return pulled(x, total, upstream, along)
 
-        return x * scale, gradient
+        return divided(x, total), gradient
 
     return rule(x)
 
@@ -196,14 +214,42 @@ def _band(x, size):
 
 def _axis_maximum(x, axis, size, stride):
     count = (x.shape[axis] - size) // stride + 1
-    largest = None
+    number = tf.int8 if size < 2**7 else tf.int32
+    largest = winner = None
     for start in range(size):
         index = [slice(None)] * x.shape.rank
         index[axis] = slice(start, start + (count - 1) * stride + 1, stride)
         piece = x[tuple(index)]
-        # `tf.maximum` would share the gradient of a tie; a NaN must win.
-        largest = piece if largest is None else tf.where((piece > largest) | (piece != piece), piece, largest)
-    return largest
+        if largest is None:
+            largest, winner = piece, tf.zeros_like(piece, number)
+        else:
+            # `tf.maximum` would share the gradient of a tie; a NaN must win.
+            wins = (piece > largest) | (piece != piece)
+            largest, winner = tf.where(wins, piece, largest), tf.where(wins, tf.constant(start, number), winner)
+    # Where windows overlap, XLA is faster with the gradient of the slices.
+    return largest if size > stride else _apart(x, largest, winner, axis, stride)
+
+
+def _apart(x, largest, winner, axis, stride):
+    """The maxima, with a gradient that XLA makes one loop of: each goes to place number `winner` of its window."""
+    rank, length = x.shape.rank, x.shape[axis]
+    rows = -(-length // stride)
+    place = tf.reshape(tf.cast(tf.range(stride), winner.dtype), [stride] + [1] * (rank - 1 - axis))
+
+    @tf.custom_gradient
+    def rule(x):
+        def gradient(upstream):
+            # What lies behind the last window is a window without a gradient.
+            behind = [[0, rows - upstream.shape[axis] if i == axis else 0] for i in range(rank)]
+            value, chosen = (tf.expand_dims(tf.pad(part, behind), axis + 1) for part in (upstream, winner))
+            spread = tf.where(chosen == place, value, tf.zeros((), value.dtype))
+            shape = tf.shape(x)
+            whole = tf.reshape(spread, tf.concat([shape[:axis], [rows * stride], shape[axis + 1 :]], 0))
+            return whole[(slice(None),) * axis + (slice(length),)]
+
+        return tf.stop_gradient(largest), gradient
+
+    return rule(x)
 
 
 def _halves(key, count):

@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional
 
 _NATIVE = (torch.float32, torch.float64)
-# Values of the samples that are normalized at a time, and the places of a sample from which on that pays.
-_SAMPLES, _PLACES = 2**20, 512
+# Places of an image that one operation's innermost loop runs over, at the most.
+_PLACES = 32
 
 
 def batch_normalize(x, gamma, beta, axis, epsilon):
@@ -31,14 +31,11 @@ def batch_normalize(x, gamma, beta, axis, epsilon):
 def group_normalize(x, gamma, beta, groups, axis, epsilon):
     if not native(x) or x.numel() // x.shape[0] <= groups:
         return None
-    last = axis % x.ndim == x.ndim - 1
-    if last and groups == x.shape[-1] and x[0].numel() >= _PLACES * groups and x.device.type == "cpu":
-        return _InstanceNormalized.apply(x, _filled(gamma, x, 1.0), _filled(beta, x, 0.0), epsilon)
-    moved = x.movedim(axis, 1)
-    if groups == x.shape[axis] or x.ndim != 4 or not x.requires_grad:
-        # Channels last, PyTorch has a fast kernel for images and several channels a group only, and version 2.13
-        # crashes in that kernel's gradient when only the weights need one.
-        moved = moved.contiguous()
+    if axis % x.ndim == x.ndim - 1 and x.device.type == "cpu":
+        return _GroupNormalized.apply(x, _filled(gamma, x, 1.0), _filled(beta, x, 0.0), groups, epsilon)
+    # Contiguous: version 2.13 crashes in the gradient of its kernel for channels-last images when only the weights
+    # need one.
+    moved = x.movedim(axis, 1).contiguous()
     y = functional.group_norm(moved, groups, _weight(gamma, x), _weight(beta, x), epsilon)
     return y.movedim(1, axis)
 
@@ -100,41 +97,37 @@ class _Leak(torch.autograd.Function):
         return to_x, (gradient * x.clamp(max=0)).sum_to_size(slope.shape)
 
 
-class _InstanceNormalized(torch.autograd.Function):
-    """Channels last, some samples at a time, by few long operations: PyTorch would turn all of them around first."""
+class _GroupNormalized(torch.autograd.Function):
+    """Channels last, by sums of whole rows: PyTorch sums x² − μ² and x·gradient, which cancel where μ is large."""
 
     @staticmethod
-    def forward(ctx, x, gamma, beta, epsilon):
+    def forward(ctx, x, gamma, beta, groups, epsilon):
         rows = x.reshape(len(x), -1, x.shape[-1])
-        y = torch.empty_like(rows)
-        means, scales = rows.new_empty(len(x), 1, x.shape[-1]), rows.new_empty(len(x), 1, x.shape[-1])
-        for part, mean, scale, out in _samples(rows, means, scales, y):
-            _average(part, out=mean)
-            centered = torch.sub(part, mean, out=out)
-            torch.rsqrt(_average(centered * centered).add_(epsilon), out=scale)
-            torch.addcmul(beta, centered, scale * gamma, out=out)
-        ctx.save_for_backward(x, gamma, beta, means, scales)
-        ctx.epsilon = epsilon
+        mean = _group_means(rows.sum(1), rows, groups)
+        y = torch.sub(_lines(rows), _line(mean, rows))
+        scale = (_group_means((y * y).view(rows.shape).sum(1), rows, groups) + epsilon).rsqrt_()
+        torch.addcmul(_line(beta[None], rows), y, _line(scale * gamma, rows), out=y)
+        ctx.save_for_backward(x, gamma, beta, mean, scale)
+        ctx.constants = groups, epsilon
         return y.view(x.shape)
 
     @staticmethod
     def backward(ctx, gradient):
-        x, gamma, beta, means, scales = ctx.saved_tensors
+        x, gamma, beta, mean, scale = ctx.saved_tensors
+        groups, epsilon = ctx.constants
         if torch.is_grad_enabled():
             # Somebody differentiates this gradient: PyTorch's own knows how.
-            y = functional.group_norm(x.movedim(-1, 1), len(gamma), gamma, beta, ctx.epsilon).movedim(1, -1)
-            return *torch.autograd.grad(y, (x, gamma, beta), gradient, create_graph=True), None
-        rows = x.reshape(len(x), -1, x.shape[-1])
-        to_x, upstream = torch.empty_like(rows), gradient.reshape(rows.shape)
-        along, shift = torch.empty_like(means), torch.empty_like(means)
-        for part, above, mean, scale, out, slope, offset in _samples(rows, upstream, means, scales, to_x, along, shift):
-            centered = torch.sub(part, mean, out=out)
-            _average(above, out=offset)
-            torch.mul(_average(above * centered), scale, out=slope)
-            factor = scale * gamma
-            out.mul_(slope * scale * -factor).sub_(offset * factor).addcmul_(above, factor)
-        places = rows.shape[1]
-        return to_x.view(x.shape), along.sum((0, 1)) * places, shift.sum((0, 1)) * places, None
+            y = functional.group_norm(x.movedim(-1, 1), groups, gamma, beta, epsilon).movedim(1, -1)
+            return *torch.autograd.grad(y, (x, gamma, beta), gradient, create_graph=True), None, None
+        rows, upstream = x.reshape(len(x), -1, x.shape[-1]), gradient.reshape(len(x), -1, x.shape[-1])
+        to_x = torch.sub(_lines(rows), _line(mean, rows)).mul_(_lines(upstream))
+        along, total = to_x.view(rows.shape).sum(1) * scale, upstream.sum(1)
+        # scale·(γ·gradient − mean(γ·gradient) − (x − μ)·slope), as a sum of multiples of x and the gradient.
+        slope = _group_means(along * gamma, rows, groups) * scale
+        offset = slope * mean - _group_means(total * gamma, rows, groups)
+        torch.addcmul(_line(scale * offset, rows), _lines(rows), _line(-scale * slope, rows), out=to_x)
+        to_x.addcmul_(_lines(upstream), _line(scale * gamma, rows))
+        return to_x.view(x.shape), along.sum(0), total.sum(0), None, None
 
 
 class _LocalResponse(torch.autograd.Function):
@@ -162,16 +155,23 @@ class _LocalResponse(torch.autograd.Function):
         return (gradient * scale).sub_(inner), None, None, None, None
 
 
-def _samples(rows, *others):
-    """Slices of all the tensors, with the same samples in each."""
-    count = max(1, _SAMPLES // rows[0].numel())
-    return zip(*(tensor.split(count) for tensor in (rows, *others)), strict=True)
+def _group_means(sums, rows, groups):
+    """For each sample and channel the mean of its group, from the sums over the places of each channel."""
+    means = sums / rows.shape[1]
+    if groups < means.shape[1]:
+        split = means.view(len(means), groups, -1)
+        means = split.mean(-1, keepdim=True).expand_as(split).reshape(means.shape)
+    return means
 
 
-def _average(rows, out=None):
-    """The means over the places of each sample, as a product: PyTorch's own reduction takes twice as long."""
-    weights = rows.new_full((1, 1, 1), 1 / rows.shape[1]).expand(len(rows), 1, rows.shape[1])
-    return torch.bmm(weights, rows, out=out)
+def _lines(rows):
+    """Some places of (sample, place, channel) in one row: PyTorch's loops take their time to start."""
+    return rows.view(len(rows), -1, math.gcd(rows.shape[1], _PLACES) * rows.shape[2])
+
+
+def _line(vectors, rows):
+    """A number for each channel (and sample), as often as a row of `_lines` wants it."""
+    return vectors.repeat(1, math.gcd(rows.shape[1], _PLACES))[:, None]
 
 
 def _filled(weight, x, value):
