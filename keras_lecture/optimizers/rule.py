@@ -182,7 +182,8 @@ class Rule(keras.optimizers.Optimizer):
             penalties = [penalties[index] for index in indices]
         if not self.weight_decay and not self.l1:
             return slots, [(False, False)] * len(penalties)
-        return slots, [*map(self.penalty_now, penalties)]
+        now = {kind: self.penalty_now(kind) for kind in {*penalties}}
+        return slots, [now[kind] for kind in penalties]
 
     def penalty_now(self, penalized):
         """Whether `weight_decay` and `l1` act on variables of this kind as the two are now."""
