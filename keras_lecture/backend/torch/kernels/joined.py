@@ -63,8 +63,7 @@ def joined(rule, weights):
 
 def _end_to_end(flat):
     """A function that lays tensors like those of `flat` end to end."""
-    shapes = flat.shapes.values()
-    if all(shapes) and len({shape[1:] for shape in shapes}) == 1:
+    if flat.width is not None:
         # Those of one width need no view of each, which would take longer than the copy.
         return lambda tensors: torch.cat(tensors).view(-1)
     return _flatten_dense_tensors
