@@ -36,7 +36,8 @@ class Rule(keras.optimizers.Optimizer):
     A rule of two lines is `keras.optimizers.SGD`.
 
     A formula that moves each weight by itself, without a norm or a mean over its tensor, may say so by
-    `elementwise = True`: many small variables are then given to it end to end, which is about twice as fast.
+    `elementwise = True`: many small variables are then given to it end to end, which takes between a third and three
+    quarters of the time for a thousand of them.
 
     Args:
         learning_rate: η, a number, a schedule or a callable. Defaults to `0.01`.
