@@ -30,12 +30,13 @@ def variables(dtype, weights=None):
     return [keras.Variable(w, dtype=dtype, name=path.split("/")[1]) for w, path in zip(weights, SHAPES, strict=True)]
 
 
-def run(optimizer, ws, steps, first=0, gradient=gradient):
+def run(optimizer, ws, steps, first=0, gradient=gradient, compiled=None):
     """`steps` steps by `apply`, at the look-ahead point where the optimizer wants it."""
     if not optimizer.built:
         optimizer.build(ws)
+    compiled = steps >= 50 if compiled is None else compiled
     # Many steps go as one program each, as they do in Keras's trainers; for a few, compiling costs more.
-    apply = COMPILED.get(BACKEND, _eager)(optimizer, ws) if steps >= 50 else _eager(optimizer, ws)
+    apply = COMPILED.get(BACKEND, _eager)(optimizer, ws) if compiled else _eager(optimizer, ws)
     for k in range(first, first + steps):
         if isinstance(optimizer, optimizers.Nesterov):
             optimizer.look_ahead()

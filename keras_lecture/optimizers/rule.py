@@ -36,7 +36,8 @@ class Rule(keras.optimizers.Optimizer):
     A rule of two lines is `keras.optimizers.SGD`.
 
     A formula that moves each weight by itself, without a norm or a mean over its tensor, may say so by
-    `elementwise = True`: many small variables are then given to it end to end, which is about twice as fast.
+    `elementwise = True`: many small variables are then given to it end to end, which takes between a third and three
+    quarters of the time for a thousand of them.
 
     Args:
         learning_rate: η, a number, a schedule or a callable. Defaults to `0.01`.
@@ -182,7 +183,8 @@ class Rule(keras.optimizers.Optimizer):
             penalties = [penalties[index] for index in indices]
         if not self.weight_decay and not self.l1:
             return slots, [(False, False)] * len(penalties)
-        return slots, [*map(self.penalty_now, penalties)]
+        now = {kind: self.penalty_now(kind) for kind in {*penalties}}
+        return slots, [now[kind] for kind in penalties]
 
     def penalty_now(self, penalized):
         """Whether `weight_decay` and `l1` act on variables of this kind as the two are now."""

@@ -1,6 +1,6 @@
 """One step of each optimizer, and whole epochs with Adam, against Keras's own, naive, native and the memory's limit.
 
-    KERAS_BACKEND=torch python tests/benchmarks/optimizers.py [steps|fit] [a|b] [Adam …]
+    KERAS_BACKEND=torch python tests/benchmarks/optimizers.py [steps|fit] [a|b] [plain] [Adam …]
 
 Keras's trainers run the step differently, and so do the contenders: eagerly on PyTorch, inside `tf.function` on
 TensorFlow (with and without XLA), under `jax.jit` with donated state on JAX.
@@ -215,7 +215,8 @@ def steps():
         if {"a", "b"} & {*sys.argv} and name[0] not in sys.argv:
             continue
         chosen = [rule for rule in OURS if rule in sys.argv] or list(OURS)
-        extras = [(rule, extra) for extra in EXTRAS if extra for rule in ("Momentum", "Adam") if rule in chosen]
+        penalized = () if "plain" in sys.argv else ("Momentum", "Adam")
+        extras = [(rule, extra) for extra in EXTRAS if extra for rule in penalized if rule in chosen]
         for rule, extra in [*((rule, "") for rule in chosen), *extras]:
             times = interleaved(contenders(rule, shapes, extra), seconds=4.0)
             print(row(f"{name[0]} {rule}{extra}", times, "ours", PEERS), flush=True)

@@ -26,16 +26,17 @@ VARIANTS = {
 
 @pytest.fixture
 def small_pieces(monkeypatch):
-    """On PyTorch tensors of more than 10 elements count as large, so that the paths of large ones run."""
-    if BACKEND == "torch":
-        kernels = importlib.import_module("keras_lecture.backend.torch.kernels.optimizers")
-        monkeypatch.setattr(kernels, "_CHUNK", 10)
+    """Tensors of more than 10 elements count as large, so that the paths of large ones run."""
+    limit = {"torch": "_CHUNK", "tensorflow": "LARGE"}.get(BACKEND)
+    if limit:
+        kernels = importlib.import_module(f"keras_lecture.backend.{BACKEND}.kernels.optimizers")
+        monkeypatch.setattr(kernels, limit, 10)
     monkeypatch.setattr(flat_slots, "SMALL", 10)
     monkeypatch.setattr(flat_slots, "FEWEST", 2)
 
 
-def _both(monkeypatch, make, dtype="float64", steps=5):
-    kernel = run(make(), variables(dtype), steps)
+def _both(monkeypatch, make, dtype="float64", steps=5, compiled=False):
+    kernel = run(make(), variables(dtype), steps, compiled=compiled)
     monkeypatch.setattr(rule_module, "optimizer_step", acceleration.formulas["optimizer_step"])
     return kernel, run(make(), variables(dtype), steps)
 
@@ -51,7 +52,11 @@ def test_the_kernel_computes_the_formula(rule, variant, monkeypatch, float64):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_kernel_computes_the_formula_on_large_tensors(rule, small_pieces, monkeypatch, float64):
-    kernel, formula = _both(monkeypatch, lambda: getattr(optimizers, rule)(0.05, **VARIANTS["all_scheduled"]))
+    def make():
+        return getattr(optimizers, rule)(0.05, **VARIANTS["all_scheduled"])
+
+    # TensorFlow's path of large tensors is one of graphs.
+    kernel, formula = _both(monkeypatch, make, compiled=BACKEND == "tensorflow")
     for a, w in zip(kernel, formula, strict=True):
         np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
 

@@ -18,7 +18,7 @@ def pays(*tensors) -> bool:
     """
     if inside():
         return False
-    return any(None in t.shape[1:] or math.prod(t.shape[1:]) >= SMALLEST_SAMPLE for t in tensors) and _exists()
+    return any(None in t.shape[1:] or math.prod(t.shape[1:]) >= SMALLEST_SAMPLE for t in tensors) and exists()
 
 
 def inside() -> bool:
@@ -27,7 +27,7 @@ def inside() -> bool:
 
 
 @functools.cache
-def _exists():
+def exists():
     """Whether this TensorFlow was built with XLA for the device it runs on."""
     try:
         with tf.init_scope():

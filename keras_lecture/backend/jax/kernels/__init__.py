@@ -9,11 +9,12 @@ from keras_lecture.backend.jax.kernels.layers import (
     max_pool,
     random_keep,
 )
-from keras_lecture.backend.jax.kernels.optimizers import apart
+from keras_lecture.backend.jax.kernels.optimizers import adds_in_place, apart
 from keras_lecture.backend.jax.kernels.rematerialization import rematerialize
 
 __all__ = [
     "absolute",
+    "adds_in_place",
     "apart",
     "batch_normalize",
     "drop",

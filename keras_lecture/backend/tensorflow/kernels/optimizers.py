@@ -7,6 +7,9 @@ from keras_lecture.backend.tensorflow import xla
 
 _apply = tf.raw_ops
 
+# Elements from which on a cluster of XLA is faster than several of the operations, one after the other.
+LARGE = 1 << 18
+
 
 def optimizer_step(rule, gradients, variables, learning_rate):
     update = _UPDATES.get(rule.kernel)
@@ -17,7 +20,7 @@ def optimizer_step(rule, gradients, variables, learning_rate):
         return None
     gradients, variables = rule.update_flat(rule.clipped(gradients), variables, learning_rate)
     slots, penalties = rule.state_of(variables)
-    steps = {}
+    steps, clusters = {}, {}
     for penalty, variable, gradient, *state in zip(penalties, variables, gradients, *slots, strict=True):
         w, state = variable.value, [slot.value for slot in state]
         if w.dtype not in steps:
@@ -25,6 +28,11 @@ def optimizer_step(rule, gradients, variables, learning_rate):
             rate = tf.cast(tf.convert_to_tensor(learning_rate), w.dtype)
             steps[w.dtype] = rate, k, update(rule, rate, k)
         rate, k, step = steps[w.dtype]
+        if (any(penalty) or rule.kernel in _PASSES) and _is_large(w):
+            if penalty not in clusters:
+                clusters[penalty] = _cluster(rule, penalty)
+            clusters[penalty](w, gradient, rate, k, *state)
+            continue
         decay, sparsify = penalty
         if decay:
             w.assign(rule.decayed(w, rate, k, *state))
@@ -32,6 +40,23 @@ def optimizer_step(rule, gradients, variables, learning_rate):
         if sparsify:
             w.assign(_shrunk(w, rule.l1 * rule.step_size(rate, k, *state)))
     return True
+
+
+def _is_large(w):
+    # Eagerly, each step would compile its cluster anew.
+    return w.shape.num_elements() >= LARGE and not tf.executing_eagerly() and xla.exists()
+
+
+def _cluster(rule, penalty):
+    """The formula in one pass, compiled once a shape: no operation of TensorFlow decays or shrinks on its way."""
+
+    @xla.cluster
+    def step(w, gradient, rate, k, *state):
+        values = rule.complete_step(penalty, w.read_value(), gradient, rate, k, *(slot.read_value() for slot in state))
+        for target, value in zip((w, *state), values, strict=True):
+            target.assign(value)
+
+    return step
 
 
 def along_velocity(rule, variables, velocities, sign):
@@ -171,6 +196,10 @@ _UPDATES = {
     "rmsprop": _rmsprop,
     "adam": _adam,
 }
+
+
+# The rules whose steps are several operations.
+_PASSES = ("nesterov", "rmsprop")
 
 
 def _shrunk(w, threshold):

@@ -22,6 +22,7 @@ class Joined:
         self.flats = flats
         self.places = tuple(place for flat in flats for place in flat.places)
         self.chosen = operator.itemgetter(*self.places)
+        self.others = sorted({*range(len(weights))}.difference(self.places))
         chosen = self.chosen(weights)
         self.movable = len({*_addresses(chosen)}) == len(chosen) and all(map(_may_move, chosen))
         if not self.movable:
@@ -31,6 +32,7 @@ class Joined:
         buffer.untyped_storage().joins_variables = True
         for tensor, part in zip(chosen, buffer.split([tensor.numel() for tensor in chosen]), strict=True):
             tensor.data = part.view(tensor.shape)
+        self.laid = [(operator.itemgetter(*flat.places), _end_to_end(flat)) for flat in flats]
         self.addresses = _addresses(chosen)
         self.weights = buffer.split([flat.size for flat in flats])
 
@@ -42,8 +44,8 @@ class Joined:
         return [*zip(*([slot._value for slot in flat.slots] for flat in self.flats), strict=True)]
 
     def gradients(self, gradients):
-        flat = _flatten_dense_tensors(self.chosen(gradients)).to(self.weights[0].dtype)
-        return flat.split([part.size for part in self.flats])
+        dtype = self.weights[0].dtype
+        return [end_to_end(chosen(gradients)).to(dtype) for chosen, end_to_end in self.laid]
 
 
 def joined(rule, weights):
@@ -57,6 +59,14 @@ def joined(rule, weights):
     if found is None or not found.movable or not found.lies_in(weights):
         found = _JOINED[rule] = Joined(rule.flat_slots, weights)
     return found if found.movable else None
+
+
+def _end_to_end(flat):
+    """A function that lays tensors like those of `flat` end to end."""
+    if flat.width is not None:
+        # Those of one width need no view of each, which would take longer than the copy.
+        return lambda tensors: torch.cat(tensors).view(-1)
+    return _flatten_dense_tensors
 
 
 def _addresses(tensors):

@@ -5,13 +5,12 @@ from itertools import chain
 
 import keras
 import torch
-from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 from keras_lecture.backend.torch.kernels.joined import joined
 from keras_lecture.backend.torch.kernels.updates import UPDATES, scheduled
 
 # Elements that a step of several passes works on at a time, so that the later passes find them in the cache.
-_CHUNK = 1 << 20
+_CHUNK = 1 << 19
 
 # A thousand attributes in one call.
 _IS_SPARSE = operator.attrgetter("is_sparse")
@@ -37,7 +36,7 @@ def optimizer_step(rule, gradients, variables, learning_rate):
         for piece in _pieces(columns):
             step(decay, *piece)
             if sparsify:
-                _shrink(step, rule.l1, piece[0], *piece[2:])
+                step.shrink(rule.l1, piece[0], *piece[2:])
     return True
 
 
@@ -68,8 +67,7 @@ def _tensors(rule, variables, slots):
     small = joined(rule, weights) if rule.is_all(variables) else None
     if small is None:
         return None, range(len(weights)), weights, [[*map(_tensor, slot)] for slot in slots]
-    places = frozenset(small.places)
-    others = [place for place in range(len(variables)) if place not in places]
+    others = small.others
     return small, others, [weights[i] for i in others], [[_tensor(slot[i]) for i in others] for slot in slots]
 
 
@@ -91,21 +89,6 @@ def along_velocity(rule, variables, velocities, sign):
             weights, slots = [*weights, *small.weights], [*slots, *small.slots()[0]]
         torch._foreach_add_(weights, slots, alpha=sign * scheduled(rule.momentum, float(rule.iterations) + 1.0))
     return True
-
-
-def _shrink(step, l1, weights, *slots):
-    """w − clip(w, −t, t): exactly 0 where |w| ≤ t."""
-    if len(weights) > 1:
-        # Many small tensors: end to end, a few long operations instead of many short ones.
-        flat = [_flatten_dense_tensors(column) for column in (weights, *slots)]
-        inside = _clip(flat[0], l1 * step.sizes(*flat[1:]))
-        torch._foreach_sub_(weights, _unflatten_dense_tensors(inside, weights))
-    else:
-        weights[0].sub_(_clip(weights[0], l1 * step.sizes(*(slot for (slot,) in slots))))
-
-
-def _clip(w, threshold):
-    return w.clamp(-threshold, threshold)
 
 
 def _clip_scale(rule, work):

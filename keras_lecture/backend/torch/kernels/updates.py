@@ -1,6 +1,7 @@
 """The rules' steps on PyTorch: lists of weights, gradients and slots, in as few passes over memory as there can be."""
 
 import torch
+from torch._C._nn import softshrink
 
 # A step number at which 1 − βᵏ is 1: PyTorch's kernels then correct nothing.
 _FOREVER = 1e30
@@ -27,9 +28,18 @@ class _Update:
             gradients = torch._foreach_mul(gradients, self.scale)
         self.step(decay, weights, gradients, *slots)
 
-    def sizes(self, *slots):
-        """The rule's step of each weight, for slots that are one tensor each."""
-        return self.rate
+    def shrink(self, l1, weights, *slots):
+        """w − clip(w, −t, t): exactly 0 where |w| ≤ t, the rule's own step of each weight times `l1`."""
+        for w, *state in zip(weights, *slots, strict=True):
+            t = self.threshold(l1, *state)
+            if isinstance(t, float):
+                softshrink(w, t, out=w)
+            else:
+                w.sub_(torch.clamp(w, -t, t, out=t))
+
+    def threshold(self, l1, *slots):
+        """A number, or a new tensor of a number for each weight."""
+        return self.rate * l1
 
 
 class _SGD(_Update):
@@ -88,8 +98,8 @@ class _AdaGrad(_Update):
     def step(self, decay, weights, gradients, accumulators):
         _adagrad(weights, gradients, accumulators, self.rate)
 
-    def sizes(self, accumulators):
-        return self.rate * accumulators.rsqrt()
+    def threshold(self, l1, accumulator):
+        return accumulator.rsqrt().mul_(self.rate * l1)
 
 
 class _RMSProp(_Update):
@@ -101,8 +111,8 @@ class _RMSProp(_Update):
         _descend(accumulators, _constant_like(accumulators, -1.0), self.rule.epsilon, 1.0, fading)
         _adagrad(weights, gradients, accumulators, self._rate())
 
-    def sizes(self, accumulators):
-        return self._rate() * accumulators.rsqrt()
+    def threshold(self, l1, accumulator):
+        return accumulator.rsqrt().mul_(self._rate() * l1)
 
     def _rate(self):
         return self.rate * (1.0 - self.rule.rho) ** -0.5
@@ -116,9 +126,11 @@ class _Adam(_Update):
         k = self.k if rule.bias_correction else _FOREVER
         _adam(weights, gradients, means, squares, self.rate, decay, rule.beta_1, rule.beta_2, rule.epsilon, k)
 
-    def sizes(self, means, squares):
-        correction = 1.0 - self.rule.beta_2**self.k if self.rule.bias_correction else 1.0
-        return self.rate / (squares.sqrt() * correction**-0.5 + self.rule.epsilon)
+    def threshold(self, l1, mean, square):
+        # η/(√(G/c) + ε) is η√c/(√G + ε√c): one pass less.
+        correction = (1.0 - self.rule.beta_2**self.k) ** 0.5 if self.rule.bias_correction else 1.0
+        root = square.sqrt().add_(self.rule.epsilon * correction)
+        return torch.div(root.new_tensor(self.rate * l1 * correction), root, out=root)
 
 
 UPDATES = {
