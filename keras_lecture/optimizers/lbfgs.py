@@ -5,11 +5,11 @@ import math
 from keras import ops
 
 from keras_lecture import checks
-from keras_lecture.backend import accelerate
+from keras_lecture.backend import accelerate, fuse
 from keras_lecture.optimizers import vectors
 from keras_lecture.optimizers.closure import LEARNING_RATES, Closure
 from keras_lecture.optimizers.line_search import armijo_alone, strong_wolfe
-from keras_lecture.optimizers.vectors import choose
+from keras_lecture.optimizers.vectors import choose, dot
 from keras_lecture.saving import register
 
 _LINE_SEARCHES = {"wolfe": strong_wolfe, "armijo": armijo_alone}
@@ -102,41 +102,41 @@ class LBFGS(Closure):
 
         def iterate(k, alive, last, evaluations, w, f, g, *pairs):
             d, remembers = quasi_newton_direction(g, *pairs)
-            slope = ops.sum(g * d)
+            slope = dot(g, d)
 
             def evaluate(t):
                 value, gradient = evaluate_at(w + t * d)
-                return value, ops.sum(gradient * d), gradient
+                return value, dot(gradient, d), gradient
 
             # Without pairs nothing is known of the scale: the first step is at most 1 long in the sum of its elements.
-            scale = choose(remembers, one, 1.0 / choose(ops.sum(abs(g)) > 1.0, ops.sum(abs(g)), one))
+            scale = ops.cond(remembers, lambda: one, lambda: 1.0 / ops.maximum(ops.sum(abs(g)), one))
             first = scale * ops.cast(self.learning_rate, self.dtype)
             t, value, _, gradient, count = line_search(evaluate, (f, slope, g), first, self.max_evaluations)
             found = t > 0
-            pairs = self._remember(*pairs, t * d, gradient - g, found)
-            state = choose(found, (t, w + t * d, value, gradient), (last, w, f, g))
+            s = t * d
+            pairs = self._remember(*pairs, s, gradient - g, found)
+            state = choose(found, (t, w + s, value, gradient), (last, w, f, g))
             # After a failure with pairs steepest descent has its turn.
             alive = ops.logical_or(found, remembers)
             return k + 1, alive, state[0], evaluations + count, *state[1:], *pairs
 
         w, g = (vectors.flat(tensors, self.dtype) for tensors in (weights, gradients))
         zero, one = ops.zeros((), "int32"), ops.ones((), self.dtype)
-        state = (zero, zero == 0, 0.0 * one, zero + 1, w, loss, g, *slots)
+        state = (zero, zero == 0, 0.0 * one, zero + 1, w, loss, g, *map(writable, slots[:2]), *slots[2:])
         _, _, t, evaluations, w, _, _, *slots = ops.while_loop(goes_on, iterate, state)
         return vectors.unflat(w, weights), slots, t, evaluations
 
     def _remember(self, steps, changes, products, count, s, y, found):
         """The pairs with (s, y) in the place of the oldest, unless rounding could have made its yᵀs positive.
 
-        The rows go round, so that a compiled loop writes one of them in place. Where no step was found all are dropped.
+        The rows go round, so that one of them is written, in place. Where no step was found all are dropped.
         """
         if self.memory:
-            row, product = count % self.memory, ops.sum(s * y)
-            least = vectors.epsilon(self.dtype) * (ops.sum(s * s) * ops.sum(y * y)) ** 0.5
+            row, product = count % self.memory, dot(s, y)
+            least = vectors.epsilon(self.dtype) * (dot(s, s) * dot(y, y)) ** 0.5
             clear = ops.logical_and(found, product > least)
-            place = ops.stack([row, 0 * row])
             new = choose(clear, (s, y), (steps[row], changes[row]))
-            steps, changes = (ops.slice_update(r, place, v[None]) for r, v in zip((steps, changes), new, strict=True))
+            steps, changes = (with_row(r, row, v) for r, v in zip((steps, changes), new, strict=True))
             here = ops.cast(ops.logical_and(ops.arange(self.memory, dtype="int32") == row, clear), self.dtype)
             products = (1.0 - here) * products + here * choose(clear, product, ops.zeros((), self.dtype))
             count = count + ops.cast(clear, "int32")
@@ -148,24 +148,43 @@ class LBFGS(Closure):
 
 
 @accelerate
+def writable(tensor):
+    """`tensor`, in memory that `with_row` may write on."""
+    return tensor
+
+
+@accelerate
+def with_row(matrix, row, vector):
+    """`matrix` with `vector` in one row; the old matrix is used up."""
+    return ops.slice_update(matrix, ops.stack([row, 0 * row]), vector[None])
+
+
+@accelerate
+@fuse
 def quasi_newton_direction(g, steps, changes, products, count):
     """−H∇f by the two loops, and whether there are pairs at all.
 
     Of `count` pairs so far the last ones are in the rows, in turn; `products` are their yᵀs.
     """
-    memory, d, loop = steps.shape[0], -g, []
-    for age in range(memory):
-        row = (count - 1 - age) % memory
-        present = ops.cast(age < count, g.dtype)
-        rho = present / (present * products[row] + 1.0 - present)
-        alpha = rho * ops.sum(steps[row] * d)
-        d = d - alpha * changes[row]
-        loop.append((row, rho, alpha))
+    memory = steps.shape[0]
     if not memory:
-        return d, ops.zeros((), "bool")
-    newest = loop[0][0]
-    size = ops.sum(changes[newest] * changes[newest])
+        return -g, ops.zeros((), "bool")
+    pairs = ops.minimum(count, memory)
+    newest = (count - 1) % memory
+
+    # Loops, not a row of operations: XLA would compute a whole chain of sums again for each inner product in it.
+    def from_newest(age, state):
+        d, alphas = state
+        row = (count - 1 - age) % memory
+        alpha = dot(steps[row], d) / products[row]
+        here = ops.cast(ops.arange(memory, dtype="int32") == row, g.dtype)
+        return d - alpha * changes[row], alphas + alpha * here
+
+    def from_oldest(k, d):
+        row = (count - pairs + k) % memory
+        return d + steps[row] * (alphas[row] - dot(changes[row], d) / products[row])
+
+    d, alphas = ops.fori_loop(0, pairs, from_newest, (-g, ops.zeros_like(products)))
+    size = dot(changes[newest], changes[newest])
     d = d * choose(count > 0, products[newest] / size, ops.ones((), g.dtype))
-    for row, rho, alpha in reversed(loop):
-        d = d + steps[row] * (alpha - rho * ops.sum(changes[row] * d))
-    return d, count > 0
+    return ops.fori_loop(0, pairs, from_oldest, d), count > 0

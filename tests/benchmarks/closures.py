@@ -7,6 +7,7 @@ with the full batch, that is the time of a training step by the evaluations that
 its gradients, compiled, by the same framework and alone; and one iteration of the frameworks' own L-BFGS.
 """
 
+import functools
 import sys
 
 import keras
@@ -20,7 +21,9 @@ from keras_lecture.objective import loss_on
 BACKEND = keras.backend.backend()
 RNG = np.random.default_rng(0)
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-# Gradients in a row, about as many as a step of L-BFGS with 5 iterations evaluates: a process warms up to its memory.
+# Of L-BFGS in a step.
+ITERATIONS = 5
+# Gradients in a row, about as many as such a step evaluates: a process warms up to its memory.
 REPEATS = 6
 
 
@@ -37,7 +40,7 @@ def cnn():
 
 
 def batches(kind, count, size):
-    """Noise with random labels, which is learned so slowly that every step of the benchmark has something to do."""
+    """Noise with random labels, so that every step of the benchmark has something to do."""
     shape = (784,) if kind is mlp else (28, 28, 1)
     return RNG.normal(size=(count * size, *shape)).astype("float32"), RNG.integers(0, 10, count * size)
 
@@ -74,85 +77,118 @@ def fit():
 
 
 def lbfgs():
-    """Per evaluation, after some steps, while the weights move on."""
-    print("\n| full batch | loss and gradients, µs | ours, per evaluation | the framework's L-BFGS, per evaluation |")
-    print("|---|---|---|---|")
+    """Per evaluation: one step after two from the start, with all pairs in the memory and far from the optimum.
+
+    Thirty iterations later the weights know all labels by heart, and a step of one evaluation ends at once.
+    """
+    print("\n| full batch | loss and gradients, µs | ours, per evaluation | the framework's L-BFGS | evaluations |")
+    print("|---|---|---|---|---|")
     for kind, size in ((mlp, 1024), (cnn, 512)):
-        x, y = batches(kind, 1, size)
+        x, y = map(ops.convert_to_tensor, batches(kind, 1, size))
         model = kind()
-        model.compile(optimizers.LBFGS(iterations=5).bind(model), LOSS)
-        evaluations = {"ours": [], "native": []}
+        model.compile(optimizers.LBFGS(iterations=ITERATIONS).bind(model), LOSS)
+        contenders = {"gradients": gradients(model, x, y), "ours": ours(model, x, y)}
+        contenders |= {"native": NATIVE[BACKEND](model, x, y)} if BACKEND in NATIVE else {}
+        runs = {name: run for name, (run, _) in contenders.items()}
+        counts = {name: [] for name in contenders}
 
-        def ours(model=model, x=x, y=y, counts=evaluations["ours"]):
-            counts.append(int(model.train_on_batch(x, y, return_dict=True)["evaluations"]))
+        counted = {name: functools.partial(_counted, run, counts[name]) for name, run in runs.items()}
+        settle = {name: functools.partial(_started, *both) for name, both in contenders.items()}
+        for start in settle.values():
+            start()
+        times = interleaved(counted, rounds=12, seconds=15.0, warmup=0, settle=settle)
+        per = {name: time / np.median(counts[name]) for name, time in times.items()}
+        line = row(f"{kind.__name__} {size}", per, "gradients", ("ours", "native"))
+        print(f"{line} {', '.join(f'{np.mean(counts[name]):.1f}' for name in runs)} |", flush=True)
 
-        ours()
-        runs = {"gradients": gradients(model, x, y), "ours": ours}
-        runs |= {"native": peer} if (peer := native(model, x, y, evaluations["native"])) else {}
-        warmup = 2
-        times = interleaved(runs, rounds=12, seconds=15.0, warmup=warmup)
-        times["gradients"] /= REPEATS
-        per = {name: times[name] / np.median(counts[warmup:]) for name, counts in evaluations.items() if name in times}
-        print(row(f"{kind.__name__} {size}", {**times, **per}, "gradients", ("ours", "native")), flush=True)
+
+def _counted(run, counts):
+    counts.append(run())
+
+
+def _started(run, restart):
+    restart()
+    run()
+    run()
+
+
+# Each contender: a function that returns how many evaluations it made, and one that goes back to the start.
 
 
 def gradients(model, x, y):
-    """One loss with its gradients and nothing else, compiled."""
-    batch = (ops.convert_to_tensor(x), ops.convert_to_tensor(y), None)
+    """Losses with their gradients and nothing else, compiled."""
     # Copies: the training steps of JAX take the buffers of the variables.
     weights = [ops.copy(v.value) for v in model.trainable_variables]
     evaluate = backend.compile(backend.value_and_grad(lambda w, batch: loss_on(model, batch, [])(w)))
 
     def run():
         for _ in range(REPEATS):
-            (value, _), _ = evaluate(weights, batch)
+            (value, _), _ = evaluate(weights, (x, y, None))
             float(value)
+        return REPEATS
 
-    return run
-
-
-def native(model, x, y, counts):
-    """The same network and batch with torch.optim.LBFGS or optax.lbfgs, 5 iterations."""
-    if BACKEND == "torch":
-        return _torch(model, x, y, counts)
-    return _optax(model, x, y, counts) if BACKEND == "jax" else None
+    return run, lambda: None
 
 
-def _torch(model, x, y, counts):
+def ours(model, x, y):
+    model.train_on_batch(x, y)
+    variables = [*model.trainable_variables, *model.optimizer.variables]
+    start = [ops.convert_to_numpy(v) for v in variables]
+
+    def run():
+        return int(model.train_on_batch(x, y, return_dict=True)["evaluations"])
+
+    def restart():
+        for variable, value in zip(variables, start, strict=True):
+            variable.assign(value)
+
+    return run, restart
+
+
+def _torch(model, x, y):
+    """The same network and batch with torch.optim.LBFGS."""
     import torch
 
     weights = [torch.nn.Parameter(v.value.detach().clone()) for v in model.trainable_variables]
-    loss = loss_on(model, (ops.convert_to_tensor(x), ops.convert_to_tensor(y), None), [])
-    optimizer = torch.optim.LBFGS(weights, max_iter=5, history_size=10, line_search_fn="strong_wolfe")
+    start = [w.detach().clone() for w in weights]
+    loss = loss_on(model, (x, y, None), [])
+    optimizer = []
 
     def run():
         calls = []
 
         def closure():
             calls.append(1)
-            optimizer.zero_grad()
+            optimizer[0].zero_grad()
             value, _ = loss(weights)
             value.backward()
             return value
 
-        optimizer.step(closure)
-        counts.append(len(calls))
+        optimizer[0].step(closure)
+        return len(calls)
 
-    return run
+    def restart():
+        for weight, value in zip(weights, start, strict=True):
+            weight.data.copy_(value)
+        settings = {"max_iter": ITERATIONS, "history_size": 10, "line_search_fn": "strong_wolfe"}
+        optimizer[:] = [torch.optim.LBFGS(weights, **settings)]
+
+    return run, restart
 
 
-def _optax(model, x, y, counts):
+def _optax(model, x, y):
+    """The same network and batch with optax.lbfgs."""
     import jax
     import optax
 
-    loss = loss_on(model, (ops.convert_to_tensor(x), ops.convert_to_tensor(y), None), [])
+    loss = loss_on(model, (x, y, None), [])
     solver = optax.lbfgs(memory_size=10)
 
     def value(weights):
         return loss(weights)[0]
 
-    weights = [jax.numpy.array(v.value) for v in model.trainable_variables]
-    state = [weights, solver.init(weights)]
+    start = [jax.numpy.array(v.value) for v in model.trainable_variables]
+    state = []
     value_and_grad = optax.value_and_grad_from_state(value)
 
     @jax.jit
@@ -163,14 +199,19 @@ def _optax(model, x, y, counts):
 
     def run():
         count = 0
-        for _ in range(5):
-            state[0], state[1] = step(*state)
+        for _ in range(ITERATIONS):
+            state[:] = step(*state)
             info = optax.tree.get(state[1], "info")
             count += int(info.num_linesearch_steps)
-        counts.append(count)
+        return count
 
-    return run
+    def restart():
+        state[:] = start, solver.init(start)
 
+    return run, restart
+
+
+NATIVE = {"torch": _torch, "jax": _optax}
 
 if __name__ == "__main__":
     print(environment() + "\n")

@@ -9,7 +9,7 @@ from keras import layers, ops
 from smooth_problems import Flat, logistic, oscillator, rosenbrock, scipy_lbfgs, torch_lbfgs
 
 from keras_lecture.optimizers import LBFGS
-from keras_lecture.optimizers.lbfgs import quasi_newton_direction
+from keras_lecture.optimizers.lbfgs import quasi_newton_direction, with_row
 
 X, Y = np.zeros((1, 1)), np.zeros((1, 1))
 
@@ -74,6 +74,26 @@ def test_the_two_loops_multiply_by_the_matrix(float64, count):
     direction, remembers = quasi_newton_direction(*tensors, ops.convert_to_tensor(count, dtype="int32"))
     np.testing.assert_allclose(numpy(direction), bfgs_direction(pairs[-5:], g), rtol=1e-10)
     assert bool(remembers)
+
+
+def test_rows_are_written_one_at_a_time(float64):
+    rows, vector = np.arange(12.0).reshape(3, 4), np.full(4, -1.0)
+    written = with_row(*map(ops.convert_to_tensor, (rows.copy(), np.int32(1), vector)))
+    np.testing.assert_array_equal(numpy(written), [rows[0], vector, rows[2]])
+
+
+def test_a_step_writes_on_nothing_but_its_own_variables(float64):
+    """TensorFlow 2.21 gives a variable the memory of the array that it is given."""
+    loss, start = rosenbrock(10)
+    model = Flat(loss, start)
+    minimized(model, LBFGS(iterations=3, tolerance=0.0))
+    steps = model.optimizer._slots[0]
+    given = np.array(numpy(steps))
+    steps.assign(given)
+    before = given.copy()
+    model.train_on_batch(X, Y)
+    np.testing.assert_array_equal(given, before)
+    assert (numpy(steps) != before).any()
 
 
 def test_the_wolfe_conditions_hold_after_a_step(float64):

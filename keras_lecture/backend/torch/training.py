@@ -4,7 +4,7 @@ import functools
 
 import torch
 
-from keras_lecture.backend.state import assign, variables
+from keras_lecture.backend.state import variables
 
 
 def train_step(model, step):
@@ -13,10 +13,19 @@ def train_step(model, step):
         with torch.no_grad():
             groups = variables(model)
             logs, state = step(tuple([v.value for v in group] for group in groups), data)
-            assign(groups, state)
+            _write(groups, state)
         return logs
 
     return run
+
+
+def _write(groups, state):
+    """Into the variables, all at once and past what the step has written in place: Keras assigns one by one."""
+    tensors = [v.value for group in groups for v in group]
+    values = [value for group in state for value in group]
+    pairs = [(old, new) for old, new in zip(tensors, values, strict=True) if old.data_ptr() != new.data_ptr()]
+    if pairs:
+        torch._foreach_copy_(*map(list, zip(*pairs, strict=True)))
 
 
 def repeatable(f):

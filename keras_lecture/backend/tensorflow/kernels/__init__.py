@@ -26,6 +26,7 @@ from keras_lecture.backend.tensorflow.kernels.optimizers import (
     may_lie_together,
     optimizer_step,
 )
+from keras_lecture.backend.tensorflow.kernels.searches import with_row, writable
 
 __all__ = [
     "absolute",
@@ -49,4 +50,6 @@ __all__ = [
     "rectified",
     "snapshot",
     "squared_length",
+    "with_row",
+    "writable",
 ]

@@ -38,6 +38,7 @@ from keras_lecture.backend.torch.kernels.searches import (
     descended,
     inner_product,
     quasi_newton_direction,
+    with_row,
 )
 
 __all__ = [
@@ -77,4 +78,5 @@ __all__ = [
     "square_sums",
     "step_norms",
     "totaled",
+    "with_row",
 ]

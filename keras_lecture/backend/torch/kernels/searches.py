@@ -49,6 +49,13 @@ def quasi_newton_direction(g, steps, changes, products, count):
     return d, torch.tensor(bool(rows), device=g.device)
 
 
+@torch.no_grad()
+def with_row(matrix, row, vector):
+    """In place: the pairs of L-BFGS are 20 times as large as the weights."""
+    matrix[int(row)] = vector
+    return matrix
+
+
 def _plain(tensors, dtype):
     """Whether all have the type that sums are taken in: no half precision, which would be rounded on the way."""
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
