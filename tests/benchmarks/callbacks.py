@@ -98,7 +98,7 @@ def main():
 # Model, steps of an epoch, contenders. Those that save have epochs of 60,000 and of 4,000 examples.
 RESUME = {"resume, each epoch": lambda: [Saving()]}
 CASES = {
-    "mlp": (mlp, 40, OBSERVERS),
+    "mlp": (mlp, 120, OBSERVERS),
     "cnn": (cnn, 8, OBSERVERS),
     "mlp-resume": (mlp, 469, RESUME),
     "cnn-resume": (cnn, 63, RESUME),

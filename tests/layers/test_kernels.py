@@ -132,10 +132,12 @@ def test_the_dropout_kernels_draw_the_mask_of_the_formula(shape, scaled):
     assert_close(gradient, expected / (1 - random_bits.drawn_rate(0.3)) if scaled else expected.astype("float32"))
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch multiplies by the mask, as its own dropout: a NaN stays one")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_what_is_dropped_is_zero_whatever_it_was(dtype):
-    """Also a NaN and an infinity, forward and in the gradient, as in the formula; in every width of numbers."""
+    """Also a NaN and an infinity, forward and in the gradient, as in the formula; in every width of numbers.
+
+    Not on PyTorch: there the mask is a factor, as in its own dropout, and 0 · ∞ is not a number.
+    """
     key, strange = ops.convert_to_tensor(KEY), np.array([np.nan, np.inf, -np.inf, -3.0, 0.5, 2.0] * 50, "float32")
     keep = numpy(formulas["random_keep"](key, strange.shape, 0.3))
 
@@ -147,6 +149,8 @@ def test_what_is_dropped_is_zero_whatever_it_was(dtype):
     (_, y), (gradient, _) = in_one(backend.value_and_grad(loss))(leaves)
     for found in (y, gradient):
         expected = np.where(keep, strange / (1 - random_bits.drawn_rate(0.3)), 0)
+        if BACKEND == "torch":
+            expected = np.where(np.isfinite(strange), expected, np.where(keep, strange, np.nan))
         assert_close(ops.cast(found, "float32"), expected, rtol=1e-2 if dtype != "float32" else 1e-6)
 
 
@@ -157,14 +161,14 @@ def test_dropout_of_whole_channels_equals_the_formula():
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="XLA is a choice on TensorFlow")
-@pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 2), (2, 3), (1, 2)])
-@pytest.mark.parametrize("padding", [(0, 0), (0, 1)])
+@pytest.mark.parametrize(
+    ("size", "stride", "padding"),
+    [(2, 2, (0, 0)), (3, 2, (0, 0)), (2, 3, (0, 0)), (1, 2, (0, 0)), (2, 2, (0, 1)), (3, 2, (0, 1)), (2, 3, (0, 1))],
+)
 def test_pooling_under_xla_equals_the_formula(size, stride, padding):
     """With ties, and sizes that the stride does not divide: value, gradient, and the gradient's own gradient."""
     import tensorflow as tf
 
-    if max(padding) >= size:
-        pytest.skip("a window in the padding alone")
     x = tf.round(tf.constant(data(2, 7, 8, 3)))
     arguments = (size, size), (stride, stride), (padding, padding), "channels_last"
 
