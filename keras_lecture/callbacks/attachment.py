@@ -8,8 +8,7 @@ import keras
 from keras import ops
 
 from keras_lecture.callbacks.norms import decided, snapshot
-from keras_lecture.callbacks.shifts import Shifts
-from keras_lecture.callbacks.step import Step, chain
+from keras_lecture.callbacks.step import Step
 
 
 class Attachment:
@@ -19,8 +18,6 @@ class Attachment:
         self.model, self.optimizer = model, model.optimizer
         self.observers = []
         self.reached = False
-        # Where it is known outside of a step who looks at it.
-        self.shifts = None
         self._within = False
         self._metric_values = []
         self._seen = None
@@ -50,10 +47,6 @@ class Attachment:
         self._forget_traces()
         # Keras has made the train function of this `fit` before it calls `on_train_begin`.
         self.model.make_train_function(force=True)
-        *_, core = chain(self.optimizer)
-        countable = self.model.steps_per_execution == 1 and not core.gradient_accumulation_steps
-        if countable and any(o.every > 1 for o in self.observers):
-            self.model.train_function = self.shifts = Shifts(self.model, self.observers)
 
     def undo(self):
         """Leaves model and optimizer as they were; more than once does no harm."""

@@ -104,21 +104,15 @@ class GradientMonitor(Observer):
                     write_histogram(board, f"gradient_magnitudes/{layer}", _EDGES, row, epoch)
 
     def before(self, step):
-        self._observed_now = self._looks_at(step)
-        self._gradients = self._old = None
-        if self._observed_now is False:
-            return
+        self._observed_now = step.due
+        if self.every > 1:
+            on_time = is_multiple(self.metric.steps, self.every)
+            self._observed_now = on_time if step.due is True else ops.logical_and(step.due, on_time)
+        if self._observed_now is not True:
+            self._observed_now = decided(self._observed_now)
         # Those after this observer in the list may change them.
         self._gradients = step.gradients
         self._old = snapshot([v.value for v in step.variables], self._observed_now)
-
-    def _looks_at(self, step):
-        if self.rests is not None:
-            return not self.rests
-        if self.every == 1:
-            return step.due if step.due is True else decided(step.due)
-        on_time = is_multiple(self.metric.steps, self.every)
-        return decided(on_time if step.due is True else ops.logical_and(step.due, on_time))
 
     def after(self, step):
         observed, gradients, old = self._observed_now, self._gradients, self._old

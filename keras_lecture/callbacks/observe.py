@@ -20,8 +20,6 @@ class Observer(keras.callbacks.Callback):
 
     # The metric of the latest model, and a weak reference to that model: a further `fit` of it goes on with the state.
     metric = None
-    # It looks at the first step of each epoch and at every k-th after it, and must do nothing in between.
-    every = 1
     # Whether `before` may leave a step out; then statistics and seeds must be kept, too.
     refuses = False
     _known_model = None
@@ -59,16 +57,6 @@ class Observer(keras.callbacks.Callback):
             return
         self._attachment = attachment_of(model) or Attachment(model, callback_list())
         self._attachment.add(self)
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if self._attachment and self._attachment.shifts:
-            self._attachment.shifts.batch = batch
-
-    @property
-    def rests(self) -> bool | None:
-        """Whether this step is one of those in between; `None` if that is not known while the step is traced."""
-        shifts = self._attachment.shifts
-        return None if shifts is None or shifts.resting is None else self in shifts.resting
 
     def on_epoch_end(self, epoch, logs=None):
         if self._attachment and not self._attachment.reached:

@@ -99,22 +99,18 @@ def test_an_exception_that_is_kept_leaves_nothing_for_the_next_fit():
     del kept
 
 
-@pytest.mark.parametrize(("every", "kinds"), [(1, 1), (2, 2)], ids=["each step", "every second"])
-def test_the_step_is_traced_as_often_as_without_observers(every, kinds):
-    """And once for each kind of step: those that are looked at, and those between. PyTorch calls the loss each time."""
+def test_the_step_is_traced_as_often_as_without_observers():
     counts = []
-    for callbacks in ([], [GradientMonitor(per_layer=True, every=every), GradientClipping(norm=1.0)]):
+    for callbacks in ([], [GradientMonitor(per_layer=True, every=2), GradientClipping(norm=1.0)]):
         trained, calls = model(loss=(loss := Counted())), loss.calls
         fit(trained, *callbacks, epochs=1, batch_size=8)
         first = len(calls)
         trained = model(loss=(loss := Counted()))
         fit(trained, *callbacks, epochs=3, batch_size=8)
         counts.append((first, len(loss.calls)))
-    if BACKEND == "torch":
-        assert counts[0] == counts[1]
-    else:
-        assert counts[0][0] == counts[0][1]
-        assert counts[1] == (counts[0][0] + kinds - 1,) * 2
+    assert counts[0] == counts[1]
+    if BACKEND != "torch":
+        assert counts[1][0] == counts[1][1]
 
 
 class Counted(keras.losses.Loss):
