@@ -50,6 +50,27 @@ def test_the_kernel_computes_the_formula(rule, variant, monkeypatch, float64):
         np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
 
 
+if BACKEND == "torch":
+
+    @pytest.mark.filterwarnings("ignore:Dynamo detected:UserWarning")
+    @pytest.mark.parametrize("rule", ["Adam", "Momentum"])
+    def test_a_compiled_step_is_the_eager_one(rule):
+        """PyTorch 2.13 could not compile its own fused steps, which the kernel called: a model saved on JAX, where
+        Keras compiles by default and writes that down, ended here with an internal error in the first step."""
+        import torch
+
+        results = []
+        for compiled in (False, True):
+            optimizer, w, g = getattr(optimizers, rule)(0.05, weight_decay=0.1), *(variables("float32") for _ in "wg")
+            optimizer.build(w)
+            apply = torch.compile(optimizer.apply, backend="aot_eager") if compiled else optimizer.apply
+            with torch.no_grad():
+                apply([v.value for v in g], w)
+            results.append([numpy(v) for v in w])
+        for a, b in zip(*results, strict=True):
+            np.testing.assert_allclose(a, b, **TOLERANCES["float32"])
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_the_kernel_computes_the_formula_on_large_tensors(rule, small_pieces, monkeypatch, float64):
     def make():

@@ -20,7 +20,8 @@ _VALUE = operator.attrgetter("_value")
 @torch.no_grad()
 def optimizer_step(rule, gradients, variables, learning_rate):
     update = UPDATES.get(rule.kernel)
-    if update is None or not variables or _stateless():
+    # `torch.compile` (2.13) cannot functionalize the fused steps, and fuses the formula by itself.
+    if update is None or not variables or _stateless() or torch.compiler.is_compiling():
         return None
     if rule.clipnorm or rule.clipvalue:
         gradients = rule.clipped(gradients)
