@@ -26,7 +26,7 @@ class FlatSlots:
     def __init__(self, places, variables, penalty):
         self.places, self.penalty = tuple(places), penalty
         self.shapes = {place: tuple(variables[place].shape) for place in places}
-        self.width = one_width(self.shapes.values())
+        self.width = _one_width(self.shapes.values())
         sizes = [math.prod(shape) for shape in self.shapes.values()]
         self.ranges = dict(zip(places, pairwise(accumulate(sizes, initial=0)), strict=True))
         self.size = sum(sizes)
@@ -43,21 +43,21 @@ class FlatSlots:
         """
         whole = tuple(places) == self.places
         states = [slot.value if whole else self._pieces(slot.value) for slot in self.slots]
-        slots = states if whole else [end_to_end([pieces[place] for place in places]) for pieces in states]
+        slots = states if whole else [_end_to_end([pieces[place] for place in places]) for pieces in states]
         gradients = [ops.cast(gradient, dtype) for gradient in gradients]
-        w = ops.cast(end_to_end(weights) if weights else 0.0, dtype)
-        w, *slots = update(w, end_to_end(gradients), *slots)
+        w = ops.cast(_end_to_end(weights) if weights else 0.0, dtype)
+        w, *slots = update(w, _end_to_end(gradients), *slots)
         for target, slot, state in zip(self.slots, slots, states, strict=True):
             if not whole:
                 state.update(self._pieces(slot, places))
-                slot = end_to_end(state.values())
+                slot = _end_to_end(state.values())
             target.assign(slot)
         return self._pieces(w, places).values()
 
     def _pieces(self, flat, places=None):
         """`{place: its part of flat}`, where `places` lie end to end."""
         shapes = {place: self.shapes[place] for place in places or self.places}
-        width = one_width(shapes.values())
+        width = _one_width(shapes.values())
         if width is not None:
             # Rows of one width: cut where they lie, the pieces have their shapes.
             flat = ops.reshape(flat, (-1, *width))
@@ -120,13 +120,13 @@ def apart(function, count, *operands):
     return function(*operands)
 
 
-def end_to_end(tensors):
-    if one_width([tuple(tensor.shape) for tensor in tensors]) is None:
+def _end_to_end(tensors):
+    if _one_width([tuple(tensor.shape) for tensor in tensors]) is None:
         tensors = [ops.reshape(tensor, (-1,)) for tensor in tensors]
     return ops.reshape(ops.concatenate(tensors), (-1,))
 
 
-def one_width(shapes):
+def _one_width(shapes):
     """What all shapes have after their first axis; None if they differ, or have no axis."""
     widths = {shape[1:] if shape else None for shape in shapes}
     return widths.pop() if len(widths) == 1 else None

@@ -47,15 +47,12 @@ def _six_steps(optimizer, dtype):
 
 VARIANTS = {
     "all": ALL,
-    "averaged": {
-        "use_ema": True,
-        "ema_overwrite_frequency": 4,
-        "gradient_accumulation_steps": 2,
-        "loss_scale_factor": 4.0,
-    },
+    "averaged": {"use_ema": True, "ema_overwrite_frequency": 4},
+    "accumulated": {"gradient_accumulation_steps": 2},
+    "scaled": {"loss_scale_factor": 4.0},
 }
 # float16 rounds the weights of each step; the roundings of both are the same.
-CASES = [("Nesterov", "all", "float32"), ("RMSProp", "all", "float16"), ("Adam", "averaged", "float32")]
+CASES = [("Nesterov", "all", "float32"), ("RMSProp", "all", "float16"), *(("Adam", v, "float32") for v in VARIANTS)]
 
 
 @pytest.mark.parametrize(("rule", "variant", "dtype"), CASES)
