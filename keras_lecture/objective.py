@@ -49,23 +49,25 @@ class Objective:
     """The loss of one batch for a search: its value, its gradients and its curvature, unscaled, in one float type.
 
     `loss` is `f(weights) → (loss, aux)`. With a `scale`, the loss scaling of float16, it is differentiated after a
-    multiplication by it, and the derivatives are divided by it.
+    multiplication by it, and the derivatives are divided by it. `mean` takes the means of tensors over processes that
+    train together, each with its part of the batch: the loss is that of the whole batch in all of them.
     """
 
-    def __init__(self, loss, dtype: str, scale: Tensor | None = None):
+    def __init__(self, loss, dtype: str, scale: Tensor | None = None, mean=list):
         def scaled(weights, y_pred=None):
             value, aux = loss(weights, y_pred)
             product = value if scale is None else value * ops.cast(scale, value.dtype)
             return product, (ops.cast(value, dtype), aux)
 
         self.scale = scale
+        self._mean = mean
         self._scaled = scaled
         self._evaluate = backend.value_and_grad(scaled)
         self._product = backend.hessian_vector_product(scaled)
 
     def value(self, weights):
         _, (value, _) = self._scaled(weights)
-        return ops.stop_gradient(value)
+        return self._mean([ops.stop_gradient(value)])[0]
 
     def value_and_gradients(self, weights):
         value, _, gradients = self.start(weights)
@@ -74,11 +76,11 @@ class Objective:
     def start(self, weights):
         """The value, what else the evaluation gave, and the gradients, still scaled."""
         (_, (value, aux)), gradients = self._evaluate(weights)
-        return value, aux, gradients
+        return self._mean([value])[0], aux, self._mean(gradients)
 
     def curvature(self, weights, vectors):
         """The Hessian times `vectors`."""
-        return self._unscaled(self._product(weights, vectors))
+        return self._unscaled(self._mean(self._product(weights, vectors)))
 
     def gauss_newton(self, weights):
         """The function that multiplies by the Gauss-Newton matrix at `weights`, JᵀℓJ + R.
@@ -107,7 +109,7 @@ class Objective:
             along = backend.hessian_vector_product(projected)([*weights, *zeros], [*vectors, *zeros])[count:]
             bent = backend.hessian_vector_product(split)([*weights, *outputs], [*vectors, *along])
             _, back = backend.value_and_grad(lambda w: projected([*w, *bent[count:]]))(weights)
-            return self._unscaled([a + b for a, b in zip(back, bent[:count], strict=True)])
+            return self._unscaled(self._mean([a + b for a, b in zip(back, bent[:count], strict=True)]))
 
         return product
 

@@ -58,3 +58,13 @@ def numpy(tensor):
 def assert_close(actual, expected, dtype="float32", **override):
     """`actual` equals the oracle within the tolerance of `dtype`."""
     np.testing.assert_allclose(numpy(actual), expected, **{**TOLERANCES[dtype], **override})
+
+
+def bound(optimizer, model):
+    """`optimizer`, bound to `model` if it or one inside it must be."""
+    core = optimizer
+    while hasattr(core, "inner_optimizer"):
+        core = core.inner_optimizer
+    if hasattr(core, "bind"):
+        core.bind(model)
+    return optimizer

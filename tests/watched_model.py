@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-from harness import in_one, numpy
+from harness import bound, in_one, numpy
 
 from keras_lecture import backend
 
@@ -22,7 +22,7 @@ def model(optimizer="sgd", loss="mse", weights=INITIAL, **options):
         ]
     )
     built.set_weights(weights)
-    built.compile(optimizer, loss, **options)
+    built.compile(bound(optimizer, built), loss, **options)
     return built
 
 

@@ -5,6 +5,11 @@
 `compile(f)`                 `f` compiled as the framework does it
 `train_step(model, step)`    the pure `step(state, batch) → (logs, state)` as this backend's Keras `train_step`
 `repeatable(f)`              `f` with the same random numbers at every call
+`build_first(model, data)`   builds in a train step what Keras has left to it
+`only_if(condition, act)`    `act()` if a tensor holds, in a train step that changes variables in place
+`recover(model, *args)`      gives the model its values back after an exception, of a train function with these `args`
+`mean_over_ranks(model)`     the function that takes the means of tensors over processes that train `model` together
+`PURE_TRAIN_STEP`            whether Keras's train step is a function of the model's state
 `generators()`               the states of the framework's own global random generators, in a list
 `set_generators(states)`     puts them back
 `scope(groups, state)`       a `StatelessScope` in which groups of variables have these values
@@ -41,15 +46,25 @@ generators = _part("training").generators
 set_generators = _part("training").set_generators
 build = _part("training").build
 shuffles_alike = _part("training").shuffles_alike
+build_first = _part("training").build_first
+only_if = _part("training").only_if
+recover = _part("training").recover
+mean_over_ranks = _part("training").mean_over_ranks
+PURE_TRAIN_STEP = _part("training").PURE_TRAIN_STEP
 accelerate = accelerator(_part("kernels"))
 
 __all__ = [
+    "PURE_TRAIN_STEP",
     "accelerate",
     "build",
+    "build_first",
     "compile",
     "fuse",
     "generators",
     "hessian_vector_product",
+    "mean_over_ranks",
+    "only_if",
+    "recover",
     "repeatable",
     "scope",
     "set_generators",

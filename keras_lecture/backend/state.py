@@ -31,12 +31,3 @@ def assign(groups, state):
         for variable, value in zip(group, values, strict=True):
             variable.assign(value)
 
-
-def moved(model, state, move):
-    """`state` after `move()` has assigned to trainable variables or to those of the optimizer."""
-    trainable, others, slots, metrics = state
-    groups = (model.trainable_variables, model.optimizer.variables)
-    with scope(groups, (trainable, slots)) as values:
-        move()
-    trainable, slots = ([values.get_current_value(v) for v in group] for group in groups)
-    return trainable, others, slots, metrics

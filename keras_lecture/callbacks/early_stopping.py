@@ -3,8 +3,11 @@
 import numpy as np
 
 from keras_lecture import checks
+from keras_lecture._training.pipeline import pipeline_of
+from keras_lecture._training.running_fit import callback_list
+from keras_lecture.callbacks import model_state
 from keras_lecture.callbacks.monitoring import Monitoring, say
-from keras_lecture.callbacks.running_fit import Interruption
+from keras_lecture.callbacks.reduced_rate import reduced_schedules
 from keras_lecture.saving import register
 
 
@@ -55,7 +58,7 @@ class EarlyStopping(Monitoring):
     """
 
     remembered = ("best", "wait", "best_epoch", "stopped_epoch")
-    _interruption = None
+    _run = None
 
     def __init__(
         self,
@@ -89,17 +92,16 @@ class EarlyStopping(Monitoring):
         self.best_weights = _arrays(self._restored, "best_weight")
         # The optimizer's variables and the seeds that go with the best weights.
         self._best_rest = _arrays(self._restored, "best_variable") or []
+        # And the factors of schedules that `ReduceLearningRate` has reduced.
+        self._best_factors = [float(factor) for factor in _arrays(self._restored, "best_factor") or []]
         super().reset()
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self._stop_listening()
-        if self.restore_best_weights and hasattr(self._model, "evaluate"):
-            self._interruption = Interruption(self._model, self._interrupted)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if self._interruption is not None:
-            self._interruption.watch_steps()
+        if self.restore_best_weights and hasattr(self._model, "make_train_function"):
+            self._run = pipeline_of(self._model).open(callback_list())
+            self._run.when_interrupted(self._interrupted)
 
     def on_epoch_end(self, epoch, logs=None):
         value = self.find(logs)
@@ -113,6 +115,7 @@ class EarlyStopping(Monitoring):
                 model = self.model
                 self.best_weights = model.get_weights()
                 self._best_rest = [np.array(variable.numpy()) for variable in _rest(model)]
+                self._best_factors = [schedule.factor for schedule in reduced_schedules(model)]
             if self.baseline is None or self.improves(value, self.baseline):
                 self.wait = 0
         elif self.wait >= self.patience and epoch > 0:
@@ -126,15 +129,15 @@ class EarlyStopping(Monitoring):
         self._bring_back()
 
     def _interrupted(self):
-        self._interruption = None
+        self._run = None
         self._bring_back()
         # An interrupted step on JAX has taken their values with it.
         self._model.reset_metrics()
 
     def _stop_listening(self):
-        if self._interruption is not None:
-            self._interruption.undo()
-            self._interruption = None
+        if self._run is not None:
+            self._run.stop_waiting(self._interrupted)
+            self._run = None
 
     def _bring_back(self):
         if not self.restore_best_weights or self.best_weights is None:
@@ -145,11 +148,18 @@ class EarlyStopping(Monitoring):
         model.set_weights(self.best_weights)
         for variable, value in zip(_rest(model), self._best_rest, strict=True):
             variable.assign(value)
+        for schedule, factor in zip(reduced_schedules(model), self._best_factors, strict=False):
+            schedule.factor = factor
 
     def state(self):
         state = super().state()
         if not self._restored:
-            for name, values in (("best_weight", self.best_weights or ()), ("best_variable", self._best_rest)):
+            kept = {
+                "best_weight": self.best_weights or (),
+                "best_variable": self._best_rest,
+                "best_factor": map(np.asarray, self._best_factors),
+            }
+            for name, values in kept.items():
                 state |= {f"{name}_{index}": _plain(value) for index, value in enumerate(values)}
         return state
 
@@ -166,7 +176,7 @@ class EarlyStopping(Monitoring):
 
 def _rest(model) -> list:
     """What training goes on from beside the weights: the optimizer's variables, and the seeds of random layers."""
-    optimizer, others = getattr(model, "optimizer", None), getattr(model, "non_trainable_variables", ())
+    optimizer, others = getattr(model, "optimizer", None), model_state.own_non_trainable(model)
     weights = {id(variable) for variable in model.weights} if others else ()
     return [*getattr(optimizer, "variables", ()), *(variable for variable in others if id(variable) not in weights)]
 

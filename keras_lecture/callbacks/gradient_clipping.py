@@ -4,10 +4,11 @@ import numpy as np
 from keras import ops
 
 from keras_lecture import checks, connections
+from keras_lecture._training.condition import Condition
+from keras_lecture._training.readings import Readings
 from keras_lecture.callbacks import clipping_rules as rules
 from keras_lecture.callbacks.norms import all_finite, square_sum
 from keras_lecture.callbacks.observe import Observer
-from keras_lecture.callbacks.step_metric import StepMetric
 from keras_lecture.saving import register
 from keras_lecture.weights import weights
 
@@ -69,6 +70,9 @@ class GradientClipping(Observer):
         there, whatever `on_nonfinite` says. Nothing of this is saved with the model; `state` and `restore` carry it.
     """
 
+    loss_of_sight = "no gradient is clipped"
+    protects = True
+
     def __init__(
         self,
         value: float | None = None,
@@ -100,37 +104,31 @@ class GradientClipping(Observer):
         self._limit = float(given[self._rule])
         self.on_nonfinite = on_nonfinite
         self.refuses = on_nonfinite in ("raise", "skip")
-        self._restored = None
         self._left_to_scaling = False
         if on_nonfinite == "raise":
             # Keras waits for each batch where a callback has this method.
             self.on_train_batch_end = self._raise_nonfinite
 
-    def metric_for(self, variables):
-        known = {id(weight.variable): weight for weight in weights(self._attachment.model)}
+    def readings_for(self, variables):
+        known = {id(weight.variable): weight for weight in weights(self._model)}
         self._axes = {}
         for variable in variables:
             connected = connections.from_weight(known[id(variable)])
             self._axes[id(variable)] = connected.incoming or connected.outgoing
         self._paths = [variable.path for variable in variables]
-        metric = _Clipped(len(variables), WINDOW if self._rule == "percentile" else 0, bool(self.on_nonfinite))
-        if self._restored is not None:
-            metric.restore(self._restored)
-            self._restored = None
-        return metric
+        return _Clipped(len(variables), WINDOW if self._rule == "percentile" else 0, bool(self.on_nonfinite))
 
     def before(self, step):
-        self._faults = self._sort_out(step) if self.on_nonfinite else None
+        faults = self._sort_out(step) if self.on_nonfinite else None
         norm = ops.sqrt(square_sum(step.gradients))
         step.gradients, clipped = self._clip(step, norm)
-        self._measured = norm, clipped
+        return norm, clipped, faults
 
-    def after(self, step):
-        norm, clipped = self._measured
-        counts = ops.logical_and(step.due, step.taken)
+    def after(self, step, memo):
+        norm, clipped, faults = memo
+        counts = step.due & step.taken
         if step.is_dynamically_scaled:
-            counts = ops.logical_and(counts, ops.isfinite(norm))
-        faults, self._faults, self._measured = self._faults, None, None
+            counts = counts & ops.isfinite(norm)
         return norm, clipped, counts, faults
 
     def _sort_out(self, step):
@@ -141,7 +139,7 @@ class GradientClipping(Observer):
             if self.on_nonfinite == "zero":
                 step.amend([ops.where(ops.isfinite(g), g, 0.0) for g in step.batch])
             else:
-                step.taken = ops.logical_and(step.taken, ops.all(finite))
+                step.taken = step.taken & ops.all(finite)
         faults = ops.cast(ops.logical_not(finite), "int32")
         if len(step.variables) == len(self._paths):
             return faults
@@ -157,12 +155,12 @@ class GradientClipping(Observer):
         if self._rule == "unit_norm":
             return rules.by_unit_norm(gradients, step.weights, [self._axes[id(v)] for v in step.variables], limit)
         if self._rule == "percentile":
-            limit = rules.percentile(*self.metric.remembering(norm), limit)
+            limit = rules.percentile(*self.readings.remembering(norm), limit)
         return rules.by_global_norm(gradients, norm, limit)
 
     def _raise_nonfinite(self, batch, logs=None):
         if logs and logs.get("nonfinite_steps") and not self._left_to_scaling:
-            counts = ops.convert_to_numpy(self.model and self.metric.nonfinite)
+            counts = ops.convert_to_numpy(self.model and self.readings.nonfinite)
             names = [path for path, count in zip(self._paths, counts, strict=True) if count]
             raise FloatingPointError(
                 f"GradientClipping: the gradient of {', '.join(names)} was not finite in batch {batch}. The weights "
@@ -175,66 +173,45 @@ class GradientClipping(Observer):
         """How many steps of all epochs had a gradient that was not finite; counted with `on_nonfinite`."""
         return int(self.state().get("nonfinite_steps", 0))
 
-    def state(self) -> dict[str, np.ndarray]:
-        """What a resumed training needs, see `keras_lecture.stateful`."""
-        if self._restored is not None or self.metric is None:
-            return dict(self._restored or {})
-        # Looking at `model` makes Keras hand back the state of a running epoch on JAX.
-        return self.metric.state() if self.model else {}
-
-    def restore(self, state: dict[str, np.ndarray]):
-        """Goes on from `state`, from the next `fit` on."""
-        self._restored = dict(state)
-        self.metric = self._known_model = None
-
     def get_config(self):
         return {**self._given, "on_nonfinite": self.on_nonfinite}
 
 
-class _Clipped(StepMetric):
+class _Clipped(Readings):
     def __init__(self, variables, window, watches):
         super().__init__(("norm_before_clipping", "clipped_share"), "gradient_clipping")
-        lasting = {}
         if window:
-            lasting["norms"] = self.add_variable((window,), "zeros", name="norms")
-            lasting["seen"] = self.add_variable((), "zeros", dtype="int32", name="seen")
+            self.lasting["norms"] = self.add_variable((window,), "zeros", name="norms")
+            self.lasting["seen"] = self.add_variable((), "zeros", dtype="int32", name="seen")
         self.nonfinite = None
         if watches:
-            lasting["nonfinite_steps"] = self.add_variable((), "zeros", dtype="int32", name="nonfinite_steps")
+            total = self.add_variable((), "zeros", dtype="int32", name="nonfinite_steps")
+            self.lasting["nonfinite_steps"] = total
             self.nonfinite = self.add_variable((variables,), "zeros", dtype="int32", name="nonfinite")
             self.nonfinite_now = self.add_variable((), "zeros", dtype="int32", name="nonfinite_now")
-        self._named = lasting
-        self.lasting = list(lasting.values())
 
     def remembering(self, norm):
         """The remembered norms and their number, with this norm, where it is one, in the place of the oldest."""
-        norms, seen = self._named["norms"].value, self._named["seen"].value
+        norms, seen = self.lasting["norms"].value, self.lasting["seen"].value
         now = ops.logical_and(ops.arange(norms.shape[0]) == seen % norms.shape[0], ops.isfinite(norm))
         count = ops.minimum(seen + 1, norms.shape[0])
         return ops.where(now, ops.cast(norm, norms.dtype), norms), count
 
-    def update_state(self, norm, clipped, counts, faults):
+    def update_state(self, norm, clipped, counts: Condition, faults):
         super().update_state(ops.stack([norm, ops.cast(clipped, norm.dtype)]), counts)
-        if "norms" in self._named:
-            kept = ops.logical_and(counts, ops.isfinite(norm))
+        if "norms" in self.lasting:
+            kept = counts & ops.isfinite(norm)
             norms, _ = self.remembering(norm)
-            self._named["norms"].assign(ops.where(kept, norms, self._named["norms"].value))
-            self._named["seen"].assign_add(ops.cast(kept, "int32"))
+            self.lasting["norms"].assign(kept.where(norms, self.lasting["norms"].value))
+            self.lasting["seen"].assign_add(kept.count("int32"))
         if faults is not None:
             self.nonfinite.assign_add(faults)
-            for total in (self._named["nonfinite_steps"], self.nonfinite_now):
+            for total in (self.lasting["nonfinite_steps"], self.nonfinite_now):
                 total.assign_add(ops.max(faults))
 
     def result(self):
         logs = super().result()
-        if logs and self.nonfinite is not None:
+        if self.nonfinite is not None:
             # A number of its own: validation on JAX gives the buffer of the variable away before Keras reads the logs.
             logs["nonfinite_steps"] = ops.cast(self.nonfinite_now, self.dtype)
         return logs
-
-    def state(self):
-        return {name: np.array(ops.convert_to_numpy(variable)) for name, variable in self._named.items()}
-
-    def restore(self, state):
-        for name, variable in self._named.items():
-            variable.assign(state[name])

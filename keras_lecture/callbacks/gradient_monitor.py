@@ -4,10 +4,11 @@ import numpy as np
 from keras import ops
 
 from keras_lecture import checks
-from keras_lecture.callbacks.norms import decided, is_multiple, snapshot, step_norms
+from keras_lecture._training.condition import Condition
+from keras_lecture._training.readings import Readings, totaled
+from keras_lecture._training.step import Step
+from keras_lecture.callbacks.norms import is_multiple, step_norms
 from keras_lecture.callbacks.observe import Observer
-from keras_lecture.callbacks.step import Step
-from keras_lecture.callbacks.step_metric import StepMetric, totaled
 from keras_lecture.callbacks.tensorboard import boards, write_histogram
 from keras_lecture.saving import register
 
@@ -65,7 +66,7 @@ class GradientMonitor(Observer):
         self.histogram = histogram
         self.every = every
         self._histograms = {}
-        self._restored = {}
+        self._restored_histograms = {}
 
     @property
     def histograms(self) -> dict[str, np.ndarray]:
@@ -76,7 +77,7 @@ class GradientMonitor(Observer):
         """
         return {layer: np.stack(epochs) for layer, epochs in self._histograms.items()}
 
-    def metric_for(self, variables):
+    def readings_for(self, variables):
         # Keras 3.15 begins the paths of some models, not of all, with the model's name.
         prefix = f"{self._model.name}/"
         owners = [variable.path.rpartition("/")[0].removeprefix(prefix) for variable in variables]
@@ -90,91 +91,84 @@ class GradientMonitor(Observer):
         return _Observed(names, len(layers), bins)
 
     def on_train_begin(self, logs=None):
-        self._histograms, self._restored = {layer: list(rows) for layer, rows in self._restored.items()}, {}
+        restored, self._restored_histograms = self._restored_histograms, {}
+        self._histograms = {layer: list(rows) for layer, rows in restored.items()}
         self._boards = boards() if self.histogram else []
         super().on_train_begin(logs)
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        if self.histogram and self._attachment:
-            counts = ops.convert_to_numpy(self.metric.counts) / max(float(self.metric.count), 1.0)
+        if self.histogram and self._run is not None and self.readings is not None:
+            counts = ops.convert_to_numpy(self.readings.counts) / max(float(self.readings.count), 1.0)
             for layer, row in zip(self._layers, counts, strict=True):
                 self._histograms.setdefault(layer, []).append(row)
                 for board in self._boards:
                     write_histogram(board, f"gradient_magnitudes/{layer}", _EDGES, row, epoch)
 
     def before(self, step):
-        self._observed_now = step.due
+        observed = step.due
         if self.every > 1:
-            on_time = is_multiple(self.metric.steps, self.every)
-            self._observed_now = on_time if step.due is True else ops.logical_and(step.due, on_time)
-        if self._observed_now is not True:
-            self._observed_now = decided(self._observed_now)
-        # Those after this observer in the list may change them.
-        self._gradients = step.gradients
-        self._old = snapshot([v.value for v in step.variables], self._observed_now)
+            observed = observed & is_multiple(self.readings.steps, self.every)
+        # Observers after this one in the list may change the gradients.
+        return observed, step.gradients, step.snapshot(observed)
 
-    def after(self, step):
-        observed, gradients, old = self._observed_now, self._gradients, self._old
-        self._observed_now = self._gradients = self._old = None
-        if observed is False:
-            return None, False, step.due
-        shapes = [(len(self.metric.names),)] + ([tuple(self.metric.counts.shape)] if self.histogram else [])
+    def after(self, step, memo):
+        observed, gradients, old = memo
+        shapes = [(len(self.readings.names),)] + ([tuple(self.readings.counts.shape)] if self.histogram else [])
 
         def measure():
             return self._measurements(step, gradients, old)
 
         def nothing():
-            return [ops.zeros(shape, self.metric.dtype) for shape in shapes]
+            return [ops.zeros(shape, self.readings.dtype) for shape in shapes]
 
-        values = measure() if observed is True else ops.cond(observed, measure, nothing)
-        if step.taken is not True:
-            observed = ops.logical_and(observed, step.taken)
-        # What overflowed under loss scaling is skipped and no gradient of the model.
+        values = observed.choose(measure, nothing)
+        observed = observed & step.taken
+        # A gradient that overflowed under loss scaling is skipped and no gradient of the model.
         if step.is_dynamically_scaled:
-            observed = ops.logical_and(observed, ops.isfinite(values[0][0]))
+            observed = observed & ops.isfinite(values[0][0])
         return values, observed, step.due
 
     def _measurements(self, step: Step, gradients, old):
         groups = [self._group_of[id(v)] for v in step.variables] if self.per_layer else None
         # Not `step.weights`: that is a dozen times as long on PyTorch.
         values = step_norms(gradients, old, [v.value for v in step.variables], groups, len(self._layers))
-        values = [ops.cast(ops.reshape(values, (-1,)), self.metric.dtype)]
+        values = [ops.cast(ops.reshape(values, (-1,)), self.readings.dtype)]
         return [*values, self._counts(step.variables, gradients)] if self.histogram else values
 
     def _counts(self, variables, gradients):
-        counts = [ops.zeros((self.metric.counts.shape[1],), self.metric.dtype)] * len(self._layers)
+        counts = [ops.zeros((self.readings.counts.shape[1],), self.readings.dtype)] * len(self._layers)
         for variable, gradient in zip(variables, gradients, strict=True):
             group = self._group_of[id(variable)]
-            counts[group] = counts[group] + ops.cast(magnitudes(gradient), self.metric.dtype)
+            counts[group] = counts[group] + ops.cast(magnitudes(gradient), self.readings.dtype)
         return ops.stack(counts)
 
     def state(self) -> dict[str, np.ndarray]:
         """What a resumed training needs, see `keras_lecture.stateful`."""
-        return dict(self._restored) or self.histograms
+        return dict(self._restored_histograms) or self.histograms
 
     def restore(self, state: dict[str, np.ndarray]):
         """Goes on with the histograms of `state` in the next `fit`."""
-        self._restored = dict(state)
+        self._restored_histograms = dict(state)
 
     def get_config(self):
         return {"per_layer": self.per_layer, "histogram": self.histogram, "every": self.every}
 
 
-class _Observed(StepMetric):
+class _Observed(Readings):
     def __init__(self, names, layers, bins):
         super().__init__(names, "gradient_monitor")
         self.steps = self.add_variable((), "zeros", dtype="int32", name="steps")
         if bins:
             self.counts = self.add_variable((layers, bins), "zeros", name="counts")
 
-    def update_state(self, values, observed, due):
-        totaled([self.steps], [1 if due is True else ops.cast(due, "int32")])
-        if observed is False:
+    def update_state(self, values, observed: Condition, due: Condition):
+        totaled([self.steps], [due.count("int32")])
+        if observed.is_false:
             return
         super().update_state(values[0], observed)
         for counts in values[1:]:
-            self.counts.assign_add(ops.where(observed, counts, 0.0))
+            self.counts.assign_add(observed.where(counts, ops.zeros_like(counts)))
 
 
 def magnitudes(x):

@@ -1,15 +1,14 @@
 """Finds a learning rate before training: `find_learning_rate` and the callback `LearningRateFinder`."""
 
-import functools
 import warnings
 
 import keras
 import numpy as np
 
 from keras_lecture import checks
+from keras_lecture._training.chain import is_fixed
+from keras_lecture._training.running_fit import fit_variables
 from keras_lecture.callbacks.learning_rate_sweep import SUGGESTIONS, LearningRateSweep
-from keras_lecture.callbacks.running_fit import fit_variables
-from keras_lecture.callbacks.step import is_fixed
 from keras_lecture.callbacks.sweep import rate_owner, sweep
 from keras_lecture.saving import register
 
@@ -148,9 +147,7 @@ class LearningRateFinder(keras.callbacks.Callback):
         options |= {"verbose": self.params["verbose"]}
         rates = _checked_rates("LearningRateFinder", self.learning_rates, self.steps)
         settings = rates, self.smoothing, self.suggestion == "curvature"
-        # Past what observers of gradients have put on the instance, which would take this for a `fit` after theirs.
-        fit = functools.partial(type(model).fit, model)
-        self.sweep = sweep("LearningRateFinder", model, fit, (x, y, options), settings)
+        self.sweep = sweep("LearningRateFinder", model, model.fit, (x, y, options), settings)
         if self.apply:
             self._follow(optimizer)
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_lecture import checks
-from keras_lecture.callbacks.running_fit import fit_variables
+from keras_lecture._training.running_fit import fit_variables
 
 
 class Monitoring(keras.callbacks.Callback):

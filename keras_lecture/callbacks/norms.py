@@ -59,18 +59,6 @@ def is_multiple(steps, period):
 
 
 @accelerate
-def decided(condition):
-    """`condition`, or the truth of it where that is known while the step is traced: PyTorch runs it at once."""
-    return condition
-
-
-@accelerate
-def snapshot(weights, needed):
-    """The weights as they are now, if they are `needed`: on PyTorch and TensorFlow they change in place."""
-    return weights
-
-
-@accelerate
 def largest(tensors):
     """The largest magnitude in all tensors."""
     return ops.max(ops.stack([ops.max(ops.abs(x)) for x in tensors]))

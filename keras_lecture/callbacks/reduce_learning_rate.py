@@ -5,10 +5,11 @@ import numpy as np
 from keras import ops
 
 from keras_lecture import checks
+from keras_lecture._training.chain import is_fixed
+from keras_lecture._training.pipeline import pipeline_of
+from keras_lecture._training.running_fit import callback_list, fit_variables
 from keras_lecture.callbacks.monitoring import Monitoring, say
 from keras_lecture.callbacks.reduced_rate import RateFactor
-from keras_lecture.callbacks.running_fit import fit_variables
-from keras_lecture.callbacks.step import is_fixed
 from keras_lecture.saving import register
 
 
@@ -92,7 +93,7 @@ class ReduceLearningRate(Monitoring):
         self.cooldown = cooldown
         self.min_lr = min_lr
         self.every = every
-        self._factors = {}
+        self._factors, self._runs = {}, []
         self._validation = None
         if every is not None:
             # Keras waits for each batch where a callback has the second of these methods.
@@ -108,10 +109,14 @@ class ReduceLearningRate(Monitoring):
         factors = {name: value for name, value in self._restored.items() if name.startswith("factor_")}
         super().on_train_begin(logs)
         self._factors = {id(o): RateFactor(o) for o in self._optimizers() if not is_fixed(o)}
+        if self._factors:
+            self._check_replicas()
+            run = pipeline_of(self._model).open(callback_list())
         for index, factor in enumerate(self._factors.values()):
             factor.factor = float(factors.get(f"factor_{index}", factor.factor))
-            factor.set_model(self._model)
-            factor.on_train_begin()
+            factor.begin()
+            run.add(factor)
+            self._runs.append((run, factor))
         if self.every is not None and self.monitor.startswith("val_"):
             self._validation = self._validation_arguments()
 
@@ -124,15 +129,23 @@ class ReduceLearningRate(Monitoring):
         for optimizer in optimizers:
             name = "learning_rate" if len(optimizers) == 1 else f"learning_rate_{optimizer.name}"
             logs[name] = _rate(optimizer)
-        for factor in self._factors.values():
-            factor.on_epoch_end(epoch, logs)
         if self.every is None:
             self._judge(epoch, logs)
 
     def on_train_end(self, logs=None):
         self._validation = None
-        for factor in self._factors.values():
-            factor.on_train_end(logs)
+        for run, factor in self._runs:
+            factor.end()
+            run.remove(factor)
+        self._runs = []
+
+    def _check_replicas(self):
+        strategy = getattr(self._model, "distribute_strategy", None)
+        if strategy is not None and strategy.num_replicas_in_sync > 1:
+            raise ValueError(
+                f"ReduceLearningRate: the schedule of {self._model.name!r} cannot be reduced under `tf.distribute` with "
+                "several replicas. Give the optimizer a fixed learning rate."
+            )
 
     def in_cooldown(self):
         return self.cooldown_counter > 0

@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
-from keras_lecture.callbacks.observe import Observer
-from keras_lecture.callbacks.step import chain
+from keras_lecture._training.chain import innermost
+from keras_lecture._training.readings import Readings
+from keras_lecture._training.stage import Rank, Stage
 from keras_lecture.saving import register
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
@@ -14,12 +15,22 @@ Schedule = keras.optimizers.schedules.LearningRateSchedule
 class Reduced(Schedule):
     """`schedule` times `factor`: what an optimizer has, and saves, in the place of a schedule that was reduced."""
 
-    # The factor as a part of the step that is being traced.
-    traced = None
+    # The factor as a part of the step that is being traced, and the readings that hold it during a `fit`.
+    traced = live = None
 
     def __init__(self, schedule, factor):
         self.schedule = schedule
-        self.factor = factor
+        self._factor = factor
+
+    @property
+    def factor(self) -> float:
+        return self._factor
+
+    @factor.setter
+    def factor(self, factor):
+        self._factor = factor
+        if self.live is not None:
+            self.live.factor.assign(factor)
 
     def __call__(self, step):
         # Keras gives the step to a schedule, not to any other function.
@@ -35,19 +46,21 @@ class Reduced(Schedule):
         return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["factor"])
 
 
-class RateFactor(Observer):
-    """Keeps a factor on the schedule of `optimizer`; a step reads it anew each time, and is compiled once.
+class RateFactor(Stage):
+    """Keeps a factor on the schedule of `optimizer`; a step reads it again each time, and is compiled once.
 
     A schedule is a part of the compiled step, and on JAX all that changes must come to the step as its state. The
-    optimizer's state is what is saved with the model, where another number would not be expected; so the factor is the
-    state of a metric that shows nothing, and the schedule finds it while the step is traced.
+    optimizer's state is what is saved with the model, where another number would not be expected; so the factor is
+    carried as readings are, and the schedule finds it while the step is traced.
     """
 
+    rank = Rank.RATE
+
     def __init__(self, optimizer):
-        super().__init__()
-        *_, self._core = chain(optimizer)
+        self._core = innermost(optimizer)
         rate = self._core._learning_rate
         self._reduced = rate if isinstance(rate, Reduced) else Reduced(rate, 1.0)
+        self.readings = self._reduced.live = _Factor(self._reduced.factor)
 
     @property
     def factor(self) -> float:
@@ -56,43 +69,36 @@ class RateFactor(Observer):
     @factor.setter
     def factor(self, factor):
         self._reduced.factor = factor
-        if self.metric is not None:
-            self.metric.factor.assign(factor)
 
-    def on_train_begin(self, logs=None):
+    def begin(self):
+        """The optimizer's rate is the reduced schedule."""
         self._core.learning_rate = self._reduced
-        super().on_train_begin(logs)
 
-    def on_train_end(self, logs=None):
-        super().on_train_end(logs)
+    def end(self):
+        """The reduced schedule stays where it was reduced."""
+        self._reduced.live = None
         if self._reduced.factor == 1.0:
             self._core.learning_rate = self._reduced.schedule
 
-    def metric_for(self, variables):
-        return _Factor(self._reduced.factor)
+    def open(self, step):
+        self._reduced.traced = self.readings.factor.value
 
-    def before(self, step):
-        self._reduced.traced = self.metric.factor.value
-
-    def after(self, step):
+    def reset(self):
         self._reduced.traced = None
-        return ()
-
-    def _warn(self, reason):
-        raise ValueError(f"ReduceLearningRate: the schedule of {self._model.name!r} cannot be reduced: {reason}.")
 
 
-class _Factor(keras.metrics.Metric):
+def reduced_schedules(model) -> list:
+    """The reduced schedules of a model's optimizers."""
+    optimizer = getattr(model, "optimizer", None)
+    optimizers = getattr(optimizer, "optimizers", [optimizer])
+    rates = [getattr(innermost(each), "_learning_rate", None) for each in optimizers if each is not None]
+    return [rate for rate in rates if isinstance(rate, Reduced)]
+
+
+class _Factor(Readings):
     def __init__(self, factor):
-        super().__init__(name="rate_factor")
-        self.muted = True
+        super().__init__((), "rate_factor")
         self.factor = self.add_variable((), keras.initializers.Constant(factor), name="factor")
-
-    def update_state(self):
-        pass
-
-    def result(self):
-        return {}
 
     def reset_state(self):
         pass

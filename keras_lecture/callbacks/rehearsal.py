@@ -5,6 +5,8 @@ import contextlib
 import numpy as np
 from keras import ops
 
+from keras_lecture._training.pipeline import carried
+
 _MISSING = object()
 # What `fit` leaves on the model beside its variables.
 _ATTRIBUTES = ("history", "stop_training", "steps_per_execution", "train_function", "_jax_state", "_jax_state_synced")
@@ -18,7 +20,8 @@ def rehearsal(model):
     The values wait on the host.
     """
     attributes = {name: vars(model).get(name, _MISSING) for name in _ATTRIBUTES}
-    variables = {id(v): v for v in (*model.variables, *model.optimizer.variables, *model.metrics_variables)}
+    everything = (*model.variables, *model.optimizer.variables, *model.metrics_variables, *carried(model))
+    variables = {id(v): v for v in everything}
     values = [np.array(ops.convert_to_numpy(v)) for v in variables.values()]
 
     def put_back():

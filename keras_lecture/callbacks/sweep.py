@@ -1,7 +1,5 @@
 """Leads the learning rate of a model through a sweep, and undoes it."""
 
-import contextlib
-import functools
 import math
 
 import keras
@@ -9,9 +7,12 @@ import numpy as np
 from keras import ops
 
 from keras_lecture import checks
+from keras_lecture._training.chain import innermost, is_fixed
+from keras_lecture._training.pipeline import pipeline_of
+from keras_lecture._training.running_fit import callback_list
+from keras_lecture._training.stage import Rank, Stage
 from keras_lecture.callbacks.learning_rate_sweep import LearningRateSweep, Smoothing
 from keras_lecture.callbacks.rehearsal import rehearsal
-from keras_lecture.callbacks.step import chain, is_fixed
 from keras_lecture.diagnosis import curvature as curvature_of
 from keras_lecture.optimizers.closure import Closure
 from keras_lecture.random_state import same_random_state
@@ -35,14 +36,15 @@ def sweep(owner, model, fit, data, settings):
             bend = 1.0 / largest if largest > 0 else None
         recorder = _Recorder(owner, optimizer, rates, smoothing, options.pop("verbose"))
         callbacks = [*keras.tree.flatten(options.pop("callbacks", None) or []), recorder]
-        with rehearsal(model), _led(model, optimizer, rates):
-            model.steps_per_execution = 1
+        with rehearsal(model):
+            if model.steps_per_execution != 1:
+                model.steps_per_execution, model.train_function = 1, None
             fit(x, y, epochs=len(rates), verbose=0, callbacks=callbacks, **options)
     return recorder.result(bend)
 
 
 class _Recorder(keras.callbacks.Callback):
-    """Leads a fixed rate, and records the loss of each step."""
+    """Leads the rate, and records the loss of each step."""
 
     def __init__(self, owner, optimizer, rates, smoothing, verbose):
         super().__init__()
@@ -58,6 +60,17 @@ class _Recorder(keras.callbacks.Callback):
         self._bar = keras.utils.Progbar(
             len(rates), verbose=1 if verbose == "auto" else verbose, stateful_metrics=["loss", "learning_rate"]
         )
+
+    def on_train_begin(self, logs=None):
+        self._run = self._table = None
+        if not is_fixed(self._optimizer):
+            self._run = pipeline_of(self._model).open(callback_list())
+            self._table = _Table(self._optimizer, self._rates, self._first)
+            self._run.add(self._table)
+
+    def on_train_end(self, logs=None):
+        if self._run is not None:
+            self._run.remove(self._table)
 
     def on_train_batch_begin(self, batch, logs=None):
         # Looking at `model` makes Keras hand back its state on JAX, and take it anew.
@@ -97,7 +110,25 @@ class _Recorder(keras.callbacks.Callback):
         return LearningRateSweep(self._rates[:count], losses, smoothed, self._end, self._warmup, curvature)
 
 
-class _Table(keras.optimizers.schedules.LearningRateSchedule):
+class _Table(Stage):
+    """Where the rate is a schedule, which cannot be set between steps: a table in its place, while a step is traced."""
+
+    rank = Rank.RATE
+
+    def __init__(self, optimizer, rates, first):
+        self._optimizer = optimizer
+        self._rates, self._first = rates, first
+        self._schedule = None
+
+    def open(self, step):
+        self._schedule, self._optimizer._learning_rate = self._optimizer._learning_rate, _Lookup(self._rates, self._first)
+
+    def reset(self):
+        if self._schedule is not None:
+            self._optimizer._learning_rate, self._schedule = self._schedule, None
+
+
+class _Lookup(keras.optimizers.schedules.LearningRateSchedule):
     """The rate of each step from `first` on, as a part of the compiled step."""
 
     def __init__(self, rates, first):
@@ -108,36 +139,16 @@ class _Table(keras.optimizers.schedules.LearningRateSchedule):
         return ops.take(ops.convert_to_tensor(self._rates), place)
 
 
-@contextlib.contextmanager
-def _led(model, optimizer, rates):
-    """Where the rate is a schedule, which cannot be set between steps: with the sweep in its place."""
-    if is_fixed(optimizer):
-        yield
-        return
-    schedule, step = optimizer._learning_rate, vars(model).get("train_step")
-    optimizer._learning_rate = _Table(rates, int(ops.convert_to_numpy(optimizer._iterations)))
-    # JAX remembers what it has compiled of a function, which does not say which rate is in it: this is another one.
-    model.train_step = functools.partial(model.train_step)
-    model.train_function = None
-    try:
-        yield
-    finally:
-        optimizer._learning_rate = schedule
-        del model.train_step
-        if step is not None:
-            model.train_step = step
-
-
 def rate_owner(owner, model):
     """The optimizer whose learning rate counts: the innermost one."""
-    *_, core = chain(model.optimizer)
+    core = innermost(model.optimizer)
     reason = None
     if isinstance(core, Closure):
         reason = f"{type(core).__name__} finds the length of each step by itself."
     elif isinstance(core, keras.optimizers.MultiOptimizer):
         reason = "MultiOptimizer has a rate for each of its optimizers."
     if reason:
-        checks.reject(owner, "model", "compiled with an optimizer that takes one learning rate", model.name, reason)
+        checks.reject(owner, "model.optimizer", "an optimizer that takes one learning rate", type(core).__name__, reason)
     return core
 
 

@@ -5,7 +5,7 @@ import importlib
 import keras
 import numpy as np
 
-from keras_lecture.callbacks.running_fit import callback_list
+from keras_lecture._training.running_fit import callback_list
 
 
 def boards() -> list:

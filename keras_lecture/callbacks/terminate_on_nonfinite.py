@@ -12,10 +12,12 @@ import numpy as np
 from keras import ops
 
 from keras_lecture import checks
+from keras_lecture._training.pipeline import pipeline_of
+from keras_lecture._training.readings import Readings
+from keras_lecture._training.running_fit import callback_list
 from keras_lecture.callbacks.monitoring import say
 from keras_lecture.callbacks.norms import all_finite
 from keras_lecture.callbacks.observe import Observer
-from keras_lecture.callbacks.running_fit import release, surround
 from keras_lecture.diagnosis import first_nonfinite
 from keras_lecture.saving import register
 
@@ -99,6 +101,7 @@ class TerminateOnNonFinite(Observer):
     """
 
     refuses = True
+    loss_of_sight = "only the logged loss is watched, after the step, and no step is refused"
     finding: Finding | None = None
 
     def __init__(self, path: str | None = None, *, every: int = 1):
@@ -109,7 +112,7 @@ class TerminateOnNonFinite(Observer):
         self.path = None if path is None else os.fspath(path)
         self.every = every
 
-    def metric_for(self, variables):
+    def readings_for(self, variables):
         self._paths = [variable.path for variable in variables]
         return _FirstFault()
 
@@ -118,20 +121,21 @@ class TerminateOnNonFinite(Observer):
         return loss * ops.where(ops.isfinite(loss), ops.ones_like(loss), float("nan"))
 
     def before(self, step):
-        self._fine = ops.all(all_finite(step.batch))
+        fine = ops.all(all_finite(step.batch))
+        if step.loss is not None:
+            fine = ops.logical_and(fine, ops.isfinite(step.loss))
         self._hears_loss = not step.is_dynamically_scaled
         if step.is_dynamically_scaled:
-            self._fine = ops.logical_or(self._fine, ops.convert_to_tensor(step.scale) > 1.0)
-        if step.taken is not True:
+            fine = ops.logical_or(fine, ops.convert_to_tensor(step.scale) > 1.0)
+        if not step.taken.is_true:
             # Another callback has dealt with it.
-            self._fine = ops.logical_or(self._fine, ops.logical_not(step.taken))
-        # What comes after the first fault must not move the weights before somebody looks.
-        unbroken = ops.logical_and(self._fine, self.metric.first.value < 0)
-        step.taken = ops.logical_and(step.taken, unbroken)
+            fine = ops.logical_or(fine, ops.logical_not(step.taken.value))
+        # The steps after the first fault must not move the weights before the callback looks.
+        step.taken = step.taken & ops.logical_and(fine, self.readings.first.value < 0)
+        return fine
 
-    def after(self, step):
-        fine, self._fine = self._fine, None
-        return (fine,)
+    def after(self, step, memo):
+        return (memo,)
 
     def on_train_begin(self, logs=None):
         self.finding = None
@@ -139,20 +143,21 @@ class TerminateOnNonFinite(Observer):
         # Whether a loss that is not finite reaches the gradient; otherwise the logs must tell.
         self._hears_loss = False
         self._steps = self._calls = 0
-        # A metric of its own for each `fit`: the first fault is that of this one.
-        self._known_model = self.metric = None
+        # Readings of its own for each `fit`: the first fault is that of this one.
+        self.readings = None
         size = self._model.steps_per_execution
         # And one more: the batch that came before the first.
         self._kept = deque(maxlen=self.every * size + 1)
         super().on_train_begin(logs)
+        self._watched = self._run or pipeline_of(self._model).open(callback_list())
+        self._watched.surround(self._around)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
+        super().on_epoch_begin(epoch, logs)
 
     def on_train_batch_begin(self, batch, logs=None):
         self._batch = batch
-        # Anew for each: an optimizer that is built in the first step may have Keras make the train function again.
-        surround(self._model, self._around)
 
     def on_epoch_end(self, epoch, logs=None):
         if self._broken or (self.model and self._first() >= 0):
@@ -161,9 +166,9 @@ class TerminateOnNonFinite(Observer):
         super().on_epoch_end(epoch, logs)
 
     def on_train_end(self, logs=None):
-        release(self._model, self._around)
         self._kept.clear()
         super().on_train_end(logs)
+        self._watched.release(self._around)
 
     def _around(self, plain, *args):
         """A call of the train function, which gets its batches from an iterator or, on PyTorch, in a list."""
@@ -177,21 +182,21 @@ class TerminateOnNonFinite(Observer):
         result = plain(*state, iter(batches) if state else batches)
         self._calls += 1
         if self._calls % self.every == 0:
-            logs, metrics = (result[0], result[1][3]) if state else (result, None)
+            logs, carried = (result[0], result[1][1]) if state else (result, None)
             heard = self._hears_loss or math.isfinite(float(logs.get("loss", 0.0)))
-            if self._first(metrics) >= 0 or not heard:
+            if self._first(carried) >= 0 or not heard:
                 self._broken = self._model.stop_training = True
         return result
 
-    def _first(self, metrics=None) -> int:
-        """The first step with a fault, or −1. On JAX `metrics` are the values of the metrics' variables."""
-        if self.metric is None:
+    def _first(self, carried=None) -> int:
+        """The first step with a fault, or −1. On JAX `carried` are the values of the non-trainable variables."""
+        if self.readings is None:
             return -1
-        variable = self.metric.first
-        if metrics is None:
+        variable = self.readings.first
+        if carried is None:
             return int(ops.convert_to_numpy(variable))
-        places = [place for place, other in enumerate(self._model.metrics_variables) if other is variable]
-        return int(metrics[places[0]]) if places else -1
+        places = [place for place, other in enumerate(self._model.non_trainable_variables) if other is variable]
+        return int(carried[places[0]]) if places else -1
 
     def _report(self):
         model, first = self.model, self._first()
@@ -230,12 +235,11 @@ class TerminateOnNonFinite(Observer):
         return {"path": self.path, "every": self.every}
 
 
-class _FirstFault(keras.metrics.Metric):
+class _FirstFault(Readings):
     """The number of the first step with a fault, −1 before; it shows nothing and forgets nothing."""
 
     def __init__(self):
-        super().__init__(name="first_fault")
-        self.muted = True
+        super().__init__((), "first_fault")
         self.steps = self.add_variable((), "zeros", dtype="int32", name="steps")
         self.first = self.add_variable((), keras.initializers.Constant(-1), dtype="int32", name="first")
 
@@ -243,9 +247,6 @@ class _FirstFault(keras.metrics.Metric):
         new = ops.logical_and(self.first.value < 0, ops.logical_not(fine))
         self.first.assign(ops.where(new, self.steps.value, self.first.value))
         self.steps.assign_add(1)
-
-    def result(self):
-        return {}
 
     def reset_state(self):
         pass

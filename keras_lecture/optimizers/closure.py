@@ -7,8 +7,11 @@ import keras
 from keras import ops
 
 from keras_lecture import backend, checks
+from keras_lecture._training.chain import innermost
+from keras_lecture._training.stage import Rank
 from keras_lecture.objective import Objective, loss_on
 from keras_lecture.optimizers import vectors
+from keras_lecture.optimizers.binding import Bindable, BoundStage
 
 # Keras keeps a learning rate in float32.
 LEARNING_RATES = "[1e-30, 1e30]"
@@ -23,7 +26,55 @@ _CONTRADICTIONS = {
 }
 
 
-class Closure(keras.optimizers.Optimizer):
+class Search(BoundStage):
+    """The place of a `Closure` in the train step: it takes the place of Keras's own."""
+
+    rank = Rank.SEARCH
+    @property
+    def logged(self):
+        return tuple(self.optimizer._logged)
+
+    def acts_on(self, model) -> bool:
+        return super().acts_on(model) and innermost(model.optimizer) is self.optimizer
+
+    def check(self, model):
+        ours, theirs = self.optimizer._trainable_variables, model.trainable_variables
+        if self.optimizer.built and [id(v) for v in ours] != [id(v) for v in theirs]:
+            name = type(self.optimizer).__name__
+            raise ValueError(
+                f"{name} was built for other variables than {model.name!r} trains now. After layers were frozen or "
+                f"thawed compile with a new one: `model.compile({name}(…).bind(model), …)`."
+            )
+
+    def train_step(self, step, *args):
+        """Keras's train step, with the loss handed over."""
+        return backend.train_step(step.model, functools.partial(self._searched, step))(*args)
+
+    def _searched(self, step, state, data):
+        """One training step as a pure function, in the order of Keras's own."""
+        weights, non_trainable, slots, metrics = state
+        model, outer, optimizer = step.model, step.model.optimizer, self.optimizer
+        scale = None
+        if outer is not optimizer or optimizer.loss_scale_factor:
+            with backend.scope([outer.variables], [slots]):
+                scale = outer.scale_loss(ops.ones((), optimizer.dtype))
+            # What a step leaves behind that loss scaling skips because a gradient overflowed.
+            skipped = {id(optimizer._step_size): 0.0, id(optimizer._evaluations): 1}
+            slots = [ops.cast(skipped.get(id(v), s), v.dtype) for v, s in zip(outer.variables, slots, strict=True)]
+        loss_of = loss_on(model, data, non_trainable, metrics)
+        objective = Objective(loss_of, optimizer.dtype, scale, backend.mean_over_ranks(model))
+        loss, (y_pred, non_trainable, metrics), gradients = objective.start(weights)
+        step.loss = loss
+        with optimizer.on(objective, loss):
+            weights, slots = outer.stateless_apply(slots, gradients, list(weights))
+
+        logs, metrics = _measured(model, metrics, loss, data, y_pred)
+        named = dict(zip(map(id, outer.variables), slots, strict=True))
+        logs |= {name: named[id(variable)] for name, variable in optimizer._logged.items()}
+        return logs, (list(weights), non_trainable, list(slots), metrics)
+
+
+class Closure(Bindable, keras.optimizers.Optimizer):
     """What turns a search into an optimizer for `fit`: a subclass writes `slots_for` and `search`.
 
     Keras hands an optimizer gradients and nothing else. `bind(model)` makes the model's training steps hand it the
@@ -34,7 +85,9 @@ class Closure(keras.optimizers.Optimizer):
 
     # While a step runs: the loss of the batch, as a function and its value.
     _batch = None
-    _bound = False
+    # What the logs tell of each step: names and variables.
+    _logged = {}
+    stage = Search
 
     def __init__(self, learning_rate=1.0, **kwargs):
         owner = type(self).__name__
@@ -56,41 +109,27 @@ class Closure(keras.optimizers.Optimizer):
 
     def bind(self, model):
         """Makes the training steps of `model` hand over the loss; returns the optimizer, for `compile`."""
-        owner = type(self).__name__
-        checks.instance(owner, "model", model, keras.Model, "a Keras model")
-        if type(model).train_step is not keras.Model.train_step:
+        if isinstance(model, keras.Model) and type(model).train_step is not keras.Model.train_step:
             remedy = "A search replaces the `train_step`; override `compute_loss` instead."
-            checks.reject(owner, "model", "a model with Keras's own `train_step`", model.name, remedy)
-        self._bound = True
-        search = backend.train_step(model, functools.partial(_step, model))
-        plain = functools.partial(type(model).train_step, model)
+            checks.reject(type(self).__name__, "model", "a model with Keras's own `train_step`", model.name, remedy)
+        return super().bind(model)
 
-        def train_step(*args):
-            return (search if _innermost(model.optimizer) is self else plain)(*args)
-
-        model.train_step = train_step
-        model.train_function = None
-        return self
-
-    def build(self, variables):
-        if self.built:
-            return
-        super().build(variables)
+    def create(self, variables):
+        super().create(variables)
         if any(map(self._overwrite_variable_with_gradient, variables)):
             raise ValueError(f"{type(self).__name__} cannot train float8 layers: their scales are no weights.")
         self.dtype = vectors.wide(variables)
         self._step_size = self.add_variable((), dtype=self.dtype, name="step_size")
         self._evaluations = self.add_variable((), dtype="int32", name="evaluations")
-        # What the logs tell of each step.
         self._logged = {"step_size": self._step_size, "evaluations": self._evaluations}
         self._slots = self.slots_for(variables)
 
     def apply(self, grads, trainable_variables=None):
-        self._refuse()
+        self.refuse()
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):
         if self._batch is None:
-            self._refuse()
+            self.refuse()
         objective, loss = self._batch
         # Keras's loss scaling passes variables, in a scope of its own that knows their values.
         with backend.scope([self.variables], [optimizer_variables]) as scope:
@@ -115,38 +154,15 @@ class Closure(keras.optimizers.Optimizer):
         finally:
             self._batch = None
 
-    def _refuse(self):
+    def refuse(self):
         name = type(self).__name__
-        cause = "is bound to another model" if self._bound else "is not bound to the model"
+        cause = "is bound to another model" if self._stage else "is not bound to the model"
         raise ValueError(
             f"{name} evaluates the loss of the model and {cause} that it should train. Compile it bound: "
             f"`model.compile({name}().bind(model), …)`; bind a loaded model's: `model.optimizer.bind(model)` "
             "(`model.optimizer.inner_optimizer.bind(model)` under mixed_float16). Other wrappers, and training loops "
             "that call `apply`, hand over gradients alone and cannot be served."
         )
-
-
-def _step(model, state, data):
-    """One training step of `model`, as a pure function, in the order of Keras's own."""
-    weights, non_trainable, slots, metrics = state
-    outer, optimizer = model.optimizer, _innermost(model.optimizer)
-    _check_variables(optimizer, model)
-    scale = None
-    if outer is not optimizer or optimizer.loss_scale_factor:
-        with backend.scope([outer.variables], [slots]):
-            scale = outer.scale_loss(ops.ones((), optimizer.dtype))
-        # What a step leaves behind that loss scaling skips because a gradient overflowed.
-        skipped = {id(optimizer._step_size): 0.0, id(optimizer._evaluations): 1}
-        slots = [ops.cast(skipped.get(id(v), s), v.dtype) for v, s in zip(outer.variables, slots, strict=True)]
-    objective = Objective(loss_on(model, data, non_trainable, metrics), optimizer.dtype, scale)
-    loss, (y_pred, non_trainable, metrics), gradients = objective.start(weights)
-    with optimizer.on(objective, loss):
-        weights, slots = outer.stateless_apply(slots, gradients, list(weights))
-
-    logs, metrics = _measured(model, metrics, loss, data, y_pred)
-    named = dict(zip(map(id, outer.variables), slots, strict=True))
-    logs |= {name: named[id(variable)] for name, variable in optimizer._logged.items()}
-    return logs, (list(weights), non_trainable, list(slots), metrics)
 
 
 def _measured(model, metrics, loss, data, y_pred):
@@ -157,18 +173,3 @@ def _measured(model, metrics, loss, data, y_pred):
         model._loss_tracker.update_state(loss, sample_weight=size)
         logs = model.compute_metrics(x, y, y_pred, sample_weight)
     return dict(logs), [scope.get_current_value(v) for v in model.metrics_variables]
-
-
-def _innermost(optimizer):
-    """The optimizer inside of Keras's loss scaling, or itself."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
-
-
-def _check_variables(optimizer, model):
-    ours, theirs = optimizer._trainable_variables, model.trainable_variables
-    if [id(v) for v in ours] != [id(v) for v in theirs]:
-        name = type(optimizer).__name__
-        raise ValueError(
-            f"{name} was built for other variables than {model.name!r} trains now. After layers were frozen or thawed "
-            f"compile with a new one: `model.compile({name}().bind(model), …)`."
-        )

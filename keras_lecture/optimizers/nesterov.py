@@ -1,20 +1,40 @@
-"""Nesterov's accelerated gradient: the gradient at the look-ahead point, the iterate for everybody else."""
+"""Nesterov's accelerated gradient: the gradient at the look-ahead point, the iterate everywhere else."""
 
-import contextlib
-
-import keras
 from keras import ops
 
-from keras_lecture import checks
+from keras_lecture._training.stage import Rank
 from keras_lecture.backend import accelerate
-from keras_lecture.optimizers.looking_ahead import LookingAhead, building_model, looks_ahead
+from keras_lecture.optimizers.binding import Bindable, BoundStage
 from keras_lecture.optimizers.rule import scheduled
 from keras_lecture.optimizers.sgd import Inertial
 from keras_lecture.saving import register
 
 
+class LookAhead(BoundStage):
+    """The place of `Nesterov` in the train step: the forward pass is at the look-ahead point."""
+
+    rank = Rank.LOOK_AHEAD
+
+    def open(self, step):
+        self.optimizer.in_step = True
+        self.optimizer.look_ahead()
+
+    def weights_of(self, variables):
+        return self.optimizer.iterates(variables)
+
+    def close(self, step):
+        # Only a wrapper (loss scaling), an accumulation, or a stage of the pipeline leaves a step out.
+        optimizer = self.optimizer
+        wrapped = step.optimizer is not optimizer or optimizer.gradient_accumulation_steps
+        if wrapped or not step.taken.is_true or not step.reached:
+            optimizer.look_back()
+
+    def reset(self):
+        self.optimizer.in_step = False
+
+
 @register
-class Nesterov(Inertial):
+class Nesterov(Bindable, Inertial):
     """Nesterov's momentum: looks ahead along the velocity and takes the gradient there.
 
     Use it like `Momentum`, of which it is the provably faster form on smooth convex losses; one slot per weight.
@@ -26,10 +46,9 @@ class Nesterov(Inertial):
     `momentum=0` is `SGD`.
 
     The model holds w + ρv while a training step computes its gradient, and w at all other times: in validation, in
-    callbacks and checkpoints, after `fit`. So the optimizer must come before the forward pass of the step: when the
-    model that it is compiled into builds it, it puts itself there by itself, as `bind(model)` does (which on
-    TensorFlow saves compiling the step twice). In a training loop of your own call `look_ahead()` before you compute
-    the gradients.
+    callbacks and checkpoints, after `fit`. So the optimizer acts before the forward pass of the step, and must be bound
+    to the model: `model.compile(Nesterov(…).bind(model), …)`, and `model.optimizer.bind(model)` after loading. In a
+    training loop of your own call `look_ahead(variables)` before you compute the gradients.
 
     Args:
         learning_rate: η, a number or a schedule. Defaults to `0.01`.
@@ -39,9 +58,8 @@ class Nesterov(Inertial):
     Example:
         >>> w = keras.Variable(1.0)
         >>> optimizer = keras_lecture.optimizers.Nesterov(0.25, momentum=0.5)
-        >>> optimizer.build([w])
         >>> for _ in range(2):
-        ...     optimizer.look_ahead()
+        ...     optimizer.look_ahead([w])
         ...     optimizer.apply([2.0 * keras.ops.convert_to_tensor(w)], [w])
         >>> float(w.numpy())
         0.125
@@ -55,52 +73,31 @@ class Nesterov(Inertial):
     kernel = "nesterov"
     elementwise = True
 
-    # How many training steps of bound models are running, whether a loop of the user's looks ahead by itself, and
-    # whether a step under way has just built the optimizer: it has no velocity to look along yet.
-    _steps = 0
+    stage = LookAhead
+    # Whether a training step of the bound model is running, and whether a loop of the user's looks ahead by itself.
+    in_step = False
     _by_hand = False
-    _newborn = False
 
-    def build(self, variables):
-        if self.built:
-            return
-        super().build(variables)
+    @property
+    def is_ready(self) -> bool:
+        """Whether it may be built: it is bound, or looks ahead by hand."""
+        return self._by_hand or super().is_ready
+
+    def create(self, variables):
+        super().create(variables)
         # 1 while the variables hold w + ρv. A step that is skipped (loss scaling, accumulation) leaves it at 1.
         self._ahead = self.add_variable((), dtype="float32", aggregation="only_first_replica", name="ahead")
-        model = building_model(self)
-        if model is None or looks_ahead(model, self):
-            return
-        if model.train_function is not None and model.steps_per_execution > 1:
-            raise ValueError("Nesterov: with `steps_per_execution` > 1 call `optimizer.bind(model)` before `fit`.")
-        # On TensorFlow, Keras builds an optimizer while it traces the first step (and then traces that once more).
-        self._newborn = model.train_function is not None
-        self.bind(model)
 
-    def bind(self, model):
-        """Makes every training step of `model` look ahead first; returns the optimizer, for `compile`.
+    def look_ahead(self, variables=None):
+        """Moves the variables from w to w + ρv, where the gradient for the next `apply` is due.
 
-        A model that builds the optimizer it is compiled with does this by itself.
+        Args:
+            variables: What the optimizer trains, needed at the first call of a training loop of your own.
         """
-        checks.instance("Nesterov", "model", model, keras.Model, "a Keras model")
-        if not looks_ahead(model, self):
-            model.train_step = LookingAhead(model, self)
-            if model.train_function is not None:
-                model.make_train_function(force=True)
-        return self
-
-    @contextlib.contextmanager
-    def within_step(self):
-        """While a training step of a bound model runs."""
-        self._steps += 1
-        self._newborn = False
-        try:
-            yield
-        finally:
-            self._steps -= 1
-
-    def look_ahead(self):
-        """Moves the variables from w to w + ρv, where the gradient for the next `apply` is due."""
-        self._by_hand = self._by_hand or not self._steps
+        if not self.in_step:
+            self._by_hand = True
+        if variables is not None and not self.built:
+            self.build(list(variables))
         if self.built:
             self._shift(self._moving(), 1.0 - self._ahead.value)
             self._ahead.assign(1.0)
@@ -121,16 +118,27 @@ class Nesterov(Inertial):
         return w - rate * self.weight_decay * (w - scheduled(self.momentum, k) * v)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        if not (self._steps or self._by_hand or self._newborn):
-            raise ValueError(
-                "Nesterov takes its gradients at the look-ahead point and is not bound to the model that it should "
-                "train. Call `optimizer.bind(model)` before `fit`, or, in your own training loop, "
-                "`optimizer.look_ahead()` before you compute the gradients."
-            )
+        if not (self.in_step or self._by_hand):
+            self.refuse()
         updated = {id(variable) for variable in trainable_variables}
         self._shift([v for v in self._moving() if id(v) not in updated], -self._ahead.value)
         super()._backend_update_step(grads, trainable_variables, learning_rate)
         self._ahead.assign(0.0)
+
+    def iterates(self, variables):
+        """The values w of variables that may hold w + ρv now."""
+        (velocities,), _ = self.state_of(variables)
+        k = self.iterations + 1
+        pairs = zip(variables, velocities, strict=True)
+        return [w.value - ops.cast(self._ahead.value * _along(self, v, k), w.dtype) for w, v in pairs]
+
+    def refuse(self):
+        raise ValueError(
+            "Nesterov takes its gradients at the look-ahead point and is not bound to the model that it should train. "
+            "Compile it bound: `model.compile(Nesterov(…).bind(model), …)`; bind a loaded model's: "
+            "`model.optimizer.bind(model)`. In your own training loop call `optimizer.look_ahead(variables)` before you "
+            "compute the gradients."
+        )
 
     def _moving(self):
         return [v for v in self._trainable_variables if v.trainable and not self._overwrite_variable_with_gradient(v)]
@@ -145,5 +153,9 @@ class Nesterov(Inertial):
 def along_velocity(rule, variables, velocities, sign):
     """w ← w ± ρv, or w where `sign` is 0."""
     for w, v in zip(variables, velocities, strict=True):
-        rho = scheduled(rule.momentum, ops.cast(rule.iterations + 1, v.dtype))
-        rule.assign_add(w, ops.cast(ops.cast(sign, v.dtype) * rho * v.value, w.dtype))
+        rule.assign_add(w, ops.cast(ops.cast(sign, v.dtype) * _along(rule, v, rule.iterations + 1), w.dtype))
+
+
+def _along(rule, velocity, k):
+    """ρv at step k."""
+    return scheduled(rule.momentum, ops.cast(k, velocity.dtype)) * velocity.value

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_lecture import checks
+from keras_lecture._training.step import dense
 from keras_lecture.backend import accelerate
 from keras_lecture.optimizers.flat_slots import adds_in_place, apart, flat_slots, on_parts
 from keras_lecture.optimizers.schedules import checked_rate
@@ -329,12 +330,6 @@ class Rule(keras.optimizers.Optimizer):
 def optimizer_step(rule, gradients, variables, learning_rate):
     """One step of `rule` on all variables; the kernels do the same in as few passes over memory as possible."""
     rule.update_each(gradients, variables, learning_rate)
-
-
-@accelerate
-def dense(gradients):
-    """Plain tensors for gradients that a backend may give as slices: the formulas move all weights, not the touched."""
-    return gradients
 
 
 def shrink(w, threshold):

@@ -104,22 +104,24 @@ class Interrupting(keras.utils.PyDataset):
 
 def interrupted_step(trained):
     """An interrupt after the step's work and before Keras has its result: on JAX the old weights are gone by then."""
-    make, calls = type(trained).make_train_function, []
+    plain, calls = type(trained), []
 
-    def made(force=False):
-        make(trained, force)
-        plain = trained.train_function
+    @keras.saving.register_keras_serializable()
+    class Interrupted(plain):
+        def make_train_function(self, force=False):
+            super().make_train_function(force)
+            function = self.train_function
 
-        def step(*args):
-            result = plain(*args)
-            calls.append(1)
-            if len(calls) == 10:
-                raise KeyboardInterrupt
-            return result
+            def step(*args):
+                result = function(*args)
+                calls.append(1)
+                if len(calls) == 10:
+                    raise KeyboardInterrupt
+                return result
 
-        trained.train_function = step
+            self.train_function = step
 
-    trained.make_train_function = made
+    trained.__class__ = Interrupted
     return {}
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, numpy
+from harness import BACKEND, bound, numpy
 
 from keras_lecture import callbacks, data, optimizers
 from keras_lecture.callbacks import ExactResume, callback_states, model_state
-from keras_lecture.callbacks.running_fit import fit_variables
+from keras_lecture._training.running_fit import fit_variables
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(24, 3)).astype("float32"), RNG.normal(size=(24, 1)).astype("float32")
@@ -43,7 +43,7 @@ def perceptron(optimizer=None, extra=lambda: (), units=2):
     keras.utils.set_random_seed(0)
     body = [keras.layers.Dense(units, activation="tanh"), *extra(), keras.layers.Dense(1)]
     model = keras.Sequential([keras.Input((3,)), *body])
-    model.compile(optimizer() if optimizer else keras.optimizers.SGD(0.05, momentum=0.9), "mse")
+    model.compile(bound(optimizer(), model) if optimizer else keras.optimizers.SGD(0.05, momentum=0.9), "mse")
     return model
 
 
@@ -130,7 +130,7 @@ def test_a_model_that_is_built_by_its_first_step(tmp_path):
     def build():
         keras.utils.set_random_seed(0)
         model = keras.Sequential([keras.layers.Dense(2), keras.layers.Dropout(0.5), keras.layers.Dense(1)])
-        model.compile(optimizers.Nesterov(0.01), "mse", metrics=["mae"])
+        model.compile(optimizers.Nesterov(0.01).bind(model), "mse", metrics=["mae"])
         return model
 
     assert_same(*killed_and_whole(build, tmp_path, every=1))

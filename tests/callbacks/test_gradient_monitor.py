@@ -169,17 +169,22 @@ def test_every_k_observes_the_first_step_of_each_epoch_and_every_kth_after_it():
     assert 0 < moving["update_ratio"][0] < 1
 
 
-def test_two_observers_may_look_at_different_steps():
-    """Batches of two and weights at rest: one looks at steps 0, 2, 4 and so on, the other at 0, 3, 6; against NumPy."""
+@pytest.mark.parametrize("every", [2, 3])
+def test_it_looks_at_every_so_many_steps_of_each_epoch(every):
+    """Batches of two and weights at rest, two epochs of eight steps; the oracle is the mean norm in NumPy."""
     trained = model(keras.optimizers.SGD(0.0))
-    monitors = GradientMonitor(every=2), GradientMonitor(every=3)
-    fit(trained, *monitors, batch_size=2, epochs=2)
+    history = fit(trained, GradientMonitor(every=every), batch_size=2, epochs=2)
     norms = [oracles.norm(gradients(INITIAL, X[i : i + 2], Y[i : i + 2])) for i in range(0, len(X), 2)]
-    for monitor in monitors:
-        total, *_ = keras.ops.convert_to_numpy(monitor.metric.sums)
-        count = keras.ops.convert_to_numpy(monitor.metric.count)
-        assert count == len(norms[:: monitor.every])
-        np.testing.assert_allclose(total / count, np.mean(norms[:: monitor.every]), **EXACT)
+    np.testing.assert_allclose(history["gradient_norm"], [np.mean(norms[::every])] * 2, **EXACT)
+
+
+def test_two_callbacks_that_log_the_same_name_are_refused():
+    """T13: the numbers of one stood in the logs under the name of both."""
+    with pytest.raises(ValueError, match="GradientMonitor: gradient_norm, .* by two callbacks"):
+        fit(model(), GradientMonitor(), GradientMonitor(every=2))
+    twice = GradientMonitor()
+    with pytest.raises(ValueError, match="GradientMonitor: one callback stands twice"):
+        fit(model(), twice, twice)
 
 
 def test_a_weight_without_a_gradient_is_left_out():

@@ -6,7 +6,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, numpy
+from harness import BACKEND, bound, numpy
 from keras.optimizers.schedules import CosineDecay
 
 from keras_lecture import optimizers
@@ -32,7 +32,7 @@ RATES = np.geomspace(1e-3, 10.0, 30).astype("float32").astype("float64")
 def line(optimizer, **options):
     built = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, use_bias=False)])
     built.set_weights([START])
-    built.compile(optimizer, options.pop("loss", "mse"), **QUICK | options)
+    built.compile(bound(optimizer, built), options.pop("loss", "mse"), **QUICK | options)
     return built
 
 
@@ -118,7 +118,7 @@ def network(optimizer, **options):
             keras.layers.Dense(1),
         ]
     )
-    built.compile(optimizer, "mse", metrics=["mae"], **QUICK | options)
+    built.compile(bound(optimizer, built), "mse", metrics=["mae"], **QUICK | options)
     return built
 
 

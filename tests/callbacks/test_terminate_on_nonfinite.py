@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND
+from harness import BACKEND, bound
 from keras import ops
 from watched_model import X, Y, fit, model
 
@@ -32,7 +32,7 @@ def with_memory(optimizer=None, loss="mse"):
             keras.layers.Dense(2, name="top"),
         ]
     )
-    built.compile(optimizer or keras.optimizers.SGD(0.1), loss, **COMPILED)
+    built.compile(bound(optimizer, built) or keras.optimizers.SGD(0.1), loss, **COMPILED)
     return built
 
 

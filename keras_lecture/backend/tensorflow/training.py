@@ -4,6 +4,9 @@ import tensorflow as tf
 
 from keras_lecture.backend.state import assign, variables
 
+# Keras's train step changes variables in place here.
+PURE_TRAIN_STEP = False
+
 
 def train_step(model, step):
     def run(data):
@@ -12,8 +15,6 @@ def train_step(model, step):
                 "A step that evaluates the loss sees one replica's part of the batch, so that replicas under "
                 "`tf.distribute` would part. Train with one replica, or on JAX with `keras.distribution`."
             )
-        # Keras 3.15 on TensorFlow leaves to the first step what is not built yet; a pure step comes too late for it.
-        model._symbolic_build(data_batch=data)
         groups = variables(model)
         logs, state = step(tuple([v.value for v in group] for group in groups), data)
         assign(groups, state)
@@ -44,3 +45,35 @@ def shuffles_alike():
     with tf.Graph().as_default():
         unseeded = tf.compat.v1.get_seed(0)
     return tf.compat.v1.get_seed(0) != unseeded
+
+
+def build_first(model, data):
+    model._symbolic_build(data_batch=data)
+
+
+def only_if(condition, act):
+    """`act()` if `condition` holds; it may update variables of a `tf.distribute` strategy."""
+    context = tf.distribute.get_replica_context()
+    if not tf.distribute.has_strategy() or tf.__internal__.distribute.strategy_supports_no_merge_call():
+        tf.cond(condition, lambda: (act(), tf.constant(0))[1], lambda: tf.constant(0))
+        return
+
+    # An optimizer meets the other replicas, and may do so in no branch: the branch is taken by all together.
+    def together(strategy, condition):
+        first = strategy.experimental_local_results(condition)[0]
+
+        def on_each():
+            strategy.extended.call_for_each_replica(act)
+            return tf.constant(0)
+
+        tf.cond(first, on_each, lambda: tf.constant(0))
+
+    context.merge_call(together, args=(condition,))
+
+
+def recover(model, state=None, data=None):
+    pass  # The values are in the variables all the time.
+
+
+def mean_over_ranks(model):
+    return lambda tensors: tensors  # Several replicas are declined.

@@ -3,8 +3,12 @@
 import functools
 
 import torch
+import torch.distributed
 
 from keras_lecture.backend.state import variables
+
+# Keras's train step changes variables in place here.
+PURE_TRAIN_STEP = False
 
 
 def train_step(model, step):
@@ -77,3 +81,36 @@ def build(model, batches):
 
 def shuffles_alike():
     return True  # From a global generator whose state can be put back.
+
+
+def build_first(model, data):
+    pass  # Keras's `fit` has done it.
+
+
+def only_if(condition, act):
+    if condition:
+        act()
+
+
+def recover(model, state=None, data=None):
+    pass  # The values are in the variables all the time.
+
+
+def mean_over_ranks(model):
+    """The function that replaces tensors by their means over the processes that train `model` together.
+
+    Keras 3.16 wraps the model in `DistributedDataParallel` then, which does this for the gradients of its own step.
+    """
+    wrapper = getattr(model, "ddp_model", None)
+    if wrapper is None:
+        return lambda tensors: tensors
+
+    def mean(tensors):
+        means = []
+        for tensor in tensors:
+            total = tensor.detach().clone()
+            torch.distributed.all_reduce(total, group=wrapper.process_group)
+            means.append(total / torch.distributed.get_world_size(wrapper.process_group))
+        return means
+
+    return mean

@@ -24,7 +24,7 @@ def run(folder, *more):
     x, y = rng.normal(size=(48, 5)).astype("float32"), rng.normal(size=(48, 1)).astype("float32")
     body = [layers.BatchNormalization(), layers.Dropout(0.3, seed=2), keras.layers.Dense(1)]
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4, activation="tanh"), *body])
-    model.compile(optimizers.Nesterov(0.02), "mse", metrics=["mae"])
+    model.compile(optimizers.Nesterov(0.02).bind(model), "mse", metrics=["mae"])
     callbacks = [ExactResume(folder, every=3), GradientClipping(percentile=60.0), *more]
     batches = data.Batches(x, y, 8, seed=3)
     history = model.fit(batches, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=callbacks).history

@@ -1,24 +1,27 @@
-"""One step of an optimizer, as those see it who look at it or change it."""
+"""One optimizer step, as stages read and change it."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_lecture.optimizers.rule import dense
+from keras_lecture.backend import accelerate
+from keras_lecture._training.chain import chain
+from keras_lecture._training.condition import Condition
 
 Tensor = Any
 
 
 class Step:
-    """The gradients that a step is made of, whatever Keras wraps around the optimizer.
+    """The gradients of one optimizer step, whatever Keras wraps around the optimizer.
 
-    `gradients` are unscaled and plain; with gradient accumulation they are the mean that moves the weights, if the
-    step is `due` to move them. Whoever sets them changes the step. `batch` is what this batch alone contributes.
-    `taken` is `True`, or a tensor that says whether the step is taken at all. `variables` go with the gradients.
+    `gradients` are unscaled and dense; with gradient accumulation they are the mean that moves the weights, if the
+    step is `due` to move them. Setting them changes the step. `batch` is the contribution of this batch alone, `loss`
+    its loss where the train step has it at hand. `taken` says whether the step is taken at all; `due` and `taken` are
+    `Condition`s. `variables` belong to the gradients.
     """
 
-    def __init__(self, optimizer, gradients, variables):
+    def __init__(self, optimizer, gradients, variables, weights, loss=None):
         *outer, core = chain(optimizer)
         # Such a step is skipped if the gradient overflowed, and the scale lowered.
         self.is_dynamically_scaled = any(isinstance(o, keras.optimizers.LossScaleOptimizer) for o in outer)
@@ -30,19 +33,21 @@ class Step:
             if g is not None and not getattr(v, "overwrite_with_gradient", False)
         ]
         self.variables = [variables[index] for index in self._chosen]
+        self._weights = weights
+        self.loss = loss
         self.scale = optimizer.scale_loss(1.0)
         self._accumulated = self._period = None
-        self.due = self.taken = True
+        self.due = self.taken = Condition(True)
         if core.gradient_accumulation_steps:
             self._period = core.gradient_accumulation_steps
             self._accumulated = [core._accumulated_gradients[core._get_variable_index(v)] for v in self.variables]
-            self.due = ops.equal((core._iterations + 1) % self._period, 0)
+            self.due = Condition(ops.equal((core._iterations + 1) % self._period, 0))
         batch = dense([self._received[index] for index in self._chosen])
         self.amend([g / self._scale_in(g) for g in batch] if self.is_scaled else list(batch))
         self._seen = self.gradients
 
     def amend(self, batch):
-        """Replaces what this batch contributes."""
+        """Replaces the contribution of this batch."""
         self.batch = batch
         if self._period:
             batch = [(g + a) / self._period for g, a in zip(batch, self._accumulated, strict=True)]
@@ -50,8 +55,16 @@ class Step:
 
     @property
     def weights(self) -> list[Tensor]:
-        """The weights as they are now."""
-        return [ops.convert_to_tensor(v) for v in self.variables]
+        """The weights that the step starts from; with `Nesterov` not the look-ahead point of the gradients."""
+        return self._weights(self.variables)
+
+    def snapshot(self, needed: Condition):
+        """The weights that the step starts from, to be compared with those after it, if they are `needed`."""
+        weights = self.weights
+        in_place = [v.value for v in self.variables]
+        # What was computed is no variable's memory, and stays as it is.
+        computed = any(w is not v for w, v in zip(weights, in_place, strict=True))
+        return weights if computed else snapshot(weights, needed.value)
 
     def outgoing(self):
         """The gradients for Keras's own step, such that it arrives at `gradients`."""
@@ -61,9 +74,10 @@ class Step:
         if self._period:
             # The mean is ready: what Keras would add to it is taken away.
             pairs = zip(gradients, self.batch, strict=True)
-            gradients = [ops.where(self.due, g * self._period, own) for g, own in pairs]
+            gradients = [self.due.where(g * self._period, own) for g, own in pairs]
+            emptied = self.due & self.taken
             for a in self._accumulated:
-                a.assign(ops.where(ops.logical_and(self.due, self.taken), 0.0, a.value))
+                a.assign(emptied.where(ops.zeros_like(a.value), a.value))
         if self.is_scaled:
             gradients = [g * self._scale_in(g) for g in gradients]
         outgoing = list(self._received)
@@ -72,22 +86,21 @@ class Step:
         return outgoing
 
     @property
-    def is_scaled(self):
+    def is_scaled(self) -> bool:
+        """Whether the optimizer receives gradients times a loss scale."""
         return not (isinstance(self.scale, float) and self.scale == 1.0)
 
     def _scale_in(self, gradient):
         return ops.cast(self.scale, gradient.dtype)
 
 
-def chain(optimizer):
-    """The optimizer and those inside of it, one in the other (loss scaling, averages)."""
-    yield optimizer
-    while hasattr(optimizer, "inner_optimizer"):
-        optimizer = optimizer.inner_optimizer
-        yield optimizer
+@accelerate
+def snapshot(weights, needed):
+    """The weights as they are now, if they are `needed`: on PyTorch and TensorFlow they change in place."""
+    return weights
 
 
-def is_fixed(optimizer):
-    """Whether the learning rate is a number, which can be set, and no schedule."""
-    *_, core = chain(optimizer)
-    return isinstance(core._learning_rate, keras.Variable)
+@accelerate
+def dense(gradients):
+    """Plain tensors for gradients that a backend may give as slices: the formulas move all weights, not the touched."""
+    return gradients

@@ -1,0 +1,61 @@
+"""What a stage measures: numbers that are updated inside the compiled step and shown in the logs."""
+
+import keras
+from keras import ops
+
+from keras_lecture.backend import accelerate
+
+
+class Readings(keras.metrics.Metric):
+    """Means of several numbers over the steps of an epoch, and how many steps there were.
+
+    It is no metric of the model: the pipeline carries its variables through the compiled step and adds `result` to the
+    logs, so that a loop over `model.metrics` does not meet it. `lasting` variables are kept from epoch to epoch, and
+    from one set of trainable variables to the next.
+    """
+
+    def __init__(self, names, name):
+        super().__init__(name=name)
+        self.names = list(names)
+        self.lasting = {}
+        self.sums = self.count = None
+        if self.names:
+            self.sums = self.add_variable((len(self.names),), "zeros", name="sums")
+            self.count = self.add_variable((), "zeros", name="count")
+
+    def update_state(self, values, counted):
+        """Adds `values`, a vector, if the `Condition` `counted` holds."""
+        values = ops.cast(values, self.sums.dtype)
+        amount = counted.count(self.count.dtype)
+        totaled([self.sums, self.count], [values if counted.is_true else counted.where(values, ops.zeros_like(values)), amount])
+
+    def result(self):
+        if not self.names:
+            return {}
+        return dict(zip(self.names, means(self.sums, self.count), strict=True))
+
+    def reset_state(self):
+        kept = {id(variable) for variable in self.lasting.values()}
+        for variable in self.variables:
+            if id(variable) not in kept:
+                variable.assign(ops.zeros(variable.shape, variable.dtype))
+
+    def take_over(self, other):
+        """The lasting numbers of other readings."""
+        for name, variable in self.lasting.items():
+            if name in other.lasting:
+                variable.assign(ops.copy(other.lasting[name].value))
+
+
+@accelerate
+def totaled(totals, amounts):
+    """The variables `totals`, with the `amounts` added."""
+    for total, amount in zip(totals, amounts, strict=True):
+        total.assign_add(amount)
+    return totals
+
+
+@accelerate
+def means(sums, count):
+    """Each of the `sums` divided by `count`, in a list."""
+    return ops.unstack(sums / ops.maximum(count, 1.0), sums.shape[0])

@@ -1,0 +1,85 @@
+"""Optimizers that take part in the train step of one model: Keras hands an optimizer gradients, and nothing else."""
+
+import weakref
+
+import keras
+
+from keras_lecture import checks
+from keras_lecture._training.chain import holds
+from keras_lecture._training.pipeline import pipeline_of
+from keras_lecture._training.stage import Stage
+
+
+class BoundStage(Stage):
+    """The place of an optimizer in the train step of the model that it is bound to."""
+
+    needs_build = True
+
+    def __init__(self, optimizer, model):
+        # Weakly: the pipeline of a model knows of an optimizer as long as that is used.
+        self._optimizer, self._model = weakref.ref(optimizer), weakref.ref(model)
+
+    @property
+    def optimizer(self):
+        """The optimizer."""
+        return self._optimizer()
+
+    def acts_on(self, model) -> bool:
+        """Whether `model` is compiled with this optimizer, perhaps inside others such as Keras's loss scaling."""
+        return model is self._model() and holds(getattr(model, "optimizer", None), self._optimizer())
+
+
+class Bindable:
+    """Mixin of the optimizers that must be bound: `stage` is the class of their place in the train step.
+
+    Keras builds an optimizer before it takes the state out of the model. That is where an optimizer that is not bound
+    is refused; so it counts as built only when it is bound. A file is loaded first and bound then.
+    """
+
+    stage = BoundStage
+    _stage = None
+    _has_variables = False
+    _is_loaded = False
+
+    @property
+    def built(self) -> bool:
+        """Whether it has its variables and is bound."""
+        return self._has_variables and self.is_ready
+
+    @built.setter
+    def built(self, built):
+        self._has_variables = built
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it may be built: it is bound."""
+        return self._stage is not None
+
+    def bind(self, model):
+        """Gives it a place in every training step of `model`; returns the optimizer, for `compile`."""
+        checks.instance(type(self).__name__, "model", model, keras.Model, "a Keras model")
+        self._stage = self.stage(self, model)
+        pipeline_of(model).bind(self._stage)
+        return self
+
+    def build(self, variables):
+        if self.built:
+            return
+        if not self.is_ready and (self._has_variables or not self._is_loaded):
+            self.refuse()
+        if not self._has_variables:
+            self.create(variables)
+
+    def create(self, variables):
+        """Makes the optimizer's variables: what `build` is in Keras."""
+        super().build(variables)
+
+    def refuse(self):
+        """Raises the error that shows the line to write."""
+        raise ValueError(f"{type(self).__name__} is not bound to the model that it should train.")
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        optimizer = super().from_config(config, custom_objects)
+        optimizer._is_loaded = True
+        return optimizer
