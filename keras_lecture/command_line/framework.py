@@ -46,7 +46,7 @@ def selected(asked: str | None, configured: str | None, installed: Collection[st
     if wanted in installed:
         return wanted, None
     reason = "is not installed" if wanted in FRAMEWORKS else "cannot train"
-    return installed[0], f"{wanted} {reason}: running on {installed[0]} (KERAS_BACKEND={installed[0]} says so for good)"
+    return installed[0], f"{wanted} {reason}: running on {installed[0]} (set KERAS_BACKEND to choose)"
 
 
 def _is_installed(name) -> bool:
