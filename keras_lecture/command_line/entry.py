@@ -28,7 +28,7 @@ def run(argv: list[str] | None = None) -> int:
 
 def _parsers() -> tuple[Parser, dict[str, Parser]]:
     about = f"{keras_lecture.__doc__} The environment variable KERAS_BACKEND picks the framework."
-    usage = f"{OWNER} command [option ...]"
+    usage = f"{OWNER} command [options]"
     parser = Parser(prog=OWNER, usage=usage, description=about, epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"{OWNER} {keras_lecture.__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="command", required=True, prog=OWNER)
@@ -37,7 +37,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         about = module.__doc__.strip()
         commands[name] = subparsers.add_parser(
             name,
-            usage=f"{OWNER} {name} [option ...]",
+            usage=f"{OWNER} {name} [options]",
             help=about.splitlines()[0],
             description=about,
             epilog=EXIT_CODES,

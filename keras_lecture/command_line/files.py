@@ -16,6 +16,8 @@ try:
 except Exception as error:
     figures, NO_PICTURES = None, f"no pictures: {one_line(error)}"
 
+_FILES = ("record.json", "curves.png", "confusion.png", "learning_rate.png", "model.keras")
+
 
 def folder_of(arguments, default: str) -> Path:
     """The folder for the results."""
@@ -51,4 +53,7 @@ def write(folder: Path, record: dict, pictures: Mapping[str, Callable], model=No
         raise Ended(FAILED, f"cannot write {path}: {error.strerror}") from error
     if NO_PICTURES:
         say(NO_PICTURES)
+    for path in (folder / name for name in _FILES):
+        if path.exists() and str(path) not in written:
+            say(f"{path} is that of an earlier run")
     return written

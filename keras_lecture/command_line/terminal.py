@@ -33,7 +33,11 @@ class ProgressBar(keras.callbacks.Callback):
         self._epoch = 0
         console = _ProgressConsole(stderr=True)
         words = (
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}", table_column=Column(no_wrap=True)),
+            # As wide as the last epoch needs it: the numbers behind are cut first.
+            TextColumn(
+                "epoch {task.fields[epoch]}/{task.fields[epochs]}",
+                table_column=Column(no_wrap=True, min_width=len(f"epoch {epochs}/{epochs}")),
+            ),
             TextColumn("{task.fields[measured]}"),
         )
         wide = console.width >= _WIDE

@@ -93,6 +93,16 @@ def test_the_table_and_the_files_are_all_that_is_printed(tmp_path):
     assert "epoch 1/1" in err
 
 
+def test_files_that_a_run_does_not_replace_are_named(tmp_path):
+    """A picture or a model beside the record of another training would be taken for its own."""
+    (tmp_path / "confusion.png").write_text("old")
+    (tmp_path / "notes.txt").write_text("mine")
+    words = ["train", "--dataset", "diabetes", "--model", "mlp", "units=()", "--epochs", 1, "--out", tmp_path]
+    code, _, err = run(*words, "--batch-size", 300)
+    assert code == 0
+    assert err.splitlines()[1:] == [f"keras-lecture: {tmp_path / 'confusion.png'} is that of an earlier run"]
+
+
 def test_two_classes_learn_by_one_score(tmp_path):
     words = ["--dataset", "breast_cancer", "--model", "mlp", "units=()", "--loss", "logistic", "--epochs", 2]
     code, out, _ = run("train", *words, "--learning-rate", 0.05, "--batch-size", 64, "--out", tmp_path, "--json")
