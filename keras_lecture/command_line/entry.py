@@ -1,58 +1,46 @@
-"""The one entry: finds the command, runs it, and turns what stopped it into one line and an exit code."""
+"""Finds the command that the arguments name, and runs it."""
 
-import argparse
-import sys
+import importlib
 
 import keras_lecture
 from keras_lecture.command_line import find_lr, train
-from keras_lecture.command_line.endings import EXIT_CODES, INTERRUPTED, OWNER, USAGE, Ended
+from keras_lecture.command_line.endings import EXIT_CODES, OWNER
+from keras_lecture.command_line.help import Parser
 
 # A command is a module: its docstring says what it does, `add_arguments(parser)` what it takes, `run(arguments)` does
 # it and returns the exit code.
 COMMANDS = {"train": train, "find-lr": find_lr}
 
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line; `--help` has the rest."""
-
-    def error(self, message):
-        raise Ended(USAGE, f"{message} (`{self.prog} --help` lists what there is)")
+# The package leaves its parts out when it is started as a program; a model may use any of them.
+for part in keras_lecture.__all__:
+    importlib.import_module(f"keras_lecture.{part}")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs one command; `argv` is what follows the program's name. Returns the exit code."""
-    try:
-        arguments = _parser().parse_args(argv)
-        return COMMANDS[arguments.command].run(arguments)
-    except SystemExit as done:  # `--help` and `--version`
-        return done.code or 0
-    except Ended as end:
-        print(f"{OWNER}: {str(end).removeprefix(f'{OWNER}: ')}", file=sys.stderr)
-        return end.code
-    except KeyboardInterrupt:
-        print(f"{OWNER}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+def run(argv: list[str] | None = None) -> int:
+    """Runs one command and returns the exit code."""
+    parser, commands = _parsers()
+    arguments, unknown = parser.parse_known_args(argv)
+    chosen = commands[arguments.command]
+    if unknown:
+        chosen.refuse(unknown)
+    return COMMANDS[arguments.command].run(arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog=OWNER,
-        description=f"{keras_lecture.__doc__} The environment variable KERAS_BACKEND picks the backend.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _parsers() -> tuple[Parser, dict[str, Parser]]:
+    about = f"{keras_lecture.__doc__} The environment variable KERAS_BACKEND picks the framework."
+    usage = f"{OWNER} command [options]"
+    parser = Parser(prog=OWNER, usage=usage, description=about, epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"{OWNER} {keras_lecture.__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    subparsers = parser.add_subparsers(dest="command", metavar="command", required=True, prog=OWNER)
+    commands = {}
     for name, module in COMMANDS.items():
         about = module.__doc__.strip()
-        command = commands.add_parser(
+        commands[name] = subparsers.add_parser(
             name,
+            usage=f"{OWNER} {name} [options]",
             help=about.splitlines()[0],
             description=about,
             epilog=EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            # `--epoch 5` would be taken for `--epochs` until a second option begins like that.
-            allow_abbrev=False,
         )
-        module.add_arguments(command)
-    return parser
+        module.add_arguments(commands[name])
+    return parser, commands

@@ -9,15 +9,20 @@ import keras
 import numpy as np
 
 from keras_lecture import checks, data, layers, losses
-from keras_lecture.command_line.choices import AUGMENTATIONS, AVERAGES, LOSSES, MODELS, OPTIMIZERS, SCHEDULES
+from keras_lecture.command_line.choices import AUGMENTATIONS, AVERAGES, DATASETS, LOSSES, MODELS, OPTIMIZERS, SCHEDULES
 from keras_lecture.command_line.endings import OWNER
-from keras_lecture.command_line.settings import named
+from keras_lecture.command_line.settings import chosen, named
 from keras_lecture.optimizers import schedules
 from keras_lecture.optimizers.closure import Closure
 
 PARTS = ("training", "validation", "test")
 _OF_CLASSES = (losses.SoftmaxCrossEntropy, losses.MulticlassHinge)
 _OF_NUMBERS = (losses.L1, losses.L2)
+
+_OF_KERAS = {
+    **dict.fromkeys(("clipnorm", "clipvalue", "global_clipnorm", "loss_scale_factor"), "(0, ∞)"),
+    "ema_momentum": "[0, 1]",
+}
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,11 @@ class Experiment:
 
 def experiment(arguments) -> Experiment:
     """Everything that trains, from the options; a `ValueError` or `TypeError` says which option is wrong."""
-    checks.whole(OWNER, "--seed", arguments.seed, "[0, ∞)")
+    # NumPy takes no larger seed.
+    checks.whole(OWNER, "--seed", arguments.seed, "[0, 4294967295]")
+    checks.whole(OWNER, "--batch-size", arguments.batch_size)
     keras.utils.set_random_seed(arguments.seed)
-    loaded = data.load(arguments.dataset)
+    loaded = data.load(chosen("--dataset", arguments.dataset, DATASETS))
     task = _task(arguments, loaded)
     parts = _parts(arguments, loaded)
     batches = data.Batches(*parts["training"], batch_size=arguments.batch_size, seed=arguments.seed)
@@ -87,6 +94,8 @@ def _task(arguments, loaded) -> Task:
     default = ["l2"] if classes is None else ["softmax_cross_entropy"]
     cls, settings = named("--loss", arguments.loss or default, LOSSES)
     loss = cls(**settings)
+    if loss.reduction in (None, "none"):
+        checks.reject(f"--loss {arguments.loss[0]}", "reduction", "one that gives a number for a batch", loss.reduction)
     if isinstance(loss, _OF_NUMBERS) != (classes is None):
         fitting = "l1 or l2, for numbers" if classes is None else "a loss for classes"
         checks.reject(OWNER, "--loss", fitting, arguments.loss[0], f"The targets of {arguments.dataset} ask for it.")
@@ -103,12 +112,25 @@ def _task(arguments, loaded) -> Task:
 def _model(arguments, x, task):
     """The network behind what prepares its inputs: the saved model takes them as they are in the data set."""
     build, settings = named("--model", arguments.model, MODELS, taken=("input_shape", "classes"))
-    changes = [named("--augment", words, AUGMENTATIONS) for words in arguments.augment or []]
+    changes = [named("--augment", words, AUGMENTATIONS, taken=("data_format",)) for words in arguments.augment or []]
     center = layers.ZeroCenter(unit_variance=True)
     center.adapt(x)
-    network = build(input_shape=x.shape[1:], classes=task.outputs, **settings)
-    augmentations = [cls(**options) for cls, options in changes]
-    return keras.Sequential([keras.Input(x.shape[1:]), *augmentations, center, network], name=arguments.dataset)
+    model = keras.Sequential([keras.Input(x.shape[1:])], name=arguments.dataset)
+    for layer in (*(_augmentation(cls, options, x) for cls, options in changes), center):
+        model.add(layer)
+    # An augmentation may cut the images.
+    model.add(build(input_shape=model.output_shape[1:], classes=task.outputs, **settings))
+    return model
+
+
+def _augmentation(cls, options, x):
+    if "value_range" in inspect.signature(cls).parameters:
+        # That of the images of `data.load`.
+        options = {"value_range": (0, 1), **options}
+    layer = cls(**options)
+    if hasattr(layer, "adapt") and "eigenvalues" not in options:
+        layer.adapt(x)
+    return layer
 
 
 def _optimizer(arguments, model, steps):
@@ -118,6 +140,7 @@ def _optimizer(arguments, model, steps):
     own = inspect.signature(cls).parameters["learning_rate"].default
     rate = own if arguments.learning_rate is None else arguments.learning_rate
     checks.number(OWNER, "--learning-rate", rate, "(0, ∞)")
+    _check_keras(f"--optimizer {arguments.optimizer[0]}", settings)
     optimizer = cls(_scheduled(arguments, rate, steps), **settings)
     if isinstance(optimizer, Closure):
         optimizer.bind(model)
@@ -125,7 +148,19 @@ def _optimizer(arguments, model, steps):
         return optimizer
     around, settings = named("--average", arguments.average, AVERAGES, taken=("optimizer",))
     average = around(optimizer, **settings)
+    if getattr(average, "start", 1) > arguments.epochs:
+        checks.reject("--average", "start", f"at most {arguments.epochs}, the number of epochs", average.start)
     return average.per_epoch(steps) if hasattr(average, "per_epoch") else average
+
+
+def _check_keras(owner, settings):
+    """The arguments of every optimizer that Keras does not check before it trains."""
+    for name, interval in _OF_KERAS.items():
+        if settings.get(name) is not None:
+            checks.number(owner, name, settings[name], interval)
+    if settings.get("gradient_accumulation_steps") is not None:
+        checks.whole(owner, "gradient_accumulation_steps", settings["gradient_accumulation_steps"], "[2, ∞)")
+    checks.boolean(owner, "use_ema", settings.get("use_ema", False))
 
 
 def _check_alone(arguments):

@@ -3,12 +3,14 @@
 It takes the options of `train` that say what is trained, and ends with the rate to give to `train --learning-rate`.
 """
 
-from keras_lecture import callbacks
+from keras_lecture import callbacks, checks
 from keras_lecture.command_line import options
-from keras_lecture.command_line.endings import FAILED, OK, Ended, mistakes_of_the_user, training
+from keras_lecture.command_line.endings import FAILED, OK, OWNER, Ended, mistakes_of_the_user
 from keras_lecture.command_line.experiment import experiment
+from keras_lecture.command_line.failures import training
 from keras_lecture.command_line.files import folder_of, write
 from keras_lecture.command_line.record import record_of, text_of
+from keras_lecture.command_line.streams import out
 from keras_lecture.command_line.terminal import show
 
 
@@ -22,11 +24,15 @@ def add_arguments(parser):
     group.add_argument("--curvature", action="store_true", help="also suggest 1/L from the curvature of the loss")
     options.add_output(parser, "find-lr-DATASET-MODEL")
     # The sweep is the schedule, and ends before there is anything to average.
-    parser.set_defaults(schedule=None, warmup=None, average=None)
+    parser.set_defaults(learning_rate=None, schedule=None, warmup=None, average=None)
 
 
 def run(arguments) -> int:
     with mistakes_of_the_user():
+        checks.number(OWNER, "--lowest", arguments.lowest, "(0, ∞)")
+        checks.number(OWNER, "--highest", arguments.highest, f"({arguments.lowest}, ∞)")
+        checks.whole(OWNER, "--steps", arguments.steps, "[2, ∞)")
+        checks.number(OWNER, "--smoothing", arguments.smoothing, "[0, 1)")
         work = experiment(arguments)
         folder = folder_of(arguments, f"find-lr-{arguments.dataset}-{arguments.model[0]}")
     with training():
@@ -45,7 +51,7 @@ def run(arguments) -> int:
     written = write(folder, record, {"learning_rate": lambda figures: figures.learning_rates(sweep)})
     found = {name: rate for name, rate in suggested.items() if rate is not None}
     if arguments.json:
-        print(text_of(record))
+        out(text_of(record))
     elif found:
         advice = f"train with --learning-rate {next(iter(found.values())):.2g}"
         show({name: {"learning rate": rate} for name, rate in found.items()}, [advice, *written])

@@ -33,7 +33,6 @@ def add_arguments(parser):
     add_named(group, "--augment", AUGMENTATIONS, "none", action="append", more="; in training only; may be repeated")
     add_named(group, "--loss", LOSSES, "by the targets: cross entropy for classes, l2 for numbers")
     add_named(group, "--optimizer", OPTIMIZERS, "adam")
-    group.add_argument("--learning-rate", type=float, metavar="RATE", help="default: the optimizer's own")
     group.add_argument("--batch-size", type=int, default=32, metavar="N", help="samples in a step (%(default)s)")
     group.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of split, weights and all chance (%(default)s)"
@@ -46,6 +45,7 @@ def add_course(parser):
     group.add_argument(
         "--epochs", type=int, default=20, metavar="N", help="passes over the training part (%(default)s)"
     )
+    group.add_argument("--learning-rate", type=float, metavar="RATE", help="default: the optimizer's own")
     add_named(group, "--schedule", SCHEDULES, "a constant learning rate")
     group.add_argument("--warmup", type=float, metavar="EPOCHS", help="first raise the learning rate from near 0")
     add_named(group, "--average", AVERAGES, "none", more="; of the weights")

@@ -47,7 +47,8 @@ def plain(value):
 
 
 def text_of(record: dict) -> str:
-    return json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False)
+    """The record as ASCII, which any terminal prints and any file takes, even where a path is not Unicode."""
+    return json.dumps(record, indent=2, allow_nan=False)
 
 
 def _versions():

@@ -1,12 +1,27 @@
 """What the user sees: one progress bar while it runs, on the standard error, and a table at the end."""
 
+import sys
+
 import keras
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
+
+from keras_lecture.command_line.streams import discard, out
 
 _MEASURED = {"loss": "loss {:.4f}", "val_loss": "validation {:.4f}", "val_accuracy": "{:.2%}"}
+
+
+# Narrower, a terminal shows no bar: the numbers matter more.
+_WIDE = 80
+
+
+class _ProgressConsole(Console):
+    def on_broken_pipe(self):
+        """Nobody looks at the progress any more; rich would end the program, and the training with it."""
+        self.quiet = True
+        discard(sys.stderr)
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -16,13 +31,18 @@ class ProgressBar(keras.callbacks.Callback):
         super().__init__()
         self._steps = steps
         self._epoch = 0
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            BarColumn(bar_width=24),
+        console = _ProgressConsole(stderr=True)
+        words = (
+            # As wide as the last epoch needs it: the numbers behind are cut first.
+            TextColumn(
+                "epoch {task.fields[epoch]}/{task.fields[epochs]}",
+                table_column=Column(no_wrap=True, min_width=len(f"epoch {epochs}/{epochs}")),
+            ),
             TextColumn("{task.fields[measured]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
         )
+        wide = console.width >= _WIDE
+        columns = (words[0], BarColumn(bar_width=24), words[1], TimeRemainingColumn()) if wide else words
+        self._bar = Progress(*columns, console=console)
         self._task = self._bar.add_task("", total=epochs * steps, epochs=epochs, epoch=0, measured="")
 
     def __enter__(self):
@@ -47,17 +67,22 @@ class ProgressBar(keras.callbacks.Callback):
 
 def show(rows: dict[str, dict], lines: list[str]):
     """A table of `rows`, each a mapping from columns to numbers, and lines below it."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("", no_wrap=True)
     columns = list(next(iter(rows.values())))
     for name in columns:
         table.add_column(name, justify="right")
     for title, values in rows.items():
         table.add_row(title, *(_cell(name, values[name]) for name in columns))
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    console.print(table)
-    for line in lines:
-        console.print(line)
+    with console.capture() as shown:
+        console.print(table)
+    out("\n".join([shown.get(), *lines]))
+
+
+def counted(number: int, unit: str) -> str:
+    """The number with its unit: `1 epoch`, `2 epochs`."""
+    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
 
 
 def _cell(column, value) -> str:

@@ -1,6 +1,6 @@
 """Trains a model on a data set and leaves its record, its curves and its mistakes in a folder.
 
-The backend is that of the environment variable KERAS_BACKEND. The test part is looked at once, when training is over.
+The framework is that of the environment variable KERAS_BACKEND. The test part is looked at once, when training is over.
 """
 
 import math
@@ -10,12 +10,15 @@ import numpy as np
 
 from keras_lecture import callbacks, checks, layers
 from keras_lecture.command_line import options
-from keras_lecture.command_line.endings import DIVERGED, OK, OWNER, Ended, mistakes_of_the_user, training
+from keras_lecture.command_line.endings import DIVERGED, OK, OWNER, Ended, mistakes_of_the_user
 from keras_lecture.command_line.experiment import Experiment, experiment
+from keras_lecture.command_line.failures import training
 from keras_lecture.command_line.files import folder_of, write
 from keras_lecture.command_line.record import record_of, text_of
+from keras_lecture.command_line.resuming import state_of
 from keras_lecture.command_line.settings import settings
-from keras_lecture.command_line.terminal import ProgressBar, show
+from keras_lecture.command_line.streams import out
+from keras_lecture.command_line.terminal import ProgressBar, counted, show
 
 # Large batches where nothing is learned from them.
 _EVALUATION_BATCH = 256
@@ -52,7 +55,7 @@ def run(arguments) -> int:
     record = record_of(arguments, **measured)
     written = write(folder, record, _pictures(record), work.model if arguments.save else None)
     if arguments.json:
-        print(text_of(record))
+        out(text_of(record))
     else:
         show(record["results"], [_summary(record), *written])
     if any(guard.finding for guard in guards):
@@ -73,7 +76,7 @@ def _callbacks(arguments, folder) -> list:
     if not any(getattr(callback, "on_nonfinite", None) for callback in watching):
         watching.append(callbacks.TerminateOnNonFinite(every=_LOOK_EVERY))
     if arguments.resume:
-        watching.append(callbacks.ExactResume(folder / "state"))
+        watching.append(callbacks.ExactResume(state_of(arguments, folder)))
     return watching
 
 
@@ -121,7 +124,5 @@ def _pictures(record) -> dict:
 
 
 def _summary(record) -> str:
-    return (
-        f"{record['parameters']:,} parameters, {len(record['history']['loss'])} epochs in {record['seconds']:.1f} s "
-        f"on {record['backend']}, seed {record['arguments']['seed']}"
-    )
+    trained = f"{counted(record['parameters'], 'parameter')}, {counted(len(record['history']['loss']), 'epoch')}"
+    return f"{trained} in {record['seconds']:.1f} s on {record['backend']}, seed {record['arguments']['seed']}"

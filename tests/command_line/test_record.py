@@ -30,3 +30,10 @@ def test_a_record_says_what_ran_on_what():
     assert record["versions"]["keras"] == keras.__version__
     assert {"python", "keras_lecture", "numpy"} < set(record["versions"])
     assert record["history"] == {"loss": [1.0, None]}
+
+
+def test_a_path_of_any_bytes_is_written():
+    """A name on the disk that is no Unicode has no UTF-8: the record would fail after the training."""
+    path = b"f\xfc\xff\xc3\xbc".decode(errors="surrogateescape")
+    text = text_of(plain({"out": Path(path)}))
+    assert text.isascii() and json.loads(text) == {"out": path}

@@ -21,7 +21,11 @@ from keras_lecture.command_line.settings import named, settings
         ("[64, 32]", [64, 32]),
         ("a=b", "a=b"),
         ("", ""),
+        ("{[]:1}", "{[]:1}"),
+        ("1is 2", "1is 2"),
+        ("-" * 100_000 + "1", "-" * 100_000 + "1"),
     ],
+    ids=lambda value: str(value)[:20],
 )
 def test_values_are_numbers_lists_truth_or_words(text, value):
     def target(key):
@@ -44,9 +48,16 @@ def test_an_argument_of_another_option_cannot_be_given_twice():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["resnett"], "`--model` must be one of .*'mlp'.*'resnet'.* Received: --model='resnett'"),
+        (
+            ["resnett"],
+            "`--model` must be one of .*'mlp'.*'resnet'.* Received: --model='resnett'. Did you mean resnet.$",
+        ),
         (["resnet"], "--model resnet: `depth` must be given.* Add depth=…"),
-        (["mlp", "unit=3"], "--model mlp: `argument` must be one of .*units.* Received: argument='unit'"),
+        (
+            ["mlp", "unit=3"],
+            "--model mlp: `argument` must be one of .*units.* Received: argument='unit'. Did you mean units.$",
+        ),
+        (["mlp", "units=3,", "units=4,"], "--model mlp: `units` must be given once. Received: units='4,'"),
         (["mlp", "32"], "--model mlp: `key=value` must be a name, an equals sign and a value. Received: .*'32'"),
     ],
 )

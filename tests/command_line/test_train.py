@@ -14,6 +14,7 @@ from command import run
 from harness import BACKEND
 
 from keras_lecture import data
+from keras_lecture.command_line import terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["train", "--dataset", "wine", "--model", "mlp", "units=8,", "--batch-size", "64"]
@@ -87,9 +88,19 @@ def test_the_table_and_the_files_are_all_that_is_printed(tmp_path):
     lines = [line.split() for line in out.splitlines() if line.strip(" ─")]
     assert lines[0] == ["samples", "loss"]
     assert [line[0] for line in lines[1:4]] == ["training", "validation", "test"]
-    assert out.splitlines()[-3].startswith("11 parameters, 1 epochs in ")
+    assert out.splitlines()[-3].startswith("11 parameters, 1 epoch in ")
     assert out.splitlines()[-2:] == [str(tmp_path / "record.json"), str(tmp_path / "curves.png")]
     assert "epoch 1/1" in err
+
+
+def test_files_that_a_run_does_not_replace_are_named(tmp_path):
+    """A picture or a model beside the record of another training would be taken for its own."""
+    (tmp_path / "confusion.png").write_text("old")
+    (tmp_path / "notes.txt").write_text("mine")
+    words = ["train", "--dataset", "diabetes", "--model", "mlp", "units=()", "--epochs", 1, "--out", tmp_path]
+    code, _, err = run(*words, "--batch-size", 300)
+    assert code == 0
+    assert err.splitlines()[1:] == [f"keras-lecture: {tmp_path / 'confusion.png'} is that of an earlier run"]
 
 
 def test_two_classes_learn_by_one_score(tmp_path):
@@ -130,25 +141,55 @@ def test_steps_that_are_skipped_on_request_end_nothing(tmp_path):
     [
         ([], "the following arguments are required: command"),
         (["trian"], "invalid choice: 'trian' (choose from"),
-        (["train", "--epoch", "3"], "unrecognized arguments: --epoch 3 (`keras-lecture --help` lists what there is)"),
+        (
+            ["train", "--epoch", "3"],
+            "unrecognized arguments: --epoch 3. Did you mean --epochs? (`keras-lecture train --help`",
+        ),
         (["train", "--epochs", "0"], "`--epochs` must be a whole number in [1, ∞). Received: --epochs=0."),
-        (["train", "--seed", "-1"], "`--seed` must be a whole number in [0, ∞)."),
-        (["train", "--dataset", "digit"], "'digits'"),
+        (["train", "--epochs", "1e3"], "argument --epochs: invalid int value: '1e3'"),
+        (["train", "--batch-size", "0"], "`--batch-size` must be a whole number in [1, ∞)."),
+        (["train", "--seed", "-1"], "`--seed` must be a whole number in [0, 4294967295]."),
+        (["train", "--dataset", "digit"], "Received: --dataset='digit'. Did you mean digits?"),
+        (["train", "--dataset", "wine", "--dataset", "digits"], "argument --dataset: given twice"),
+        (["train", "--dataset", "wine", "mlp"], "unrecognized arguments: mlp (`keras-lecture train --help`"),
         (["train", "--fractions", "0.5", "0.5", "0.5"], "fractions"),
         (["train", "--model", "net"], "`--model` must be one of 'alexnet', 'all_conv'"),
+        (["train", "--model", "mlp", "units=3,", "units=4,"], "--model mlp: `units` must be given once."),
+        (["train", "--optimizer", "adm"], "Did you mean adam?"),
         (["train", "--optimizer", "adam", "beta_3=1"], "beta_3"),
+        (["train", "--optimizer", "adam", "clipnorm=x"], "--optimizer adam: `clipnorm` must be a number in (0, ∞)."),
+        (["train", "--optimizer", "adam", "use_ema=maybe"], "--optimizer adam: `use_ema` must be True or False."),
+        (
+            ["train", "--optimizer", "adam", "gradient_accumulation_steps=2.5"],
+            "`gradient_accumulation_steps` must be a whole number in [2, ∞).",
+        ),
         (["train", "--optimizer", "adam", "learning_rate=1"], "--optimizer adam: `argument` must be one of beta_1"),
         (["train", "--learning-rate", "0"], "`--learning-rate` must be in (0, ∞)."),
+        (["train", "--learning-rate", "nan"], "`--learning-rate` must be in (0, ∞)."),
+        (["train", "--loss", "softmax_cross_entropy", "reduction=none"], "`reduction` must be one that gives a number"),
         (["train", "--loss", "l2"], "`--loss` must be a loss for classes. Received: --loss='l2'."),
         (["train", "--loss", "logistic"], "softmax_cross_entropy or multiclass_hinge"),
         (["train", "--dataset", "wine", "--augment", "random_affine"], "RandomAffine: `inputs` must be an image"),
+        (["train", "--dataset", "wine", "--augment", "pca_color"], "PCAColor: `data` must be batches of images."),
+        (["train", "--augment", "random_affine", "data_format=channels_first"], "Received: argument='data_format'."),
+        (
+            ["train", "--augment", "random_crop_flip", "height=9", "width=6"],
+            "keras-lecture: RandomCropFlip: `height` must be at most 8, that of the padded image. Received: height=9.",
+        ),
         (["train", "--optimizer", "armijo", "--warmup", "1"], "`--warmup` must be left out with --optimizer armijo."),
         (
             ["train", "--optimizer", "lbfgs", "--average", "lookahead"],
             "`--average` must be left out with --optimizer lbf",
         ),
+        (
+            ["train", "--average", "stochastic_weight_average", "start=3", "--epochs", "2"],
+            "--average: `start` must be at most 2, the number of epochs.",
+        ),
         (["train", "--clip"], "GradientClipping: `value` must be a number. Received: value=None. Give exactly one of"),
-        (["find-lr", "--lowest", "1", "--highest", "0.1"], "find_learning_rate: `learning_rates` must be "),
+        (["find-lr", "--lowest", "1", "--highest", "0.1"], "`--highest` must be in (1.0, ∞). Received: --highest=0.1."),
+        (["find-lr", "--steps", "1"], "`--steps` must be a whole number in [2, ∞)."),
+        (["find-lr", "--smoothing", "1"], "`--smoothing` must be in [0, 1)."),
+        (["find-lr", "--learning-rate", "1"], "unrecognized arguments: --learning-rate 1"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(words, message, tmp_path, monkeypatch):
@@ -159,10 +200,49 @@ def test_a_mistake_is_answered_in_one_line(words, message, tmp_path, monkeypatch
     assert line.startswith("keras-lecture: ") and message in line
 
 
-def test_a_mistake_that_shows_late_is_one_line_too(tmp_path):
-    code, _, err = run(*SMALL, "--epochs", 2, "--out", tmp_path, "--early-stopping", "monitor=val_acc")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--early-stopping", "monitor=val_acc"], "EarlyStopping: `monitor` must be "),
+        (["--optimizer", "newton", "memory_limit=1e-9"], "Newton: the Hessian of 139 weights "),
+    ],
+)
+def test_a_mistake_that_shows_late_is_one_line_too(words, message, tmp_path):
+    code, _, err = run(*SMALL, "--epochs", 2, "--out", tmp_path, *words)
     assert code == 2
-    assert "EarlyStopping: `monitor` must be " in err.splitlines()[-1]
+    assert message in err.splitlines()[-1] and "raceback" not in err
+
+
+@pytest.mark.parametrize("below", ["", "folder"])
+def test_a_folder_that_cannot_be_written_is_named_before_the_training(below, tmp_path):
+    """L15: `--out` with the name of a file ended in "[Errno 17]", and with the code of another ending."""
+    (tmp_path / "file").write_text("here")
+    code, out, err = run(*SMALL, "--out", tmp_path / "file" / below)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"keras-lecture: cannot write into the folder {tmp_path / 'file' / below}: ")
+    assert err.endswith(" Give another one by --out.\n") and len(err.splitlines()) == 1
+
+
+def test_after_an_interruption_the_same_command_goes_on_and_another_is_refused(tmp_path, monkeypatch):
+    """With another seed the samples are split anew: it would be tested on what it has learned."""
+    words = [*SMALL, "--epochs", 2, "--out", tmp_path, "--resume"]
+
+    def interrupt(bar, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr(terminal.ProgressBar, "on_epoch_begin", interrupt)
+        code, out, err = run(*words)
+    assert (code, out) == (130, "")
+    assert err.splitlines()[-1] == "keras-lecture: interrupted: the same command goes on from the last epoch"
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    code, _, err = run(*words, "--seed", 1)
+    assert code == 2
+    assert "`--seed` must be 0, as in the training to be resumed. Received: --seed='1'. Remove " in err
+    code, out, err = run(*words, "--json")
+    assert code == 0, err
+    assert len(json.loads(out)["history"]["loss"]) == 2
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["find-lr", "--help"]])
