@@ -3,6 +3,7 @@
 Every message reads: who, which argument, what is expected, what came, what to do.
 """
 
+import difflib
 import functools
 import numbers
 from collections.abc import Collection
@@ -40,7 +41,14 @@ def one_of(owner: str, argument: str, value, choices: Collection, remedy: str = 
     """One of the listed `choices`."""
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
         listed = ", ".join(sorted(repr(choice) for choice in choices))
-        reject(owner, argument, f"one of {listed}", value, remedy)
+        reject(owner, argument, f"one of {listed}", value, f"{nearest(value, choices)} {remedy}".strip())
+
+
+def nearest(value, choices: Collection) -> str:
+    """The question whether the most similar of the `choices` was meant; nothing where none is similar."""
+    words = [choice for choice in choices if isinstance(choice, str)]
+    similar = difflib.get_close_matches(value, words, 1) if isinstance(value, str) else ()
+    return f"Did you mean {similar[0]!r}?" if similar else ""
 
 
 def instance(owner: str, argument: str, value, kind, expectation: str, remedy: str = ""):

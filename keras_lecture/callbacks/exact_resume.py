@@ -68,6 +68,8 @@ class ExactResume(keras.callbacks.Callback):
         if every != "epoch":
             expected = 'Save at the end of each `"epoch"`, or say after how many steps.'
             checks.whole("ExactResume", "every", every, "[1, ∞)", expected)
+        if os.path.exists(path) and not os.path.isdir(path):
+            checks.reject("ExactResume", "path", "the name of a folder", path, "There is a file of that name.")
         super().__init__()
         self.path = os.fspath(path)
         self.every = every

@@ -67,7 +67,8 @@ class Monitoring(keras.callbacks.Callback):
             if fit_variables().get("validation_data") is not None:
                 # It comes later, with `validation_freq`.
                 return None
-            remedy = "These are in the logs: give `fit` some `validation_data`."
+            if self.monitor.removeprefix("val_") in logs:
+                remedy = "These are in the logs: give `fit` some `validation_data`."
         checks.one_of(type(self).__name__, "monitor", self.monitor, logs, remedy)
         return None
 
