@@ -53,7 +53,6 @@ class Nesterov(Inertial):
     """
 
     kernel = "nesterov"
-    elementwise = True
 
     # How many training steps of bound models are running, whether a loop of the user's looks ahead by itself, and
     # whether a step under way has just built the optimizer: it has no velocity to look along yet.
@@ -112,10 +111,7 @@ class Nesterov(Inertial):
 
     def step(self, w, g, rate, k, v):
         # w is at the look-ahead point here, and w + ρv − ηg is the lecture's w + v.
-        return self.moved(w, g, rate, k, v), scheduled(self.momentum, k) * v - rate * g
-
-    def moved(self, w, g, rate, k, v):
-        return w - rate * g
+        return w - rate * g, scheduled(self.momentum, k) * v - rate * g
 
     def decayed(self, w, rate, k, v):
         return w - rate * self.weight_decay * (w - scheduled(self.momentum, k) * v)

@@ -10,7 +10,7 @@ from noisy_quadratic import RULES, run, start, variables
 
 from keras_lecture import optimizers
 from keras_lecture.backend import acceleration
-from keras_lecture.optimizers import flat_slots, schedules
+from keras_lecture.optimizers import schedules
 from keras_lecture.optimizers import rule as rule_module
 
 VARIANTS = {
@@ -31,13 +31,11 @@ def small_pieces(monkeypatch):
     if limit:
         kernels = importlib.import_module(f"keras_lecture.backend.{BACKEND}.kernels.optimizers")
         monkeypatch.setattr(kernels, limit, 10)
-    monkeypatch.setattr(flat_slots, "SMALL", 10)
-    monkeypatch.setattr(flat_slots, "FEWEST", 2)
 
 
 def _both(monkeypatch, make, dtype="float64", steps=5, compiled=False):
     kernel = run(make(), variables(dtype), steps, compiled=compiled)
-    monkeypatch.setattr(rule_module, "optimizer_step", acceleration.formulas["optimizer_step"])
+    monkeypatch.setattr(rule_module, "optimizer_step", acceleration.formulas["optimizers.optimizer_step"])
     return kernel, run(make(), variables(dtype), steps)
 
 

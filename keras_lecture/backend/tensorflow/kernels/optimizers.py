@@ -18,7 +18,7 @@ def optimizer_step(rule, gradients, variables, learning_rate):
         return None
     if not all(_fits(g, v) for g, v in zip(gradients, variables, strict=True)):
         return None
-    gradients, variables = rule.update_flat(rule.clipped(gradients), variables, learning_rate)
+    gradients = rule.clipped(gradients)
     slots, penalties = rule.state_of(variables)
     steps, clusters = {}, {}
     for penalty, variable, gradient, *state in zip(penalties, variables, gradients, *slots, strict=True):
@@ -74,30 +74,6 @@ def along_velocity(rule, variables, velocities, sign):
             factors[dtype] = -tf.cast(tf.convert_to_tensor(sign), dtype) * rho
         _subtract(w.value, factors[dtype], velocity.value)
     return True
-
-
-def may_lie_together(variables):
-    return not tf.distribute.has_strategy()
-
-
-def adds_in_place():
-    return not xla.inside()
-
-
-def apart(function, count, *operands):
-    if not xla.inside():
-        return None
-    # XLA would compute what is laid end to end again for each tensor that comes out: a loop of one round, as only the
-    # run can know, keeps them apart.
-    rounds = tf.minimum(count, 1)
-    first = operands[0]
-    start = [tf.zeros((), rounds.dtype), *map(tf.convert_to_tensor, operands)]
-
-    def once(done, _, *slots):
-        return done + 1, *function(first, *slots)
-
-    _, *results = tf.while_loop(lambda done, *_: done < rounds, once, start)
-    return results
 
 
 def dense(gradients):
@@ -158,13 +134,11 @@ def _adagrad(rule, rate, k):
 
 
 def _rmsprop(rule, rate, k):
-    adagrad = _adagrad(rule, rate * (1.0 - rule.rho) ** -0.5, k)
     rho, epsilon = (tf.constant(value, rate.dtype) for value in (rule.rho, rule.epsilon))
 
-    def step(w, g, accumulator):
-        # AdaGrad on a sum that fades and keeps its ε.
-        accumulator.assign(rho * accumulator + epsilon)
-        adagrad(w, g, accumulator)
+    def step(w, g, mean):
+        mean.assign(rho * mean + (1.0 - rho) * g * g)
+        w.assign_sub(rate * g * tf.math.rsqrt(mean + epsilon))
 
     return step
 
