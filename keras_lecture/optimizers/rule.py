@@ -65,6 +65,7 @@ class Rule(keras.optimizers.Optimizer):
     slots: tuple[str, ...] = ()
     # The name of the backend's fast path for this very formula. A subclass with its own formula has none.
     kernel: str | None = None
+
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if any(name in vars(cls) for name in ("step", "step_size", "decayed", "complete_step")):

@@ -10,8 +10,8 @@ from noisy_quadratic import RULES, run, start, variables
 
 from keras_lecture import optimizers
 from keras_lecture.backend import acceleration
-from keras_lecture.optimizers import schedules
 from keras_lecture.optimizers import rule as rule_module
+from keras_lecture.optimizers import schedules
 
 VARIANTS = {
     "plain": {},
