@@ -11,7 +11,7 @@
 `build(model, batches)`      makes what `fit` has not made yet of model, optimizer and metrics, from its iterator
 `shuffles_alike()`           whether `fit` shuffles arrays in an order that a new process can repeat
 `fuse(formula)`              `formula` as one kernel forward and one backward, where compiling does not do that anyway
-`accelerate(formula)`        `formula`, or this backend's own kernel of that room and name where it exists and takes the call
+`accelerate(formula)`        `formula`, or this backend's own kernel `room.name` where it exists and takes the call
 
 Only the folders below import a framework, and only the selected one is imported.
 """

@@ -164,7 +164,8 @@ class Newton(Closure):
 
     w weights, g gradient, H Hessian, λ its eigenvalues, ε `floor`, t = 1, ½, ¼, … the first with which the loss falls.
     Taken by their absolute values, negative eigenvalues lead away from saddles and maxima. Where all eigenvalues are
-    positive the step is `w − H⁻¹g`. Where loss, gradient or Hessian are not finite the weights stay. `logs` hold `step_size` t (0: none) and the `evaluations` of the loss.
+    positive the step is `w − H⁻¹g`. Where the loss or the Hessian is not finite the weights stay. `logs` hold
+    `step_size` t (0: none) and the `evaluations` of the loss.
 
     Args:
         learning_rate: The first t that is tried, 1 in theory. Defaults to `1.0`.

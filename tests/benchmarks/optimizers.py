@@ -1,6 +1,6 @@
 """One step of each optimizer, and whole epochs with Adam, against Keras's own, naive, native and the memory's limit.
 
-    KERAS_BACKEND=torch python tests/benchmarks/optimizers.py [steps|fit] [a|b] [plain] [Adam …] [mlp|cnn|residual|transformer]
+    KERAS_BACKEND=torch python tests/benchmarks/optimizers.py [steps|fit] [a|b] [plain] [Adam …] [mlp|cnn|…]
 
 Keras's trainers run the step differently, and so do the contenders: eagerly on PyTorch, inside `tf.function` on
 TensorFlow (with and without XLA), under `jax.jit` with donated state on JAX.

@@ -1,7 +1,7 @@
 """Optimizer steps on TensorFlow: a variable and its slots in one pass over memory.
 
-Large variables take the formula as one XLA cluster, or TensorFlow's fused training operation where the rule has one that
-keeps the formula's range: 1.9 to 3.3 times Keras's speed on tensors of millions of weights
+TensorFlow's fused training operation where the rule has one that keeps the formula's range, else, on large variables,
+the formula as one XLA cluster: 1.9 to 3.3 times Keras's speed on tensors of millions of weights
 (docs/benchmarks/optimizers.md).
 """
 
@@ -87,9 +87,9 @@ def _fits(gradient, variable):
     )
 
 
-# Each step is made once a dtype, with the numbers that all variables share: TensorFlow runs a node for each, which takes
-# about as long as the update of a small variable. There is none for RMSProp and Adam: TensorFlow moves their averages by
-# G + (1 − γ)(g² − G), which is not a number for good once g² has been infinite.
+# Each step is made once a dtype, with the numbers that all variables share: TensorFlow runs a node for each, which
+# takes about as long as the update of a small variable. There is none for RMSProp and Adam: TensorFlow moves their
+# averages to G + (1 − γ)(g² − G), which is not a number for good once g² has been infinite.
 
 
 def _sgd(rule, rate, k):
