@@ -36,7 +36,7 @@ def optimizer_step(rule, gradients, variables, learning_rate):
         gradients = rule.clipped(gradients)
     rate, k = _numbers(rule, weights[0], learning_rate)
     scale = _clip_scale(rule.global_clipnorm, gradients)
-    step = update(rule, rate, k, weights[0].is_cpu)
+    step = update(rule, rate, k, _readable(weights[0]))
     for (decay, sparsify), columns in _groups(penalties, weights, gradients, *slots):
         decay = rule.weight_decay if decay else 0.0
         in_one_pass = step.passes == 1 and not sparsify and scale is None and (step.decays or not decay)
@@ -53,7 +53,7 @@ def along_velocity(rule, variables, velocities, sign):
     if _stateless() or not _plain(variables, [*weights, *slots]):
         return None
     (k,) = _numbers(rule, weights[0])
-    factor = scheduled(rule.momentum, k) * (float(sign) if weights[0].is_cpu else sign)
+    factor = scheduled(rule.momentum, k) * (float(sign) if _readable(weights[0]) else sign)
     if torch.is_tensor(factor):
         torch._foreach_add_(weights, torch._foreach_mul(slots, factor.to(weights[0].dtype)))
     elif factor:
@@ -67,14 +67,17 @@ def _tensors(variables):
 
 
 def _numbers(rule, weight, *others):
-    """Numbers and the number of the step, from 1: floats on a CPU, which read them for nothing, elsewhere tensors.
-
-    A GPU would have to finish all work that it was given before Python could read a number.
-    """
-    if weight.is_cpu:
+    """Numbers and the number of the step, from 1: floats where they are read for nothing, elsewhere tensors."""
+    if _readable(weight):
         return *map(float, others), float(rule.iterations) + 1.0
-    numbers = (torch.as_tensor(n, dtype=weight.dtype, device=weight.device) for n in others)
-    return *numbers, rule.iterations.value.to(weight.device, weight.dtype) + 1.0
+    tensors = (keras.ops.convert_to_tensor(x).to(weight.device, weight.dtype) for x in (*others, rule.iterations))
+    *numbers, iterations = tensors
+    return *numbers, iterations + 1.0
+
+
+def _readable(tensor):
+    """Whether Python may read numbers: a GPU would have to finish all work that it was given first."""
+    return tensor.is_cpu
 
 
 def _clip_scale(limit, gradients):
@@ -82,7 +85,7 @@ def _clip_scale(limit, gradients):
     if not limit:
         return None
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    if norm.is_cpu:
+    if _readable(norm):
         norm = float(norm)
         return None if norm <= limit else limit / norm + (norm - norm)
     return (limit / norm).clamp(max=1.0) + (norm - norm)
