@@ -16,7 +16,7 @@
 `build(model, batches)`      makes what `fit` has not made yet of model, optimizer and metrics, from its iterator
 `shuffles_alike()`           whether `fit` shuffles arrays in an order that a new process can repeat
 `fuse(formula)`              `formula` as one kernel forward and one backward, where compiling does not do that anyway
-`accelerate(formula)`        `formula`, or this backend's own kernel of that name where it exists and takes the call
+`accelerate(formula)`        `formula`, or this backend's own kernel `room.name` where it exists and takes the call
 
 Only the folders below import a framework, and only the selected one is imported.
 """
@@ -51,7 +51,7 @@ only_if = _part("training").only_if
 recover = _part("training").recover
 mean_over_ranks = _part("training").mean_over_ranks
 PURE_TRAIN_STEP = _part("training").PURE_TRAIN_STEP
-accelerate = accelerator(_part("kernels"))
+accelerate = accelerator(_part("kernels").KERNELS)
 
 __all__ = [
     "PURE_TRAIN_STEP",

@@ -1,25 +1,38 @@
-"""How a formula finds its kernel: by name, with the right to decline."""
+"""How a formula finds its kernel: by room and name, with the right to decline."""
 
 import functools
 import inspect
 
 import keras
 
-# name → formula: the tests hold every kernel against its formula through this table.
+# "room.name" → formula: the tests hold every kernel against its formula through this table.
 formulas = {}
 
 
-def accelerator(kernels):
-    """The decorator `accelerate` over one backend's module of kernels.
+def kernels(**rooms):
+    """`{"room.name": kernel}` of the public functions that are written in the modules of each room."""
+    found = {}
+    for room, modules in rooms.items():
+        for module in modules:
+            for name, function in vars(module).items():
+                if inspect.isfunction(function) and function.__module__ == module.__name__ and name[0] != "_":
+                    _enter(found, f"{room}.{name}", function, "kernels")
+    return found
 
-    A kernel has the name and the signature of its formula and returns `None` to decline a call (a device, a dtype, a
-    shape it is not made for). The formula in `keras.ops` stays the definition and is the kernel's oracle in the tests.
+
+def accelerator(kernels):
+    """The decorator `accelerate` over the kernels of one backend.
+
+    A kernel has the room, the name and the signature of its formula and returns `None` to decline a call (a device, a
+    dtype, a shape it is not made for). The room is the part of the package that the formula is written in. The formula
+    in `keras.ops` stays the definition and is the kernel's oracle in the tests.
     """
 
     def accelerate(formula):
         definition = inspect.unwrap(formula)
-        formulas[definition.__name__] = definition
-        kernel = getattr(kernels, definition.__name__, None)
+        name = qualified(definition)
+        _enter(formulas, name, definition, "formulas")
+        kernel = kernels.get(name)
         if kernel is None:
             return formula
 
@@ -34,3 +47,16 @@ def accelerator(kernels):
         return fastest
 
     return accelerate
+
+
+def qualified(formula):
+    """`"layers.drop"` for `drop` of `keras_lecture.layers.random_bits`."""
+    room = formula.__module__.split(".")[:2][-1]
+    return f"{room}.{formula.__name__}"
+
+
+def _enter(table, name, function, kind):
+    if name in table:
+        modules = " and ".join(f.__module__ for f in (table[name], function))
+        raise ValueError(f"Two {kind} have the name {name}, in {modules}: rename one of them.")
+    table[name] = function

@@ -17,9 +17,9 @@ class AdaGrad(Rule):
     one slot per weight.
 
         G ← G + g²
-        w ← w − η g/√(G + ε)
+        w ← w − η g/√G
 
-    w weights, g gradient, G sum of squares (0 at first), η `learning_rate`, ε `epsilon`.
+    w weights, g gradient, G sum of squares (ε at first), η `learning_rate`, ε `epsilon`.
     The first step is η in every weight, whatever the size of its gradient.
 
     Args:
@@ -36,12 +36,12 @@ class AdaGrad(Rule):
     Reference:
         Duchi et al., 2011; decks A, B, E. `keras.optimizers.Adagrad` starts its sum at 0.1 (unless told
         `initial_accumulator_value=0`), so its first steps are much smaller for small gradients, and has η = 0.001 and
-        ε = 1e-7; PyTorch puts ε outside the root. The slot holds G + ε, started at ε: the same sum, one operation less.
+        ε = 1e-7.
+        The decks write √(G + ε) with G = 0 at first, the same sum; PyTorch puts ε outside the root.
     """
 
     slots = ("accumulator",)
     kernel = "adagrad"
-    elementwise = True
 
     def __init__(self, learning_rate=0.01, *, epsilon=1e-8, **kwargs):
         checks.number("AdaGrad", "epsilon", epsilon, "(0, ∞)")
@@ -51,15 +51,12 @@ class AdaGrad(Rule):
     def initial(self, slot):
         return self.epsilon
 
-    def step(self, w, g, rate, k, accumulator):
-        accumulator = accumulator + g * g
-        return self.moved(w, g, rate, k, accumulator), accumulator
+    def step(self, w, g, rate, k, G):
+        G = G + g * g
+        return w - rate * g / ops.sqrt(G), G
 
-    def moved(self, w, g, rate, k, accumulator):
-        return w - rate * g * ops.rsqrt(accumulator)
-
-    def step_size(self, rate, k, accumulator):
-        return rate * ops.rsqrt(accumulator)
+    def step_size(self, rate, k, G):
+        return rate / ops.sqrt(G)
 
     def get_config(self):
         return {**super().get_config(), "epsilon": self.epsilon}
@@ -92,13 +89,11 @@ class RMSProp(Rule):
 
     Reference:
         Hinton, 2012, lecture 6; decks B, E. The same as `keras.optimizers.RMSprop`, whose ε is 1e-7, without its
-        momentum and centering, which the decks do not have. PyTorch puts ε outside the root. The slot holds
-        (G + ε)/(1 − γ), the fading sum whose average G is: AdaGrad's, one operation less.
+        momentum and centering, which the decks do not have. PyTorch puts ε outside the root.
     """
 
     slots = ("accumulator",)
     kernel = "rmsprop"
-    elementwise = True
 
     def __init__(self, learning_rate=0.001, rho=0.9, *, epsilon=1e-8, **kwargs):
         checks.number("RMSProp", "rho", rho, "[0, 1)")
@@ -107,19 +102,12 @@ class RMSProp(Rule):
         self.rho = rho
         self.epsilon = epsilon
 
-    def initial(self, slot):
-        return self.epsilon / (1.0 - self.rho)
+    def step(self, w, g, rate, k, G):
+        G = self.rho * G + (1.0 - self.rho) * g * g
+        return w - rate * g / ops.sqrt(G + self.epsilon), G
 
-    def step(self, w, g, rate, k, accumulator):
-        # Without the parentheses XLA computes it twice, and copies it first.
-        accumulator = self.rho * accumulator + (g * g + self.epsilon)
-        return self.moved(w, g, rate, k, accumulator), accumulator
-
-    def moved(self, w, g, rate, k, accumulator):
-        return w - self.step_size(rate, k, accumulator) * g
-
-    def step_size(self, rate, k, accumulator):
-        return (rate * (1.0 - self.rho) ** -0.5) * ops.rsqrt(accumulator)
+    def step_size(self, rate, k, G):
+        return rate / ops.sqrt(G + self.epsilon)
 
     def get_config(self):
         return {**super().get_config(), "rho": self.rho, "epsilon": self.epsilon}
@@ -131,20 +119,20 @@ class Adam(Rule):
 
     Use it first: it forgives a badly chosen learning rate. Two slots per weight.
 
-        m ← δm + (1 − δ)g,   G ← γG + (1 − γ)g²
-        m̂ = m/(1 − δᵏ),   Ĝ = G/(1 − γᵏ)
-        w ← w − η m̂/(√Ĝ + ε)
+        m ← β₁m + (1 − β₁)g,   v ← β₂v + (1 − β₂)g²
+        m̂ = m/(1 − β₁ᵏ),   v̂ = v/(1 − β₂ᵏ)
+        w ← w − η m̂/(√v̂ + ε)
 
-    w weights, g gradient, m and G averages (0 at first), k the step from 1, η `learning_rate`, δ `beta_1`,
-    γ `beta_2`, ε `epsilon`.
+    w weights, g gradient, m and v averages (0 at first), k the step from 1, η `learning_rate`, β₁ `beta_1`,
+    β₂ `beta_2`, ε `epsilon`.
     `beta_1=0` without bias correction and with ε = 0 would be `RMSProp` with ε = 0.
 
     Args:
         learning_rate: η, a number or a schedule. Defaults to `0.001`.
-        beta_1: δ in [0, 1). Defaults to `0.9`.
-        beta_2: γ in [0, 1). Defaults to `0.999`.
+        beta_1: β₁ in [0, 1). Defaults to `0.9`.
+        beta_2: β₂ in [0, 1). Defaults to `0.999`.
         epsilon: ε > 0. Defaults to `1e-8`.
-        bias_correction: Whether m̂ and Ĝ make up for the averages' start at 0; without it, m̂ = m and Ĝ = G.
+        bias_correction: Whether m̂ and v̂ make up for the averages' start at 0; without it, m̂ = m and v̂ = v.
             Defaults to `True`.
         kwargs: `weight_decay`, `l1`, `penalize` and Keras's own, see `Rule`.
 
@@ -156,13 +144,12 @@ class Adam(Rule):
 
     Reference:
         Kingma and Ba, 2015, arXiv:1412.6980, algorithm 1; decks B, E; A shows it without the correction.
-        `keras.optimizers.Adam` adds its ε (1e-7) before the correction of Ĝ ("epsilon hat"), which makes early steps
+        `keras.optimizers.Adam` adds its ε (1e-7) before the correction of v̂ ("epsilon hat"), which makes early steps
         of weights with tiny gradients smaller; PyTorch and optax compute what is written here.
     """
 
     slots = ("mean", "square")
     kernel = "adam"
-    elementwise = True
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8, *, bias_correction=True, **kwargs):
         checks.number("Adam", "beta_1", beta_1, "[0, 1)")
@@ -175,22 +162,19 @@ class Adam(Rule):
         self.epsilon = epsilon
         self.bias_correction = bias_correction
 
-    def step(self, w, g, rate, k, mean, square):
-        mean = self.beta_1 * mean + (1.0 - self.beta_1) * g
-        square = self.beta_2 * square + (1.0 - self.beta_2) * g * g
-        return self.moved(w, g, rate, k, mean, square), mean, square
+    def step(self, w, g, rate, k, m, v):
+        m = self.beta_1 * m + (1.0 - self.beta_1) * g
+        v = self.beta_2 * v + (1.0 - self.beta_2) * g * g
+        correction_1, correction_2 = self.corrections(k)
+        m_hat, v_hat = m * (1.0 / correction_1), v * (1.0 / correction_2)
+        return w - rate * m_hat / (ops.sqrt(v_hat) + self.epsilon), m, v
 
-    def moved(self, w, g, rate, k, mean, square):
-        correction, _ = self.corrections(k)
-        return w - self.step_size(rate / correction, k, mean, square) * mean
-
-    def step_size(self, rate, k, mean, square):
-        _, correction = self.corrections(k)
-        # A division by the correction would be one for each weight.
-        return rate / (ops.sqrt(square * (1.0 / correction)) + self.epsilon)
+    def step_size(self, rate, k, m, v):
+        _, correction_2 = self.corrections(k)
+        return rate / (ops.sqrt(v * (1.0 / correction_2)) + self.epsilon)
 
     def corrections(self, k):
-        """1 − δᵏ and 1 − γᵏ."""
+        """1 − β₁ᵏ and 1 − β₂ᵏ."""
         if not self.bias_correction:
             return 1.0, 1.0
         return _one_minus_power(self.beta_1, k), _one_minus_power(self.beta_2, k)

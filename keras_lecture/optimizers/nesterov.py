@@ -71,7 +71,6 @@ class Nesterov(Bindable, Inertial):
     """
 
     kernel = "nesterov"
-    elementwise = True
 
     stage = LookAhead
     # Whether a training step of the bound model is running, and whether a loop of the user's looks ahead by itself.
@@ -109,10 +108,7 @@ class Nesterov(Bindable, Inertial):
 
     def step(self, w, g, rate, k, v):
         # w is at the look-ahead point here, and w + ρv − ηg is the lecture's w + v.
-        return self.moved(w, g, rate, k, v), scheduled(self.momentum, k) * v - rate * g
-
-    def moved(self, w, g, rate, k, v):
-        return w - rate * g
+        return w - rate * g, scheduled(self.momentum, k) * v - rate * g
 
     def decayed(self, w, rate, k, v):
         return w - rate * self.weight_decay * (w - scheduled(self.momentum, k) * v)

@@ -164,7 +164,8 @@ class Newton(Closure):
 
     w weights, g gradient, H Hessian, λ its eigenvalues, ε `floor`, t = 1, ½, ¼, … the first with which the loss falls.
     Taken by their absolute values, negative eigenvalues lead away from saddles and maxima. Where all eigenvalues are
-    positive the step is `w − H⁻¹g`. `logs` hold `step_size` t (0: none) and the `evaluations` of the loss.
+    positive the step is `w − H⁻¹g`. Where the loss or the Hessian is not finite the weights stay. `logs` hold
+    `step_size` t (0: none) and the `evaluations` of the loss.
 
     Args:
         learning_rate: The first t that is tried, 1 in theory. Defaults to `1.0`.
@@ -212,6 +213,9 @@ class Newton(Closure):
             return flat(objective.curvature(weights, unflat(v, weights)), self.dtype)
 
         hessian = ops.map(row, ops.eye(g.shape[0], dtype=self.dtype))
+        # No solver takes a matrix that is not finite: PyTorch and TensorFlow stop the program.
+        finite = ops.all(ops.isfinite(hessian))
+        hessian = choose(finite, hessian, ops.zeros_like(hessian))
         values, vectors = ops.eigh((hessian + ops.transpose(hessian)) / 2)
         bends = abs(values)
         floor = epsilon(self.dtype) if self.floor is None else self.floor
@@ -223,6 +227,7 @@ class Newton(Closure):
         direction, slope = unflat(p, weights), ops.sum(g * p)
         found = backtrack(objective, weights, direction, loss, DECREASE * slope, first, factor=FACTOR)
         t, candidate, _, accepted, evaluations = found
+        accepted = ops.logical_and(accepted, finite)
         return choose(accepted, candidate, list(weights)), slots, choose(accepted, t, 0.0 * t), evaluations + 1
 
     def get_config(self):

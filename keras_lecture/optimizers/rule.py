@@ -1,6 +1,5 @@
 """`Rule`: an optimizer is its formula and its slots; everything else is here, once."""
 
-import functools
 import operator
 import re
 from typing import Any
@@ -12,7 +11,6 @@ from keras import ops
 from keras_lecture import checks
 from keras_lecture._training.step import dense
 from keras_lecture.backend import accelerate
-from keras_lecture.optimizers.flat_slots import adds_in_place, apart, flat_slots, on_parts
 from keras_lecture.optimizers.schedules import checked_rate
 from keras_lecture.saving import register
 from keras_lecture.weights import role
@@ -36,10 +34,6 @@ class Rule(keras.optimizers.Optimizer):
 
     where η of the second line is the rule's own step of each weight, `step_size` (η/√(G + ε) for `AdaGrad`).
     A rule of two lines is `keras.optimizers.SGD`.
-
-    A formula that moves each weight by itself, without a norm or a mean over its tensor, may say so by
-    `elementwise = True`: many small variables are then given to it end to end, which takes between a third and three
-    quarters of the time for a thousand of them.
 
     Args:
         learning_rate: η, a number, a schedule or a callable. Defaults to `0.01`.
@@ -65,27 +59,18 @@ class Rule(keras.optimizers.Optimizer):
     Reference:
         Deck E for decay and shrinkage; Loshchilov and Hutter, 2019, arXiv:1711.05101 (decoupled decay); Parikh and
         Boyd, 2014, section 6.5.2 (shrinkage). Keras decays biases and gains too unless told otherwise, and forgets what
-        it was told when the model is saved; it has no proximal l1. Where 16 or more small variables are alike they
-        have common slots here. float16 and bfloat16 variables keep float32 slots and compute in float32, where Keras's
-        slots have the variable's type.
+        it was told when the model is saved; it has no proximal l1. float16 and bfloat16 variables keep float32 slots
+        and compute in float32, where Keras's slots have the variable's type.
     """
 
     slots: tuple[str, ...] = ()
     # The name of the backend's fast path for this very formula. A subclass with its own formula has none.
     kernel: str | None = None
-    # Whether the formula moves each weight by itself: then it may be given many small tensors end to end, as one. A
-    # formula with a norm or a mean in it may not, so a subclass with its own says so itself.
-    elementwise: bool = False
-    # Whether the formula comes with `moved(w, g, rate, k, *slots)`, the new w from the new slots: then only the slots
-    # of small variables need be computed end to end.
-    ends_in_move: bool = False
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        if any(name in vars(cls) for name in ("step", "moved", "step_size", "decayed", "complete_step")):
+        if any(name in vars(cls) for name in ("step", "step_size", "decayed", "complete_step")):
             cls.kernel = vars(cls).get("kernel")
-            cls.elementwise = vars(cls).get("elementwise", False)
-            cls.ends_in_move = "moved" in vars(cls)
 
     def __init__(self, learning_rate=0.01, *, weight_decay=None, l1=None, penalize="kernels", **kwargs):
         owner = type(self).__name__
@@ -117,15 +102,12 @@ class Rule(keras.optimizers.Optimizer):
         """The weights after `weight_decay`, before the step."""
         return w - rate * self.weight_decay * w
 
-    def complete_step(self, penalty, w, g, rate, k, *slots, after=None):
-        """Decay, formula and shrinkage of one tensor; `penalty` says whether to decay and whether to shrink.
-
-        `after` are the new slots where they are known already.
-        """
+    def complete_step(self, penalty, w, g, rate, k, *slots):
+        """Decay, formula and shrinkage of one tensor; `penalty` says whether to decay and whether to shrink."""
         decay, sparsify = penalty
         if decay:
             w = self.decayed(w, rate, k, *slots)
-        result = self.step(w, g, rate, k, *slots) if after is None else (self.moved(w, g, rate, k, *after), *after)
+        result = self.step(w, g, rate, k, *slots)
         w, *slots = result if isinstance(result, tuple) else (result,)
         if sparsify:
             w = shrink(w, self.l1 * self.step_size(rate, k, *slots))
@@ -135,24 +117,14 @@ class Rule(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
-        overwritten = [*map(self._overwrite_variable_with_gradient, variables)]
-        self._has_plain_variables_only = not any(overwritten)
+        self._has_plain_variables_only = not any(map(self._overwrite_variable_with_gradient, variables))
         self._penalized = []
         for index, variable in enumerate(variables):
             penalized = self._is_penalized(variable)
             self._penalized.append((penalized and not self._is_excluded(index, variable), penalized))
-        self.flat_slots = []
-        if self.elementwise:
-            kinds = [None if over else kind for over, kind in zip(overwritten, self._penalized, strict=True)]
-            self.flat_slots = flat_slots(variables, kinds)
-        self._flat = {place: flat for flat in self.flat_slots for place in flat.places}
-        self._slots = [
-            [self._add_slot(index, variable, number) for index, variable in enumerate(variables)]
-            for number in range(len(self.slots))
-        ]
+        self._slots = [[self._add_slot(variable, name) for variable in variables] for name in self.slots]
 
-    def _add_slot(self, index, variable, number):
-        name = self.slots[number]
+    def _add_slot(self, variable, name):
         if self._overwrite_variable_with_gradient(variable):
             return None
         start = self.initial(name)
@@ -161,12 +133,6 @@ class Rule(keras.optimizers.Optimizer):
         def initializer(shape, dtype=None):
             return ops.convert_to_tensor(np.full(shape, start, dtype))
 
-        if index in self._flat:
-            flat = self._flat[index]
-            if len(flat.slots) == number:
-                label = f"{name}_of_{len(flat.places)}_from_{index}"
-                flat.slots.append(self.add_variable((flat.size,), initializer, dtype=slot_dtype(variable), name=label))
-            return flat.part(number, index)
         if not is_half(variable):
             return self.add_variable_from_reference(variable, name=name, initializer=initializer)
         path = variable.path.replace("/", "_")
@@ -187,21 +153,12 @@ class Rule(keras.optimizers.Optimizer):
         """The slots of `variables`, a list for each slot, and of each whether `weight_decay` and `l1` act on it now."""
         slots, penalties = self._slots, self._penalized
         if not self.is_all(variables):
-            indices = self._places(variables)
+            indices = [self._get_variable_index(variable) for variable in variables]
             slots = [[slot[index] for index in indices] for slot in slots]
             penalties = [penalties[index] for index in indices]
         if not self.weight_decay and not self.l1:
             return slots, [(False, False)] * len(penalties)
-        now = {kind: self.penalty_now(kind) for kind in {*penalties}}
-        return slots, [now[kind] for kind in penalties]
-
-    def penalty_now(self, penalized):
-        """Whether `weight_decay` and `l1` act on variables of this kind as the two are now."""
-        decay, sparsify = penalized
-        return bool(self.weight_decay and decay), bool(self.l1 and sparsify)
-
-    def _places(self, variables):
-        return [self._get_variable_index(variable) for variable in variables]
+        return slots, [(bool(self.weight_decay and decay), bool(self.l1 and sparsify)) for decay, sparsify in penalties]
 
     def is_all(self, variables):
         """Whether these are all variables that the rule was built with, in their order."""
@@ -209,8 +166,6 @@ class Rule(keras.optimizers.Optimizer):
         return len(variables) == len(known) and all(map(operator.is_, variables, known))
 
     def update_step(self, gradient, variable, learning_rate):
-        if not self.update_flat([gradient], [variable], learning_rate)[1]:
-            return
         slots, (penalty,) = self.state_of([variable])
         slots = [slot for (slot,) in slots]
         operands = (variable, gradient, learning_rate, self.iterations + 1, *slots)
@@ -218,48 +173,6 @@ class Rule(keras.optimizers.Optimizer):
         values = self.complete_step(penalty, *(ops.cast(ops.convert_to_tensor(x), dtype) for x in operands))
         for target, value in zip((variable, *slots), values, strict=True):
             self.assign(target, ops.cast(value, target.dtype))
-
-    def update_flat(self, gradients, variables, learning_rate):
-        """The step of those variables whose slots lie together; the gradients and variables that are left."""
-        if not self._flat or not self.slots:
-            return gradients, variables
-        places = self._places(variables)
-        rows = dict(zip(places, zip(gradients, variables, strict=True), strict=True))
-        for flat in self.flat_slots:
-            present = [place for place in flat.places if place in rows]
-            if present:
-                self._step_flat(flat, present, [rows[place] for place in present], learning_rate)
-        left = [rows[place] for place in places if place not in self._flat]
-        return [gradient for gradient, _ in left], [variable for _, variable in left]
-
-    def _step_flat(self, flat, places, rows, learning_rate):
-        gradients, variables = zip(*rows, strict=True)
-        dtype, penalty, count = slot_dtype(variables[0]), self.penalty_now(flat.penalty), self.iterations + 1
-        rate, k = (ops.cast(ops.convert_to_tensor(x), dtype) for x in (learning_rate, count))
-        move = on_parts(functools.partial(self._moved_part, penalty), count) if self.ends_in_move else None
-        if move:
-            before = flat.parts()
-            flat.step(lambda w, g, *slots: self.step(w, g, rate, k, *slots), dtype, places, None, gradients)
-            after = flat.parts()
-            for place, variable, gradient in zip(places, variables, gradients, strict=True):
-                self.assign(variable, move(variable.value, gradient, rate, k, before[place], after[place]))
-            return
-
-        def update(w, *operands):
-            return apart(lambda g, *slots: self.complete_step(penalty, w, g, rate, k, *slots), count, *operands)
-
-        # Where nothing but the formula moves w, and it is our own (w plus a movement), w need not be laid end to end.
-        moves = self.kernel and not any(penalty) and not is_half(variables[0]) and adds_in_place()
-        weights = None if moves else [ops.convert_to_tensor(variable) for variable in variables]
-        for variable, value in zip(variables, flat.step(update, dtype, places, weights, gradients), strict=True):
-            if moves:
-                self.assign_add(variable, value)
-            else:
-                self.assign(variable, ops.cast(value, variable.dtype))
-
-    def _moved_part(self, penalty, w, g, rate, k, before, after):
-        wide, g = (ops.cast(x, rate.dtype) for x in (w, g))
-        return ops.cast(self.complete_step(penalty, wide, g, rate, k, *before, after=after)[0], w.dtype)
 
     # Keras asks for a step in three calls, each a pass over all weights: clip, decay, update. A kernel does all in one
     # pass, so the first two wait here for the third. Before, it looks at each variable twice, in every eager step: for
@@ -289,10 +202,8 @@ class Rule(keras.optimizers.Optimizer):
         return super()._clip_gradients(gradients)
 
     def update_each(self, gradients, variables, learning_rate):
-        """The step by the formula, one variable at a time, or many small ones as one."""
-        gradients, variables = self.update_flat(self.clipped(gradients), variables, learning_rate)
-        if variables:
-            super()._backend_update_step(gradients, variables, learning_rate)
+        """The step by the formula, one variable at a time."""
+        super()._backend_update_step(self.clipped(gradients), variables, learning_rate)
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
         """Leaves out more variables than `penalize` does; unlike Keras's, it is saved with the optimizer."""

@@ -35,7 +35,6 @@ class SGD(Rule):
     """
 
     kernel = "sgd"
-    elementwise = True
 
     def step(self, w, g, rate, k):
         return w - rate * g
@@ -91,11 +90,7 @@ class Momentum(Inertial):
     """
 
     kernel = "momentum"
-    elementwise = True
 
     def step(self, w, g, rate, k, v):
         v = scheduled(self.momentum, k) * v - rate * g
-        return self.moved(w, g, rate, k, v), v
-
-    def moved(self, w, g, rate, k, v):
-        return w + v
+        return w + v, v

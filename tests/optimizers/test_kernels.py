@@ -8,10 +8,10 @@ import pytest
 from harness import BACKEND, TOLERANCES, numpy
 from noisy_quadratic import RULES, run, start, variables
 
-from keras_lecture import optimizers
+from keras_lecture import backend, optimizers
 from keras_lecture.backend import acceleration
-from keras_lecture.optimizers import flat_slots, schedules
 from keras_lecture.optimizers import rule as rule_module
+from keras_lecture.optimizers import schedules
 
 VARIANTS = {
     "plain": {},
@@ -31,23 +31,92 @@ def small_pieces(monkeypatch):
     if limit:
         kernels = importlib.import_module(f"keras_lecture.backend.{BACKEND}.kernels.optimizers")
         monkeypatch.setattr(kernels, limit, 10)
-    monkeypatch.setattr(flat_slots, "SMALL", 10)
-    monkeypatch.setattr(flat_slots, "FEWEST", 2)
 
 
-def _both(monkeypatch, make, dtype="float64", steps=5, compiled=False):
-    kernel = run(make(), variables(dtype), steps, compiled=compiled)
-    monkeypatch.setattr(rule_module, "optimizer_step", acceleration.formulas["optimizer_step"])
-    return kernel, run(make(), variables(dtype), steps)
+# JAX has no kernel: it compiles the formula. What follows would compare it with itself.
+if "optimizers.optimizer_step" in backend._part("kernels").KERNELS:
+    FORMULA = acceleration.formulas["optimizers.optimizer_step"]
 
+    def _both(monkeypatch, make, dtype="float64", steps=5, compiled=False):
+        kernel = run(make(), variables(dtype), steps, compiled=compiled)
+        monkeypatch.setattr(rule_module, "optimizer_step", FORMULA)
+        return kernel, run(make(), variables(dtype), steps)
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("rule", RULES)
-def test_the_kernel_computes_the_formula(rule, variant, monkeypatch, float64):
-    rate = schedules.InverseTime(0.05, period=2) if variant == "all_scheduled" else 0.05
-    kernel, formula = _both(monkeypatch, lambda: getattr(optimizers, rule)(rate, **VARIANTS[variant]))
-    for a, w in zip(kernel, formula, strict=True):
-        np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
+    @pytest.mark.parametrize("variant", VARIANTS)
+    @pytest.mark.parametrize("rule", RULES)
+    def test_the_kernel_computes_the_formula(rule, variant, monkeypatch, float64):
+        rate = schedules.InverseTime(0.05, period=2) if variant == "all_scheduled" else 0.05
+        kernel, formula = _both(monkeypatch, lambda: getattr(optimizers, rule)(rate, **VARIANTS[variant]))
+        for a, w in zip(kernel, formula, strict=True):
+            np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
+
+    @pytest.mark.parametrize("rule", RULES)
+    def test_the_kernel_computes_the_formula_on_large_tensors(rule, small_pieces, monkeypatch, float64):
+        def make():
+            return getattr(optimizers, rule)(0.05, **VARIANTS["all_scheduled"])
+
+        # TensorFlow's path of large tensors is one of graphs.
+        kernel, formula = _both(monkeypatch, make, compiled=BACKEND == "tensorflow")
+        for a, w in zip(kernel, formula, strict=True):
+            np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
+
+    @pytest.mark.parametrize("rule", RULES)
+    def test_the_kernel_computes_the_formula_in_float32(rule, monkeypatch):
+        kernel, formula = _both(monkeypatch, lambda: getattr(optimizers, rule)(0.05), "float32")
+        for a, w in zip(kernel, formula, strict=True):
+            np.testing.assert_allclose(a, w, **TOLERANCES["float32"])
+
+    @pytest.mark.parametrize("rate", [0.0, 1e-9])
+    @pytest.mark.parametrize("rule", ["SGD", "Momentum", "Nesterov"])
+    def test_tiny_learning_rates_keep_their_digits(rule, rate, monkeypatch, float64):
+        kernel, formula = _both(monkeypatch, lambda: getattr(optimizers, rule)(rate, weight_decay=0.5), steps=3)
+        for a, w, first in zip(kernel, formula, start(), strict=True):
+            # Two roundings of a weight near 1: a kernel goes to the look-ahead point and back, the formula does not.
+            np.testing.assert_allclose(a - first, w - first, rtol=1e-6, atol=5e-16)
+
+    def test_adam_without_correction_and_rmsprop_without_memory(monkeypatch, float64):
+        for make in (
+            lambda: optimizers.Adam(0.1, bias_correction=False, l1=0.01),
+            lambda: optimizers.RMSProp(0.1, rho=0.0),
+        ):
+            with monkeypatch.context() as patch:
+                kernel, formula = _both(patch, make)
+            for a, w in zip(kernel, formula, strict=True):
+                np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
+
+    def given_other_memory(optimizer, ws):
+        """What `Module.to` does on PyTorch; elsewhere an assignment gives a variable other memory."""
+        for variable in (ws[1], optimizer.variables[-1]):
+            if BACKEND == "torch":
+                variable.value.data = variable.value.data.clone()
+            else:
+                variable.assign(numpy(variable).copy())
+
+    def assigned(optimizer, ws):
+        for w, value in zip(ws, start(seed=1), strict=True):
+            w.assign(value)
+        optimizer.variables[-1].assign(keras.ops.zeros_like(optimizer.variables[-1].value))
+
+    def without_a_gradient(optimizer, ws):
+        if isinstance(optimizer, optimizers.Nesterov):
+            optimizer.look_ahead()
+        with pytest.warns(UserWarning, match="Gradients do not exist"):
+            optimizer.apply([None, *(keras.ops.ones_like(w.value) for w in ws[1:])], ws)
+
+    @pytest.mark.parametrize("between", [given_other_memory, assigned, without_a_gradient])
+    @pytest.mark.parametrize("rule", ["Nesterov", "Adam"])
+    def test_the_steps_after_a_change_from_outside_are_the_formula_still(rule, between, monkeypatch, float64):
+        results = []
+        for kernel in (True, False):
+            with monkeypatch.context() as patch:
+                if not kernel:
+                    patch.setattr(rule_module, "optimizer_step", FORMULA)
+                ws, optimizer = variables("float64"), getattr(optimizers, rule)(0.05, **VARIANTS["all_scheduled"])
+                run(optimizer, ws, 2)
+                between(optimizer, ws)
+                results.append(run(optimizer, ws, 2, first=2))
+        for a, w in zip(*results, strict=True):
+            np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
 
 
 if BACKEND == "torch":
@@ -70,43 +139,42 @@ if BACKEND == "torch":
         for a, b in zip(*results, strict=True):
             np.testing.assert_allclose(a, b, **TOLERANCES["float32"])
 
+    @pytest.mark.parametrize("variant", ["plain", "all_scheduled"])
+    @pytest.mark.parametrize("rule", RULES)
+    def test_a_device_is_not_asked_for_its_numbers(rule, variant, monkeypatch, float64):
+        """Learning rate and step were read in Python in each step, for which a GPU must finish what it was given.
 
-@pytest.mark.parametrize("rule", RULES)
-def test_the_kernel_computes_the_formula_on_large_tensors(rule, small_pieces, monkeypatch, float64):
-    def make():
-        return getattr(optimizers, rule)(0.05, **VARIANTS["all_scheduled"])
+        Oracle: the formula. PyTorch's fused Adam reads its learning rate itself on a CPU, and on a GPU does not.
+        """
+        torch = importlib.import_module("torch")
+        overrides = importlib.import_module("torch.utils._python_dispatch")
+        kernels = importlib.import_module("keras_lecture.backend.torch.kernels.optimizers")
+        reads = []
 
-    # TensorFlow's path of large tensors is one of graphs.
-    kernel, formula = _both(monkeypatch, make, compiled=BACKEND == "tensorflow")
-    for a, w in zip(kernel, formula, strict=True):
-        np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
+        class Reads(overrides.TorchDispatchMode):
+            def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+                if function is torch.ops.aten._local_scalar_dense.default:
+                    reads.append(function)
+                return function(*args, **(kwargs or {}))
 
+        def without_reading(function):
+            def watched(*args):
+                with Reads():
+                    return function(*args)
 
-@pytest.mark.parametrize("rule", RULES)
-def test_the_kernel_computes_the_formula_in_float32(rule, monkeypatch):
-    kernel, formula = _both(monkeypatch, lambda: getattr(optimizers, rule)(0.05), "float32")
-    for a, w in zip(kernel, formula, strict=True):
-        np.testing.assert_allclose(a, w, **TOLERANCES["float32"])
+            return watched
 
+        def make():
+            settings = {"momentum": schedules.Exponential(0.9, period=2)} if rule in ("Momentum", "Nesterov") else {}
+            rate = 0.05 if variant == "plain" else schedules.InverseTime(0.05, period=2)
+            return getattr(optimizers, rule)(rate, **settings, **VARIANTS[variant])
 
-@pytest.mark.parametrize("rate", [0.0, 1e-9])
-@pytest.mark.parametrize("rule", ["SGD", "Momentum", "Nesterov"])
-def test_tiny_learning_rates_keep_their_digits(rule, rate, monkeypatch, float64):
-    kernel, formula = _both(monkeypatch, lambda: getattr(optimizers, rule)(rate, weight_decay=0.5), steps=3)
-    for a, w, first in zip(kernel, formula, start(), strict=True):
-        # Two roundings of a weight near 1: a kernel goes to the look-ahead point and back, the formula does not.
-        np.testing.assert_allclose(a - first, w - first, rtol=1e-6, atol=5e-16)
-
-
-def test_adam_without_correction_and_rmsprop_without_memory(monkeypatch, float64):
-    for make in (
-        lambda: optimizers.Adam(0.1, bias_correction=False, l1=0.01),
-        lambda: optimizers.RMSProp(0.1, rho=0.0),
-    ):
-        with monkeypatch.context() as patch:
-            kernel, formula = _both(patch, make)
+        monkeypatch.setattr(kernels, "_readable", lambda tensor: False)
+        monkeypatch.setattr(rule_module, "optimizer_step", without_reading(rule_module.optimizer_step))
+        kernel, formula = _both(monkeypatch, make)
         for a, w in zip(kernel, formula, strict=True):
             np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
+        assert not reads or rule == "Adam"
 
 
 def test_gradients_of_another_layout_or_dtype_give_the_same_step():

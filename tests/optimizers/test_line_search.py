@@ -19,13 +19,13 @@ def test_a_search_starts_from_the_last_step_times_the_factor_and_never_above_the
     expected = 2.0 if not last or reset == "full" else min(reset * last, 2.0)
     tensors = (ops.convert_to_tensor(a, dtype="float32") for a in (last, 2.0))
     numbers = [*tensors]
-    for function in (first_trial, formulas["first_trial"]):
+    for function in (first_trial, formulas["optimizers.first_trial"]):
         np.testing.assert_allclose(float(numpy(function(*numbers, reset))), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("limit", "rounds"), [(None, 5), (3, 3), (0, 0), (9, 5)])
 def test_repeated_ends_with_its_condition_or_its_limit(limit, rounds):
-    for function in (repeated, formulas["repeated"]):
+    for function in (repeated, formulas["optimizers.repeated"]):
         start = ops.zeros((), "int32"), ops.ones((2,))
         count, doubled = function(lambda k, x: (k + 1, 2 * x), lambda k, x: k < 5, start, limit)
         assert int(count) == rounds
@@ -34,7 +34,7 @@ def test_repeated_ends_with_its_condition_or_its_limit(limit, rounds):
 
 def test_what_is_not_chosen_leaves_no_trace():
     pair = [ops.ones((2,)), ops.zeros((2,)) + math.nan]
-    for function in (choose, formulas["choose"]):
+    for function in (choose, formulas["optimizers.choose"]):
         assert np.all(numpy(function(pair[0][0] > 0, *pair)) == 1)
         assert np.all(numpy(function(pair[0][0] < 0, *reversed(pair))) == 1)
 

@@ -8,7 +8,7 @@ from keras import layers, ops
 from smooth_problems import Flat
 
 from keras_lecture.objective import Objective, loss_on
-from keras_lecture.optimizers import Newton, NewtonCG
+from keras_lecture.optimizers import LBFGS, Armijo, Newton, NewtonCG
 from keras_lecture.optimizers.newton import conjugate_gradients
 
 X, Y = np.zeros((1, 1)), np.zeros((1, 1))
@@ -126,6 +126,38 @@ def test_both_train_a_network_under_fit_and_adapt_the_damping():
         assert (np.diff(history["loss"]) <= 1e-6).all() and history["loss"][-1] < 0.3 * history["loss"][0]
         assert history["damping"][-1] < 1 and len(set(history["damping"])) > 3
         assert all(0 < products <= 20 for products in history["products"])
+
+
+# NaN and infinity take the same path in all of them; two targets for Newton, whose eigenvalues were the trouble.
+REFUSED = [(Newton, np.nan), (Newton, np.inf), (NewtonCG, np.nan), (LBFGS, np.nan), (Armijo, np.nan)]
+
+
+@pytest.mark.parametrize(("search", "target"), REFUSED)
+def test_a_batch_with_a_target_that_is_not_finite_is_refused_and_the_next_one_trains(search, target):
+    """Newton crashed in the eigenvalues of a Hessian of NaN on PyTorch and TensorFlow. Oracle: the weights before."""
+    keras.utils.set_random_seed(0)
+    x = RNG.normal(size=(8, 3)).astype("float32")
+    good = x[:, :1]
+    bad = np.where(np.arange(8)[:, None] == 3, target, good).astype("float32")
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    model.compile(search().bind(model), "mse")
+    before = model.get_weights()
+    logs = model.train_on_batch(x, bad, return_dict=True)
+    assert float(logs["step_size"]) == 0.0
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    logs = model.train_on_batch(x, good, return_dict=True)
+    assert float(logs["step_size"]) > 0.0
+    assert model.evaluate(x, good, verbose=0) < float(logs["loss"])
+
+
+def test_newton_refuses_a_hessian_that_is_not_finite_where_loss_and_gradient_are(float64):
+    """|w|^1.5 at 0 has slope 0 and no second derivative; the other weight alone would be a good step."""
+    model = Flat(lambda w: ops.abs(w[0]) ** 1.5 + w[1] ** 2, np.array([0.0, 1.0]))
+    model.compile(Newton().bind(model))
+    logs = model.train_on_batch(X, Y, return_dict=True)
+    assert float(logs["step_size"]) == 0.0
+    np.testing.assert_array_equal(numpy(model.w), [0.0, 1.0])
 
 
 def test_a_matrix_beyond_the_limit_is_refused_with_what_it_needs(float64):

@@ -43,6 +43,56 @@ def test_resuming_from_a_saved_model_continues_bit_for_bit(rule, tmp_path):
         np.testing.assert_array_equal(a, w)
 
 
+def test_there_is_one_variable_for_each_weight_and_slot():
+    """17 alike layers had 6 variables on JAX and PyTorch and 70 where data were shared: a state saved here did not load
+    there, with a warning and `iterations` back at 0. Oracle: the shapes of the weights."""
+    model = keras.Sequential([keras.Input((4,)), *(keras.layers.Dense(4) for _ in range(17))])
+    model.compile(optimizers.Adam(), "mse")
+    model.optimizer.build(model.trainable_variables)
+    shapes = [tuple(v.shape) for v in model.trainable_variables]
+    assert [tuple(v.shape) for v in model.optimizer.variables] == [(), (), *shapes, *shapes]
+    paths = [v.path.replace("/", "_") for v in model.trainable_variables]
+    slots = [f"{path}_{name}" for name in optimizers.Adam.slots for path in paths]
+    assert [v.path.split("/")[-1] for v in model.optimizer.variables[2:]] == slots
+
+
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+
+
+def _in(precision):
+    """A trained model in this precision, and its rule: Keras wraps it in loss scaling under `mixed_float16`."""
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(3, "tanh", dtype=precision), keras.layers.Dense(2, dtype=precision)]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    optimizer = optimizers.Adam(0.01, weight_decay=0.1)
+    scaled = precision == "mixed_float16"
+    model.compile(keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer, "mse")
+    model.fit(X, Y, batch_size=8, verbose=0, shuffle=False)
+    return model, optimizer
+
+
+def test_a_state_saved_in_one_precision_loads_in_every_other_and_goes_on():
+    """Oracle: the training in the precision that it was saved in, to the rounding of the lowest of them."""
+    models = {precision: _in(precision) for precision in PRECISIONS}
+    saved, after = {}, {}
+    for precision, (model, optimizer) in models.items():
+        store = {}
+        optimizer.save_own_variables(store)
+        saved[precision] = model.get_weights(), {name: np.array(value) for name, value in store.items()}
+        after[precision] = _fit(model, epochs=1)
+    for target, (model, optimizer) in models.items():
+        for source in PRECISIONS:
+            weights, state = saved[source]
+            model.set_weights(weights)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                optimizer.load_own_variables(state)
+            for name, variable in enumerate(optimizer.variables):
+                np.testing.assert_array_equal(numpy(variable), state[str(name)], err_msg=f"{source} in {target}")
+            for a, w in zip(_fit(model, epochs=1), after[source], strict=True):
+                np.testing.assert_allclose(a, w, atol=4e-3, err_msg=f"{source} in {target}")
+
+
 @pytest.mark.parametrize("rule", ["Nesterov", "Adam"])
 def test_weights_set_from_outside_are_the_ones_that_train(rule):
     model = _model(getattr(optimizers, rule)(0.05))

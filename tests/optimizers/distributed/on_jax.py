@@ -1,11 +1,12 @@
 """Two simulated devices: the weights after training in one place, with shared data, and with shared variables."""
 
 import os
+import tempfile
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 
 from keras.distribution import DataParallel, DeviceMesh, LayoutMap, ModelParallel, set_distribution
-from shared_task import COMPILED, SETTINGS, X, Y, answer, network, train, weights
+from shared_task import COMPILED, SETTINGS, X, Y, answer, loaded_state, network, save_deep, train, weights
 
 from keras_lecture import optimizers
 
@@ -50,4 +51,12 @@ for distribution in (None, DataParallel(), model_parallel()):
     model.compile(optimizers.Armijo(direction="momentum").bind(model), "mse")
     model.fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0)
     results["searches"].append(weights(model))
+results["states"] = []
+with tempfile.TemporaryDirectory() as folder:
+    for number, source in enumerate((None, DataParallel(), model_parallel())):
+        set_distribution(source)
+        save_deep(f"{folder}/{number}.keras")
+    for target in (None, DataParallel(), model_parallel()):
+        set_distribution(target)
+        results["states"] += [loaded_state(f"{folder}/{number}.keras") for number in range(3)]
 answer(results)

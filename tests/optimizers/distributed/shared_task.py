@@ -2,9 +2,12 @@
 
 import json
 import sys
+import warnings
 
 import keras
 import numpy as np
+
+from keras_lecture import optimizers
 
 RULES = ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam")
 # A look-ahead, a slot that does not start at 0, two slots: they stand for all where every model is compiled.
@@ -26,6 +29,25 @@ def train(optimizer, epochs=4, **settings):
     model.compile(optimizer, "mse", **settings)
     model.fit(X, Y, batch_size=8, epochs=epochs, shuffle=False, verbose=0)
     return model
+
+
+def save_deep(path):
+    """Saves a model of 17 alike layers, each number of its optimizer's state another one."""
+    model = keras.Sequential([keras.Input((4,)), *(keras.layers.Dense(4) for _ in range(17))])
+    model.compile(optimizers.Adam(0.05), "mse")
+    model.optimizer.build(model.trainable_variables)
+    for number, slot in enumerate(model.optimizer.variables[2:]):
+        slot.assign(np.arange(np.prod(slot.shape), dtype="float32").reshape(slot.shape) + 100 * number)
+    model.optimizer.iterations.assign(7)
+    model.save(path)
+
+
+def loaded_state(path):
+    """The optimizer's state of a saved model; what does not fit is an error here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        variables = keras.models.load_model(path).optimizer.variables
+    return [keras.ops.convert_to_numpy(v).astype("float64").ravel().tolist() for v in variables]
 
 
 def weights(model):

@@ -132,7 +132,7 @@ def place(images, angle, shift, factors, fill_mode, fill_value, ops):
         def gradient(upstream):
             with tf.GradientTape() as tape:
                 tape.watch(images)
-                result = formulas["place"](images, angle, shift, factors, fill_mode, fill_value, ops)
+                result = formulas["layers.place"](images, angle, shift, factors, fill_mode, fill_value, ops)
             return tape.gradient(result, images, upstream)
 
         return tf.ensure_shape(y, images.shape), gradient

@@ -6,7 +6,8 @@ import keras
 import torch
 from torch.nn import functional
 
-_NATIVE = (torch.float32, torch.float64)
+from keras_lecture.backend.torch.native import native
+
 # Places of an image that one operation's innermost loop runs over, at the most.
 _PLACES = 32
 # PyTorch's number for a loss that is neither summed nor averaged.
@@ -211,13 +212,3 @@ def _same(n, size, stride):
 def _weight(weight, x):
     # Keras's conversion takes longer than a small kernel.
     return None if weight is None else (weight.value if isinstance(weight, keras.Variable) else weight).to(x)
-
-
-def native(x):
-    """Half precision keeps its float32 statistics in the formula; symbolic (meta) tensors have no values.
-
-    `torch.compile` fuses the formulas by itself and stops at what reads a value, as the random kernels do.
-    """
-    return (
-        not torch.compiler.is_compiling() and x.dtype in _NATIVE and x.device.type in ("cpu", "cuda") and x.numel() > 0
-    )

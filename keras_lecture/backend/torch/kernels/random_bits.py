@@ -5,7 +5,7 @@ import math
 import keras
 import torch
 
-from keras_lecture.backend.torch.kernels.layers import native
+from keras_lecture.backend.torch.native import native
 
 # Words that fit the second-level cache with their scratch, and still pay for starting a kernel.
 _BLOCK = 2**16

@@ -1,4 +1,8 @@
-"""The rules' steps on PyTorch: lists of weights, gradients and slots, in as few passes over memory as there can be."""
+"""The rules' steps on PyTorch: lists of weights, gradients and slots, in as few passes over memory as there can be.
+
+Numbers that change from step to step are floats on a CPU and tensors elsewhere. No intermediate leaves the range that
+the formula keeps: `tests/optimizers/test_range.py`.
+"""
 
 import torch
 from torch._C._nn import softshrink
@@ -10,22 +14,16 @@ _FOREVER = 1e30
 class _Update:
     """One step of a rule on lists of weights, gradients and slots."""
 
-    # How often the step goes through memory, and whether it decays and scales on its way.
+    # How often the step goes through memory on a CPU, and whether it decays on its way.
     passes = 1
     decays = False
-    scales = False
 
-    def __init__(self, rule, rate, k, scale):
-        self.rule, self.rate, self.k, self.scale = rule, rate, k, scale
-
-    def prepares(self, decay):
-        return (decay and not self.decays) or (self.scale != 1.0 and not self.scales)
+    def __init__(self, rule, rate, k, on_cpu):
+        self.rule, self.rate, self.k, self.on_cpu = rule, rate, k, on_cpu
 
     def __call__(self, decay, weights, gradients, *slots):
         if decay and not self.decays:
             torch._foreach_mul_(weights, 1.0 - self.rate * decay)
-        if self.scale != 1.0 and not self.scales:
-            gradients = torch._foreach_mul(gradients, self.scale)
         self.step(decay, weights, gradients, *slots)
 
     def shrink(self, l1, weights, *slots):
@@ -35,102 +33,108 @@ class _Update:
             if isinstance(t, float):
                 softshrink(w, t, out=w)
             else:
-                w.sub_(torch.clamp(w, -t, t, out=t))
+                w.sub_(torch.clamp(w, -t, t))
 
     def threshold(self, l1, *slots):
-        """A number, or a new tensor of a number for each weight."""
+        """A number, or a tensor of a number for each weight."""
         return self.rate * l1
+
+    def descend(self, tensors, directions):
+        """x ← x − η·d."""
+        if self.on_cpu:
+            torch._foreach_add_(tensors, directions, alpha=-self.rate)
+        else:
+            torch._foreach_sub_(tensors, torch._foreach_mul(directions, self.rate))
+
+    def descend_scaled(self, weights, gradients, roots):
+        """w ← w − η·g/r."""
+        if self.on_cpu:
+            torch._foreach_addcdiv_(weights, gradients, roots, -self.rate)
+        else:
+            self.descend(weights, torch._foreach_div(gradients, roots))
 
 
 class _SGD(_Update):
-    decays = scales = True
-
     def step(self, decay, weights, gradients):
-        _descend(weights, gradients, self.rate, self.scale, decay)
+        self.descend(weights, gradients)
 
 
 class _Momentum(_Update):
-    scales = True
-
     def step(self, decay, weights, gradients, velocities):
-        rho, rate = scheduled(self.rule.momentum, self.k), self.rate * self.scale
+        rho = scheduled(self.rule.momentum, self.k)
         # With lr = −1 and dampening 1 + η, PyTorch's momentum is v ← ρv − ηg, w ← w + v.
         # 1 + η must keep ten digits of η, and PyTorch wants no velocity where ρ = 0.
-        if rate > 1e-5 and rho:
-            torch._fused_sgd_(
-                weights,
-                gradients,
-                velocities,
-                weight_decay=0.0,
-                momentum=rho,
-                lr=-1.0,
-                dampening=1.0 + rate,
-                nesterov=False,
-                maximize=False,
-                is_first_step=False,
-            )
-        else:
-            torch._foreach_mul_(velocities, rho)
-            torch._foreach_add_(velocities, gradients, alpha=-rate)
-            torch._foreach_add_(weights, velocities)
+        if self.on_cpu and self.rate > 1e-5 and rho:
+            settings = {"momentum": rho, "lr": -1.0, "dampening": 1.0 + self.rate, "weight_decay": 0.0}
+            flags = {"nesterov": False, "maximize": False, "is_first_step": False}
+            torch._fused_sgd_(weights, gradients, velocities, **settings, **flags)
+            return
+        torch._foreach_mul_(velocities, rho)
+        self.descend(velocities, gradients)
+        torch._foreach_add_(weights, velocities)
 
 
 class _Nesterov(_Update):
-    passes = 2
-    decays = scales = True
+    passes = 3
+    decays = True
 
     def step(self, decay, weights, gradients, velocities):
-        rho, rate = scheduled(self.rule.momentum, self.k), self.rate * self.scale
+        rho = scheduled(self.rule.momentum, self.k)
+        torch._foreach_mul_(velocities, rho)
         if decay:
             # What decays is w, which is the look-ahead point that the weights hold less ρv.
+            torch._foreach_sub_(weights, velocities)
             torch._foreach_mul_(weights, 1.0 - self.rate * decay)
-            torch._foreach_add_(weights, velocities, alpha=self.rate * decay * rho)
-        # v ← ρv − ηg is gradient descent on v with a decay of 1 − ρ.
-        if rate > 0.0:
-            _descend(velocities, gradients, rate, 1.0, (1.0 - rho) / rate)
-        else:
-            torch._foreach_mul_(velocities, rho)
-            torch._foreach_add_(velocities, gradients, alpha=-rate)
-        torch._foreach_add_(weights, gradients, alpha=-rate)
+            torch._foreach_add_(weights, velocities)
+        self.descend(velocities, gradients)
+        self.descend(weights, gradients)
 
 
 class _AdaGrad(_Update):
-    def step(self, decay, weights, gradients, accumulators):
-        _adagrad(weights, gradients, accumulators, self.rate)
+    def step(self, decay, weights, gradients, sums):
+        if self.on_cpu:
+            steps = [torch.ones(())] * len(weights)
+            # The slot starts at ε: the root needs no other.
+            settings = {"lr": self.rate, "lr_decay": 0.0, "weight_decay": 0.0, "eps": 0.0, "maximize": False}
+            torch._fused_adagrad_(weights, gradients, sums, steps, **settings)
+            return
+        torch._foreach_addcmul_(sums, gradients, gradients)
+        self.descend_scaled(weights, gradients, torch._foreach_sqrt(sums))
 
-    def threshold(self, l1, accumulator):
-        return accumulator.rsqrt().mul_(self.rate * l1)
+    def threshold(self, l1, total):
+        return total.rsqrt().mul_(self.rate * l1)
 
 
 class _RMSProp(_Update):
-    passes = 3
+    passes = 5
 
-    def step(self, decay, weights, gradients, accumulators):
-        # AdaGrad on a sum that fades and keeps its ε: γS + ε is gradient descent on S where the gradient is −1.
-        fading = (1.0 - self.rule.rho) / self.rule.epsilon
-        _descend(accumulators, _constant_like(accumulators, -1.0), self.rule.epsilon, 1.0, fading)
-        _adagrad(weights, gradients, accumulators, self._rate())
+    def step(self, decay, weights, gradients, means):
+        torch._foreach_mul_(means, self.rule.rho)
+        torch._foreach_addcmul_(means, gradients, gradients, 1.0 - self.rule.rho)
+        roots = torch._foreach_add(means, self.rule.epsilon)
+        torch._foreach_sqrt_(roots)
+        self.descend_scaled(weights, gradients, roots)
 
-    def threshold(self, l1, accumulator):
-        return accumulator.rsqrt().mul_(self._rate() * l1)
-
-    def _rate(self):
-        return self.rate * (1.0 - self.rule.rho) ** -0.5
+    def threshold(self, l1, mean):
+        return mean.add(self.rule.epsilon).rsqrt_().mul_(self.rate * l1)
 
 
 class _Adam(_Update):
     decays = True
 
     def step(self, decay, weights, gradients, means, squares):
-        rule = self.rule
-        k = self.k if rule.bias_correction else _FOREVER
-        _adam(weights, gradients, means, squares, self.rate, decay, rule.beta_1, rule.beta_2, rule.epsilon, k)
+        rule, k = self.rule, self.k if self.rule.bias_correction else _FOREVER
+        # The kernel takes the number of the step and the learning rate from the device.
+        steps = [torch.as_tensor(k, dtype=torch.float32, device=weights[0].device)] * len(weights)
+        settings = {"beta1": rule.beta_1, "beta2": rule.beta_2, "eps": rule.epsilon, "weight_decay": decay}
+        flags = {"amsgrad": False, "maximize": False}
+        torch._fused_adamw_(weights, gradients, means, squares, [], steps, lr=self.rate, **settings, **flags)
 
     def threshold(self, l1, mean, square):
-        # η/(√(G/c) + ε) is η√c/(√G + ε√c): one pass less.
+        # η/(√(v/c) + ε) is η√c/(√v + ε√c): one pass less.
         correction = (1.0 - self.rule.beta_2**self.k) ** 0.5 if self.rule.bias_correction else 1.0
         root = square.sqrt().add_(self.rule.epsilon * correction)
-        return torch.div(root.new_tensor(self.rate * l1 * correction), root, out=root)
+        return root.reciprocal_().mul_(self.rate * l1 * correction)
 
 
 UPDATES = {
@@ -143,60 +147,8 @@ UPDATES = {
 }
 
 
-def _adam(weights, gradients, means, squares, rate, decay, beta_1, beta_2, epsilon, k):
-    steps = [torch.tensor(k, device=weights[0].device)] * len(weights)
-    torch._fused_adamw_(
-        weights,
-        gradients,
-        means,
-        squares,
-        [],
-        steps,
-        lr=rate,
-        beta1=beta_1,
-        beta2=beta_2,
-        weight_decay=decay,
-        eps=epsilon,
-        amsgrad=False,
-        maximize=False,
-    )
-
-
-def _adagrad(weights, gradients, accumulators, rate):
-    steps = [torch.ones((), device=weights[0].device)] * len(weights)
-    # The slot holds G + ε: the root needs no other.
-    settings = {"lr_decay": 0.0, "weight_decay": 0.0, "eps": 0.0, "maximize": False}
-    torch._fused_adagrad_(weights, gradients, accumulators, steps, lr=rate, **settings)
-
-
-def _descend(weights, gradients, rate, scale, decay):
-    """w ← (1 − η·decay)w − η·scale·g."""
-    if not decay or not rate * scale:
-        torch._foreach_mul_(weights, 1.0 - rate * decay) if decay else None
-        torch._foreach_add_(weights, gradients, alpha=-rate * scale)
-        return
-    torch._fused_sgd_(
-        weights,
-        gradients,
-        [],
-        weight_decay=decay / scale,
-        momentum=0.0,
-        lr=rate * scale,
-        dampening=0.0,
-        nesterov=False,
-        maximize=False,
-        is_first_step=False,
-    )
-
-
-def _constant_like(tensors, value):
-    shapes = [tensor.shape for tensor in tensors]
-    constant = torch.full(
-        (max(map(torch.Size.numel, shapes)),), value, dtype=tensors[0].dtype, device=tensors[0].device
-    )
-    views = {shape: constant[: shape.numel()].view(shape) for shape in set(shapes)}
-    return [views[shape] for shape in shapes]
-
-
 def scheduled(value, k):
-    return float(value(k - 1.0)) if callable(value) else value
+    """The value of a hyperparameter at step `k`, as a number where `k` is one."""
+    if not callable(value):
+        return value
+    return float(value(k - 1.0)) if isinstance(k, float) else value(k - 1.0)
