@@ -68,3 +68,11 @@ def bound(optimizer, model):
     if hasattr(core, "bind"):
         core.bind(model)
     return optimizer
+
+
+def built_for(optimizer, variables):
+    """Builds an optimizer for a training loop by hand; one that looks ahead does so for the first time."""
+    if hasattr(optimizer, "look_ahead"):
+        optimizer.look_ahead(variables)
+    else:
+        optimizer.build(variables)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import oracles_optimizers as oracle
-from harness import BACKEND, numpy
+from harness import BACKEND, built_for, numpy
 
 from keras_lecture import backend, optimizers
 
@@ -33,7 +33,7 @@ def variables(dtype, weights=None):
 def run(optimizer, ws, steps, first=0, gradient=gradient, compiled=None):
     """`steps` steps by `apply`, at the look-ahead point where the optimizer wants it."""
     if not optimizer.built:
-        optimizer.build(ws)
+        built_for(optimizer, ws)
     compiled = steps >= 50 if compiled is None else compiled
     # Many steps go as one program each, as they do in Keras's trainers; for a few, compiling costs more.
     apply = COMPILED.get(BACKEND, _eager)(optimizer, ws) if compiled else _eager(optimizer, ws)

@@ -26,8 +26,9 @@ class Readings(keras.metrics.Metric):
     def update_state(self, values, counted):
         """Adds `values`, a vector, if the `Condition` `counted` holds."""
         values = ops.cast(values, self.sums.dtype)
-        amount = counted.count(self.count.dtype)
-        totaled([self.sums, self.count], [values if counted.is_true else counted.where(values, ops.zeros_like(values)), amount])
+        if not counted.is_true:
+            values = counted.where(values, ops.zeros_like(values))
+        totaled([self.sums, self.count], [values, counted.count(self.count.dtype)])
 
     def result(self):
         if not self.names:

@@ -43,7 +43,7 @@ class Stage:
 
     def weights_of(self, variables):
         """The weights that the step starts from, where `open` has moved the variables; else `None`."""
-        return None
+        return
 
     def differentiated(self, loss):
         """The loss to differentiate, in place of the loss of the batch, which is logged."""
@@ -63,4 +63,3 @@ class Stage:
 
     def unseen(self, reason: str):
         """Called once per `fit` in which the stage cannot see the optimizer's steps."""
-

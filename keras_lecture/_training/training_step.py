@@ -4,7 +4,6 @@ import contextlib
 import functools
 
 import keras
-from keras import ops
 
 from keras_lecture import backend
 from keras_lecture._training import carried as carrying

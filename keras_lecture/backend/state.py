@@ -30,4 +30,3 @@ def assign(groups, state):
     for group, values in zip(groups, state, strict=True):
         for variable, value in zip(group, values, strict=True):
             variable.assign(value)
-

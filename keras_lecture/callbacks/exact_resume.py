@@ -6,10 +6,10 @@ import warnings
 import keras
 
 from keras_lecture import checks
+from keras_lecture._training.running_fit import callback_list, fit_variables
 from keras_lecture.callbacks import callback_states, model_state
 from keras_lecture.callbacks.checkpoints import Checkpoints
 from keras_lecture.callbacks.data_position import DataPosition
-from keras_lecture._training.running_fit import callback_list, fit_variables
 from keras_lecture.random_state import as_arrays, from_arrays, random_state, set_random_state
 from keras_lecture.saving import register
 

@@ -1,6 +1,5 @@
 """`GradientClipping`: gradients kept from becoming too long, and a log of how often they did."""
 
-import numpy as np
 from keras import ops
 
 from keras_lecture import checks, connections

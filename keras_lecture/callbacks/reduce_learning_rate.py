@@ -143,8 +143,8 @@ class ReduceLearningRate(Monitoring):
         strategy = getattr(self._model, "distribute_strategy", None)
         if strategy is not None and strategy.num_replicas_in_sync > 1:
             raise ValueError(
-                f"ReduceLearningRate: the schedule of {self._model.name!r} cannot be reduced under `tf.distribute` with "
-                "several replicas. Give the optimizer a fixed learning rate."
+                f"ReduceLearningRate: the schedule of {self._model.name!r} cannot be reduced under `tf.distribute` "
+                "with several replicas. Give the optimizer a fixed learning rate."
             )
 
     def in_cooldown(self):

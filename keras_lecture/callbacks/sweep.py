@@ -121,7 +121,10 @@ class _Table(Stage):
         self._schedule = None
 
     def open(self, step):
-        self._schedule, self._optimizer._learning_rate = self._optimizer._learning_rate, _Lookup(self._rates, self._first)
+        self._schedule, self._optimizer._learning_rate = (
+            self._optimizer._learning_rate,
+            _Lookup(self._rates, self._first),
+        )
 
     def reset(self):
         if self._schedule is not None:
@@ -148,7 +151,9 @@ def rate_owner(owner, model):
     elif isinstance(core, keras.optimizers.MultiOptimizer):
         reason = "MultiOptimizer has a rate for each of its optimizers."
     if reason:
-        checks.reject(owner, "model.optimizer", "an optimizer that takes one learning rate", type(core).__name__, reason)
+        checks.reject(
+            owner, "model.optimizer", "an optimizer that takes one learning rate", type(core).__name__, reason
+        )
     return core
 
 

@@ -30,6 +30,7 @@ class Search(BoundStage):
     """The place of a `Closure` in the train step: it takes the place of Keras's own."""
 
     rank = Rank.SEARCH
+
     @property
     def logged(self):
         return tuple(self.optimizer._logged)

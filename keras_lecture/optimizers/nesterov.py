@@ -132,8 +132,8 @@ class Nesterov(Bindable, Inertial):
         raise ValueError(
             "Nesterov takes its gradients at the look-ahead point and is not bound to the model that it should train. "
             "Compile it bound: `model.compile(Nesterov(…).bind(model), …)`; bind a loaded model's: "
-            "`model.optimizer.bind(model)`. In your own training loop call `optimizer.look_ahead(variables)` before you "
-            "compute the gradients."
+            "`model.optimizer.bind(model)`. In your own training loop call `optimizer.look_ahead(variables)` before "
+            "you compute the gradients."
         )
 
     def _moving(self):

@@ -71,9 +71,9 @@ def keras_step(optimizer, shapes, xla=False):
     """A function that takes one step as this backend's trainer would."""
     variables = [keras.Variable(value) for value in values(shapes, 0)]
     gradients = [ops.convert_to_tensor(value) for value in values(shapes, 1)]
-    optimizer.build(variables)
     if isinstance(optimizer, optimizers.Nesterov):
-        optimizer.look_ahead()
+        optimizer.look_ahead(variables)
+    optimizer.build(variables)
     return {"torch": _eager, "tensorflow": _graph, "jax": _stateless}[BACKEND](optimizer, gradients, variables, xla)
 
 

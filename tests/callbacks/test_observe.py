@@ -145,7 +145,8 @@ def test_where_nothing_can_be_seen_it_is_said_once_and_training_goes_on():
     own.optimizer.build(own.trainable_variables)
     before = footprint(own)
     with pytest.warns(
-        UserWarning, match="GradientMonitor: nothing of it is logged: the gradients of .* cannot be seen, its `train_step`"
+        UserWarning,
+        match="GradientMonitor: nothing of it is logged: .* cannot be seen, its `train_step`",
     ) as said:
         history = fit(own, GradientMonitor(), epochs=3)
     assert sum("GradientMonitor" in str(warning.message) for warning in said) == 1
@@ -183,7 +184,7 @@ def test_clipping_is_stateful_and_the_private_names_of_keras_exist():
     assert isinstance(GradientClipping(value=1.0), Stateful)
     trained = model(keras.optimizers.SGD(gradient_accumulation_steps=2))
     trained.optimizer.build(trained.trainable_variables)
-    where = f"Keras {keras.__version__} has renamed it: see _training/carried.py, _training/pipeline.py and _training/step.py."
+    where = f"Keras {keras.__version__} has renamed it: see carried.py, pipeline.py and step.py."
     assert isinstance(trained._seed_generators, list), where
     assert trained._get_metrics_result_or_logs({"a": 1}) == {"a": 1}, where
     assert trained._flatten_metrics_in_order({"loss": 1.0}) == 1.0, where

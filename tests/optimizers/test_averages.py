@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import oracles_optimizers as oracle
 import pytest
-from harness import TOLERANCES, numpy
+from harness import TOLERANCES, built_for, numpy
 from noisy_quadratic import expected, gradient, run, start, variables
 
 from keras_lecture import optimizers
@@ -37,7 +37,7 @@ def test_slow_step_1_is_the_optimizer_alone(float64):
 
 def test_weights_loaded_between_building_and_the_first_step_are_lookaheads_start(float64):
     optimizer, ws = optimizers.Lookahead(optimizers.Adam(0.05), period=4, slow_step=0.3), variables("float64")
-    optimizer.build(ws)
+    built_for(optimizer, ws)
     for w in ws:
         w.assign(0 * w)
     moved = variables("float64", [0 * w for w in start()])

@@ -6,7 +6,7 @@ import importlib
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND
+from harness import BACKEND, bound, built_for
 from noisy_quadratic import RULES
 
 from keras_lecture import optimizers
@@ -49,7 +49,7 @@ def _growth(optimizer):
     ws = [keras.Variable(np.ones(shape, "float32"), name="kernel") for shape in shapes]
     for _ in range(3):
         if isinstance(optimizer, optimizers.Nesterov):
-            optimizer.build(ws)
+            built_for(optimizer, ws)
             optimizer.look_ahead()
         optimizer.apply([keras.ops.ones(shape) for shape in shapes], ws)
     return _held() - before, sum(np.prod(shape) for shape in shapes) * 4
@@ -93,7 +93,8 @@ def _compilations(model, epochs):
 @pytest.mark.parametrize("rule", RULES)
 def test_nothing_is_compiled_after_the_first_steps(rule):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2)])
-    model.compile(getattr(optimizers, rule)(0.01, weight_decay=0.1, l1=1e-3, global_clipnorm=1.0), "mse")
+    optimizer = getattr(optimizers, rule)(0.01, weight_decay=0.1, l1=1e-3, global_clipnorm=1.0)
+    model.compile(bound(optimizer, model), "mse")
     # Two batches: TensorFlow traces a step that builds its optimizer again at the second one, with Keras's own too.
     model.fit(X[:16], X[:16, :2], batch_size=8, verbose=0, shuffle=False)
     model.fit(X, X[:, :2], batch_size=8, verbose=0, shuffle=False)
@@ -110,7 +111,7 @@ if BACKEND == "jax":
         """
         w = keras.Variable(np.ones((96, 64), "float32"), name="kernel")
         optimizer = getattr(optimizers, rule)(0.1)
-        optimizer.build([w])
+        built_for(optimizer, [w])
         if isinstance(optimizer, optimizers.Nesterov):
             optimizer.look_ahead()
         state = [w.value], [v.value for v in optimizer.variables]

@@ -5,7 +5,7 @@ import importlib
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, TOLERANCES, numpy
+from harness import BACKEND, TOLERANCES, built_for, numpy
 from noisy_quadratic import RULES, run, start, variables
 
 from keras_lecture import backend, optimizers
@@ -131,7 +131,7 @@ if BACKEND == "torch":
         results = []
         for compiled in (False, True):
             optimizer, w, g = getattr(optimizers, rule)(0.05, weight_decay=0.1), *(variables("float32") for _ in "wg")
-            optimizer.build(w)
+            built_for(optimizer, w)
             apply = torch.compile(optimizer.apply, backend="aot_eager") if compiled else optimizer.apply
             with torch.no_grad():
                 apply([v.value for v in g], w)
@@ -193,7 +193,7 @@ def test_the_kernel_leaves_the_gradients_as_they_were():
     for rule in RULES:
         w, g = keras.Variable(values), keras.ops.convert_to_tensor(3 * values)
         optimizer = getattr(optimizers, rule)(0.1, global_clipnorm=0.1, weight_decay=0.1, l1=0.1)
-        optimizer.build([w])
+        built_for(optimizer, [w])
         if rule == "Nesterov":
             optimizer.look_ahead()
         optimizer.apply([g], [w])
@@ -205,7 +205,7 @@ def test_clipping_makes_all_weights_nan_where_the_gradient_is_not_finite():
     for rule in RULES:
         ws = [keras.Variable([1.0, 2.0]), keras.Variable([[3.0]])]
         optimizer = getattr(optimizers, rule)(0.1, global_clipnorm=1.0)
-        optimizer.build(ws)
+        built_for(optimizer, ws)
         if rule == "Nesterov":
             optimizer.look_ahead()
         optimizer.apply([keras.ops.convert_to_tensor([np.inf, 1.0]), keras.ops.ones((1, 1))], ws)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from harness import numpy
+from harness import bound, numpy
 from noisy_quadratic import RULES, run, variables
 
 from keras_lecture import optimizers
@@ -68,7 +68,7 @@ def test_the_choice_of_variables_survives_saving_and_loading(tmp_path):
     model = _two_dense()
     optimizer = optimizers.Adam(0.1, weight_decay=0.5, penalize=only_first_layers)
     optimizer.exclude_from_weight_decay(var_list=[model.layers[0].bias])
-    model.compile(optimizer, "mse")
+    model.compile(bound(optimizer, model), "mse")
     x = np.zeros((4, 3), "float32")
     model.fit(x, x[:, :1], verbose=0)
     model.save(tmp_path / "model.keras")

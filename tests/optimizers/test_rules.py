@@ -7,7 +7,7 @@ import optax
 import oracles_optimizers as oracle
 import pytest
 import torch
-from harness import TOLERANCES
+from harness import TOLERANCES, bound
 from noisy_quadratic import RULES, expected, gradient, run, start, variables
 
 from keras_lecture import optimizers
@@ -120,7 +120,7 @@ def test_fit_in_float32_matches_the_oracle_to_1e5(rule):
     b = layer.bias.numpy().astype("float64")
     # Few and slow steps: where a gradient passes zero, adaptive rules turn its rounding into a whole step.
     rate = float(np.float32(RATES[rule] / 5))
-    model.compile(getattr(optimizers, rule)(rate), "mse")
+    model.compile(bound(getattr(optimizers, rule)(rate), model), "mse")
     model.fit(x, y, batch_size=len(x), epochs=20, verbose=0, shuffle=False)
 
     def slope(weights, k):

@@ -7,7 +7,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, TOLERANCES, numpy
+from harness import BACKEND, TOLERANCES, bound, built_for, numpy
 from noisy_quadratic import RULES, run, variables
 
 from keras_lecture import optimizers
@@ -49,7 +49,7 @@ def test_a_copy_of_the_optimizer_continues_with_the_state_it_is_given(rule):
         copies = [copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))]
     for other in copies:
         others = variables("float32", start)
-        other.build(others)
+        built_for(other, others)
         other.set_weights(state)
         for a, w in zip(run(other, others, 3, first=3), want, strict=True):
             np.testing.assert_array_equal(a, w)
@@ -61,10 +61,11 @@ def test_a_copy_of_the_optimizer_continues_with_the_state_it_is_given(rule):
 def test_a_copy_of_a_model_in_the_middle_of_training_continues_as_the_model_does(rule, twin):
     x = np.random.default_rng(0).normal(size=(24, 4)).astype("float32")
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    model.compile(getattr(optimizers, rule)(0.05, weight_decay=0.1), "mse")
+    model.compile(bound(getattr(optimizers, rule)(0.05, weight_decay=0.1), model), "mse")
     settings = {"batch_size": 8, "epochs": 2, "verbose": 0, "shuffle": False}
     model.fit(x, x[:, :2], **settings)
     other = twin(model)
+    bound(other.optimizer, other)
     for one in (model, other):
         one.fit(x, x[:, :2], **settings)
     assert other.optimizer is not model.optimizer
@@ -77,7 +78,7 @@ def test_thawed_weights_start_from_their_slots_as_they_were():
     for rule in RULES:
         ours, alone = (getattr(optimizers, rule)(0.05, weight_decay=0.1, l1=1e-3) for _ in range(2))
         ws, only = variables("float32"), variables("float32")[3:]
-        ours.build(ws)
+        built_for(ours, ws)
         for steps in range(3):
             run(ours, ws[3:], 1, first=steps, gradient=_half)
             run(alone, only, 1, first=steps, gradient=_half)
@@ -110,7 +111,7 @@ if BACKEND == "torch":
     def test_stateless_steps_leave_the_variables_themselves_alone(rule):
         """Given a variable's own tensor, the in-place kernels once took the step on the variable as well."""
         optimizer, ws = getattr(optimizers, rule)(0.05), variables("float32")
-        optimizer.build(ws)
+        built_for(optimizer, ws)
         if rule == "Nesterov":
             optimizer.look_ahead()
         before = [numpy(v) for v in (*ws, *optimizer.variables)]

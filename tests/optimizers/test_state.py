@@ -7,7 +7,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, TOLERANCES, numpy
+from harness import BACKEND, TOLERANCES, bound, built_for, numpy
 from noisy_quadratic import KERNELS, RULES, expected, gradient, run, start, variables
 
 from keras_lecture import optimizers
@@ -20,7 +20,7 @@ Y = GENERATOR.normal(size=(24, 2)).astype("float32")
 def _model(optimizer, seed=0):
     keras.utils.set_random_seed(seed)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "tanh"), keras.layers.Dense(2)])
-    model.compile(optimizer, "mse")
+    model.compile(bound(optimizer, model), "mse")
     return model
 
 
@@ -142,7 +142,7 @@ def test_frozen_layers_keep_their_weights_and_thawed_ones_go_on():
     _fit(model)
     np.testing.assert_array_equal(numpy(frozen.kernel), before)
     frozen.trainable = True
-    model.compile(optimizer, "mse")
+    model.compile(bound(optimizer, model), "mse")
     _fit(model)
     assert not np.allclose(numpy(frozen.kernel), before)
 
@@ -164,7 +164,7 @@ def test_a_missing_gradient_leaves_its_variable_alone_and_warns(rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_no_variables_and_no_gradients_are_nothing_and_an_error(rule):
     optimizer = getattr(optimizers, rule)()
-    optimizer.build([])
+    built_for(optimizer, [])
     optimizer.apply([], [])
     assert int(optimizer.iterations) == 0
     with pytest.raises(ValueError, match="No gradients provided"):
@@ -176,7 +176,7 @@ def test_variables_that_are_overwritten_with_their_gradient_have_no_slots():
     scale.overwrite_with_gradient = True
     for rule in RULES:
         optimizer = getattr(optimizers, rule)(0.5)
-        optimizer.build([w, scale])
+        built_for(optimizer, [w, scale])
         if rule == "Nesterov":
             optimizer.look_ahead()
         optimizer.apply([keras.ops.ones((1,)), keras.ops.convert_to_tensor([7.0])], [w, scale])
@@ -190,7 +190,7 @@ def test_half_precision_weights_have_float32_slots_and_the_step_of_float32(rule,
     ws = variables(dtype)
     after = run(getattr(optimizers, rule)(0.05, weight_decay=0.1), ws, 5)
     optimizer = getattr(optimizers, rule)(0.05)
-    optimizer.build(ws)
+    built_for(optimizer, ws)
     assert {keras.backend.standardize_dtype(v.dtype) for slots in optimizer._slots for v in slots} <= {"float32"}
     for a, w in zip(after, expected(rule, 5, 0.05, decay=0.1), strict=True):
         # Five roundings of a weight to 11 or 8 bits.
@@ -205,7 +205,7 @@ def test_an_embedding_with_sparse_gradients_takes_the_dense_step():
             keras.utils.set_random_seed(0)
             layers = [keras.Input((2,)), keras.layers.Embedding(5, 3), keras.layers.Flatten(), keras.layers.Dense(1)]
             model = keras.Sequential(layers)
-            model.compile(optimizer, "mse")
+            model.compile(bound(optimizer, model), "mse")
             model.fit(x, y, epochs=3, verbose=0)
             results.append(numpy(model.layers[0].embeddings))
         np.testing.assert_allclose(*results, rtol=1e-5, err_msg=rule)
@@ -216,7 +216,7 @@ def test_gradient_accumulation_averages_and_counts_the_steps_that_it_takes(rule,
     steps = 6 if rule == "Adam" else 2
     optimizer = getattr(optimizers, rule)(0.05, gradient_accumulation_steps=2, weight_decay=0.1)
     ws = variables("float64")
-    optimizer.build(ws)
+    built_for(optimizer, ws)
     # Two gradients each time, of the same weights: their mean is the gradient of the oracle's step.
     for k in range(2 * steps):
         if rule == "Nesterov":
@@ -281,7 +281,7 @@ def test_the_hooks_of_keras_that_have_no_public_name_are_where_we_override_them(
     run(Spy(0.1, weight_decay=0.1), ws, 1)
     assert calls == ["clip", "decay", "update"], f"Keras {keras.__version__} calls {calls}: see rule.py."
     optimizer = optimizers.SGD()
-    optimizer.build(ws)
+    built_for(optimizer, ws)
     with pytest.raises(ValueError, match="Unknown variable"):
         run(optimizer, variables("float32"), 1)
     assert [optimizer._get_variable_index(w) for w in ws] == list(range(len(KERNELS)))

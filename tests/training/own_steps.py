@@ -1,8 +1,7 @@
-"""Models with a `train_step` or `metrics` of their own, as Keras's guides write them, on the backend of this process."""
+"""Models with a `train_step` or `metrics` of their own, as Keras's guides write them, on this backend."""
 
 import keras
 from harness import BACKEND
-from keras import ops
 
 
 def _layers(model):
@@ -23,6 +22,7 @@ if BACKEND == "torch":
         with torch.no_grad():
             model.optimizer.apply(gradients, model.trainable_weights)
         return loss, y_pred
+
 
 if BACKEND == "tensorflow":
     import tensorflow as tf

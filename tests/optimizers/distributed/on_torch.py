@@ -16,6 +16,8 @@ RANK, RENDEZVOUS = int(sys.argv[1]), sys.argv[2]
 
 def train(optimizer, module, model, rows):
     """A training loop as Keras's guide to PyTorch writes it."""
+    if isinstance(optimizer, optimizers.Nesterov):
+        optimizer.look_ahead(model.trainable_variables)
     optimizer.build(model.trainable_variables)
     for _ in range(4):
         for batch in (slice(0, 8), slice(8, 16)):

@@ -26,6 +26,8 @@ def network():
 
 def train(optimizer, epochs=4, **settings):
     model = network()
+    if hasattr(optimizer, "bind"):
+        optimizer.bind(model)
     model.compile(optimizer, "mse", **settings)
     model.fit(X, Y, batch_size=8, epochs=epochs, shuffle=False, verbose=0)
     return model
