@@ -3,6 +3,7 @@
 # make lint    the linter alone
 # make docs    the pages, examples executed, into docs/_build/html
 # make bench   the benchmark tables
+# make test-nightly   the suite on the Keras of tonight (keras-nightly), in an environment of its own
 #
 # Each installs what it needs into .venv on first use.
 
@@ -24,7 +25,9 @@ TORCH := $(PIP) torch==2.13.0+cpu 2>/dev/null || $(PIP) torch==2.13.0+cpu --inde
 TENSORFLOW := tensorflow-cpu
 endif
 
-.PHONY: demo test lint docs bench clean
+NIGHTLY := .venv-nightly
+
+.PHONY: demo test test-nightly lint docs bench clean
 
 # A residual net that sees every digit a little turned, shifted and stretched; in the end the average of its weights.
 # Whoever imports TensorFlow gets its report on oneDNN kernels on the standard error, so they are off here. PyTorch's
@@ -37,6 +40,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	@$(VENV)/bin/python tests/suite.py
+
+test-nightly: $(NIGHTLY)/.keras
+	@$(NIGHTLY)/bin/python tests/suite.py
 
 lint: $(INSTALLED)
 	@$(VENV)/bin/python -m ruff check .
@@ -51,8 +57,15 @@ bench: $(INSTALLED)
 		for backend in tensorflow torch jax; do KERAS_BACKEND=$$backend $(VENV)/bin/python $$script || exit 1; done; \
 	done
 
+# keras-nightly is the package `keras` under another name: it takes its place.
+$(NIGHTLY)/.keras: pyproject.toml Makefile
+	@$(MAKE) --no-print-directory VENV=$(NIGHTLY) $(NIGHTLY)/.installed
+	@$(NIGHTLY)/bin/python -m pip uninstall --quiet --yes keras keras-nightly
+	@$(NIGHTLY)/bin/python -m pip install --quiet --disable-pip-version-check --pre --upgrade --no-deps keras-nightly
+	@touch $@
+
 clean:
-	rm -rf $(VENV) runs docs/_build docs/api docs/gallery
+	rm -rf $(VENV) $(NIGHTLY) runs docs/_build docs/api docs/gallery
 
 $(INSTALLED): pyproject.toml Makefile
 	@echo "installing TensorFlow, PyTorch and JAX (CPU builds) into $(VENV) …"
