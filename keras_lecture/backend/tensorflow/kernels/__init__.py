@@ -13,7 +13,6 @@ from keras_lecture.backend.tensorflow.kernels.layers import (
     random_keep,
 )
 from keras_lecture.backend.tensorflow.kernels.losses import (
-    binary_cross_entropy,
     class_cross_entropy,
     multiclass_hinge,
     one_hot_cross_entropy,
@@ -34,7 +33,6 @@ __all__ = [
     "along_velocity",
     "apart",
     "batch_normalize",
-    "binary_cross_entropy",
     "class_cross_entropy",
     "dense",
     "drop",

@@ -29,6 +29,7 @@ from keras_lecture.backend.torch.kernels.losses import (
     binary_cross_entropy,
     class_cross_entropy,
     multiclass_hinge,
+    one_hot_cross_entropy,
     reduced,
 )
 from keras_lecture.backend.torch.kernels.optimizers import along_velocity, optimizer_step
@@ -72,6 +73,7 @@ __all__ = [
     "multiclass_hinge",
     "normal",
     "normalize_kernel",
+    "one_hot_cross_entropy",
     "optimizer_step",
     "quasi_newton_direction",
     "random_keep",
