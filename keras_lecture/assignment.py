@@ -1,4 +1,4 @@
-"""Assignments that wait for a condition only the data know."""
+"""Assigning to variables: a copy of another variable's value, and values that depend on a run-time condition."""
 
 from keras import ops
 
@@ -11,3 +11,12 @@ def assign_when(condition, variables, values):
     values = ops.cond(condition, values, lambda: [v.value for v in variables])
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def assign_copy(variable, value):
+    """Assigns `value`, a tensor or a variable, to `variable` in memory of its own.
+
+    Keras 3.15 on JAX keeps the array that it is given. `fit` donates the arrays of its model, so that training one of
+    two variables with the same array deletes the value of the other.
+    """
+    variable.assign(ops.copy(ops.convert_to_tensor(value)))

@@ -69,6 +69,11 @@ ARGUMENTS |= {
 }
 
 ARGUMENTS |= {
+    "losses.MulticlassHinge": {"margin": 2.0, "ignore_class": 255},
+    "losses.SoftmaxCrossEntropy": {"label_smoothing": 0.1, "ignore_class": -1},
+}
+
+ARGUMENTS |= {
     "optimizers.Exponential": {"learning_rate": 0.1, "factor": 0.9, "period": 7},
     "optimizers.InverseTime": {"learning_rate": 0.1, "period": 7},
     "optimizers.WarmRestarts": {"learning_rate": 0.1, "period": 7, "t_mul": 3, "minimum": 0.01},

@@ -48,6 +48,13 @@ def population(batches, masks=None):
     return mean / values, squares / degrees
 
 
+def moments(batches, masks=None):
+    """Mean and variance (divisor n) per channel of all that the masks admit, whatever batch it is in."""
+    admitted = [b.reshape(-1, b.shape[-1]) if masks is None else b[masks[k]] for k, b in enumerate(batches)]
+    rows = np.concatenate(admitted).astype("float64")
+    return rows.mean(0), rows.var(0)
+
+
 def keep_mask(seed, step, size, rate):
     """The counter hash of the random layers, in unsigned arithmetic of unlimited width cut to 32 bits."""
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import keras
 
 from keras_lecture import checks
+from keras_lecture.assignment import assign_copy
 from keras_lecture.weights import select
 
 
@@ -47,7 +48,8 @@ def initialize(model, initializer, where: str | Callable = "kernels") -> list[st
     initializer = _with_one_stream(initializer)
     for weight in chosen:
         fitted = initializer.for_weight(weight) if hasattr(initializer, "for_weight") else initializer
-        weight.variable.assign(fitted(weight.variable.shape, dtype=weight.variable.dtype))
+        # A user's function may return a tensor that it keeps.
+        assign_copy(weight.variable, fitted(weight.variable.shape, dtype=weight.variable.dtype))
     return [weight.variable.path for weight in chosen]
 
 

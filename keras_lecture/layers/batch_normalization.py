@@ -44,7 +44,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
     With `statistics="moving"` it is `keras.layers.BatchNormalization`.
 
     A pass starts where `model.reset_metrics()` is called: `fit` does so at the start of every epoch, a training loop of
-    your own must. `keras_lecture.layers.recalibrate` computes the statistics again for the final weights.
+    your own must, `train_on_batch` does so for each batch. An `evaluate` in between does not end the pass.
+
+    σ² of the population, as of the slide, is the variance within a batch. It leaves out how far the means of the
+    batches lie apart, Σ B·(μ_B − μ)²/Σ B: nothing to speak of for shuffled data, nearly all of it for sorted data.
+    `keras_lecture.layers.recalibrate` adds it, and computes the statistics for the final weights.
 
     Args:
         axis: The axis of the channels. Defaults to `-1`.
@@ -77,12 +81,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, **kwargs)
         self.statistics = statistics
         if statistics == "population":
-            self._pass = _Pass(self._start_pass)
+            self._pass = _Pass(self._metrics_reset, self._metrics_read)
 
     def build(self, input_shape):
         super().build(input_shape)
         if self.statistics == "population":
             # Σ B and Σ (B−1) of this pass: the weights of what `moving_mean` and `moving_variance` hold so far.
+            # Negative: metrics were reset, so that the next training batch starts a pass.
             self.seen = self.add_weight(
                 name="seen", shape=(2,), initializer="zeros", trainable=False, autocast=False, dtype="float32"
             )
@@ -119,7 +124,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         else:
             count = ops.cast(count, mean.dtype)
             added = ops.stack([count, ops.maximum(count - 1, 0)])
-            seen = ops.cast(self.seen, mean.dtype) + added
+            seen = ops.maximum(ops.cast(self.seen, mean.dtype), 0) + added
             # The mean of all batches so far, without ever holding their sum: m ← m + (n/N)(new − m).
             weights = ops.unstack(added / ops.maximum(seen, 1), 2)
             # Bessel's B/(B−1); a single value per channel has no variance to add (its weight is 0).
@@ -132,18 +137,34 @@ class BatchNormalization(keras.layers.BatchNormalization):
             old = ops.cast(variable, new.dtype)
             variable.assign(old + weight * (ops.stop_gradient(new) - old))
 
-    def _start_pass(self):
+    def _metrics_reset(self):
+        """A pass starts, unless an evaluation does; a second reset without anything read is that of an evaluation."""
         if self.built:
-            self.seen.assign([0.0, 0.0])
+            seen = self.seen.value
+            self.seen.assign(ops.where(seen < 0, 0.0, -seen))
+
+    def _metrics_read(self):
+        """Metrics that are read although no batch has trained since they were reset are those of an evaluation."""
+        if not self.built:
+            return
+        try:
+            seen = self.seen.value
+        except TypeError:  # A step of Keras 3.15 on JAX reads metrics while the layers' own variables have no values.
+            return
+        self.seen.assign(ops.abs(seen))
 
 
 def moments(x: Tensor, axis: int, mask: Tensor = None, synchronized: bool = False):
     """Mean, variance (divisor n) and number n of the values of each channel that `mask` admits, in float32."""
     x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
     axes = [i for i in range(len(x.shape)) if i != axis % len(x.shape)]
-    if mask is None:
-        mean, variance = ops.moments(x, axes=axes, synchronized=synchronized)
+    if mask is None and synchronized:
+        mean, variance = ops.moments(x, axes=axes, synchronized=True)
         return mean, variance, _count(x, axis)
+    if mask is None:
+        # Keras 3.15 on PyTorch subtracts the squared mean from the mean of squares, which cancels far from zero.
+        mean = ops.mean(x, axes, keepdims=True)
+        return ops.squeeze(mean, axes), ops.mean(ops.square(x - mean), axes), _count(x, axis)
     admitted = ops.cast(ops.broadcast_to(ops.expand_dims(mask, axis), ops.shape(x)), x.dtype)
     count = ops.sum(admitted) / x.shape[axis]
     divisor = ops.maximum(count, 1)
@@ -159,18 +180,21 @@ def _count(x, axis):
 
 
 class _Pass(keras.metrics.Metric):
-    """How a layer learns that a pass over the data starts: Keras resets all metrics there. Reports nothing."""
+    """How a layer learns that a pass over the data starts: Keras resets all metrics there. Reports nothing.
 
-    def __init__(self, start):
+    It resets them for an evaluation as well, and reads them at its end. In a compiled step reading may change nothing.
+    """
+
+    def __init__(self, reset, read):
         super().__init__(name="population_pass")
-        self._start = start
+        self._reset, self._read = reset, read
 
-    def update_state(self):
+    def update_state(self, *args, **kwargs):
         pass
 
     def result(self):
+        self._read()
         return {}
 
     def reset_state(self):
-        # Validation resets metrics as well. That is harmless: only the next training batch looks.
-        self._start()
+        self._reset()

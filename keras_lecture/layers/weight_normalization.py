@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_lecture import checks
-from keras_lecture.assignment import assign_when
+from keras_lecture.assignment import assign_copy, assign_when
 from keras_lecture.connections import from_weight
 from keras_lecture.layers.data_start import standardizing
 from keras_lecture.layers.derived_kernel import KernelWrapper, holding, in_full_precision
@@ -87,7 +87,7 @@ class WeightNormalization(KernelWrapper):
         plain.build_from_config(self.layer.get_build_config())
         values = {id(kernel.v): kernel() for kernel in self._derived} | {id(self._linear.bias): self._bias()}
         for new, old in zip(plain.variables, self.layer.variables, strict=True):
-            new.assign(values.get(id(old), old.value))
+            assign_copy(new, values.get(id(old), old))
         return plain
 
     def get_config(self):

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_lecture import checks
 from keras_lecture.backend import accelerate, fuse
+from keras_lecture.losses.class_loss import ClassLoss
 from keras_lecture.losses.loss import Loss
 from keras_lecture.losses.targets import aligned, class_numbers, is_one_hot, numbers_of_rows
 from keras_lecture.saving import register
@@ -14,7 +15,7 @@ Tensor = Any
 
 
 @register
-class MulticlassHinge(Loss):
+class MulticlassHinge(ClassLoss):
     """Hinge loss over classes (SVM loss): content once the true class leads every other by a margin, then exactly 0.
 
     Use it when only the ranking matters; unlike cross entropy it stops pushing samples that are right by a margin.
@@ -26,6 +27,8 @@ class MulticlassHinge(Loss):
 
     Args:
         margin: The lead Δ > 0 that the true class must have. Defaults to the slides' `1.0`.
+        ignore_class: Number of a class, real or not, whose samples do not count, whatever their scores are; of one-hot
+            rows that with a 1 in this column. Defaults to `None`, no class.
         reduction, name, dtype: As in every Keras loss; the precision is at least float32.
 
     Example:
@@ -39,9 +42,17 @@ class MulticlassHinge(Loss):
         formula gives 0. `torch.nn.MultiMarginLoss` is this loss divided by the number of classes.
     """
 
-    def __init__(self, *, margin: float = 1.0, reduction="sum_over_batch_size", name=None, dtype=None):
+    def __init__(
+        self,
+        *,
+        margin: float = 1.0,
+        ignore_class: int | None = None,
+        reduction="sum_over_batch_size",
+        name=None,
+        dtype=None,
+    ):
         checks.number("MulticlassHinge", "margin", margin, "(0, ∞)")
-        super().__init__(reduction=reduction, name=name, dtype=dtype)
+        super().__init__(ignore_class=ignore_class, reduction=reduction, name=name, dtype=dtype)
         self.margin = margin
 
     def call(self, y_true, y_pred):
@@ -58,7 +69,9 @@ class MulticlassHinge(Loss):
 def multiclass_hinge(y_true, scores, *, margin):
     numbers, is_class = class_numbers(y_true, scores)
     numbers = ops.expand_dims(numbers, -1)
-    behind = ops.relu(scores - ops.take_along_axis(scores, numbers, axis=-1) + margin)
+    lead = scores - ops.take_along_axis(scores, numbers, axis=-1)
+    # Not `relu(lead + margin)`, which TensorFlow's graphs compute as s_k + (Δ − s_y): beside 10⁸ a margin of 1 is lost.
+    behind = ops.where(lead <= -margin, 0.0, lead + margin)
     others = ops.arange(scores.shape[-1], dtype="int32") != numbers
     return ops.where(is_class, ops.sum(ops.where(others, behind, 0.0), axis=-1), float("nan"))
 
@@ -171,6 +184,24 @@ class SquaredHinge(_MarginLoss):
         return ops.square(ops.relu(1 - v))
 
 
+def _bend(v, alpha):
+    """v^(α+1)/(α+1) − v + α/(α+1) for 0 < v < 1, in w = 1 − v."""
+    w, power = 1 - v, alpha + 1
+    if alpha == 1:
+        return ops.square(w) / 2
+    # Near v = 1 the three terms cancel, and the binomial series Σ (α+1 over k)·(−w)ᵏ/(α+1), k = 2, 3, … takes over.
+    limit = min(0.5, 2 / power)
+    coefficients = [alpha / 2]
+    while abs(coefficients[-1]) > 1e-18 * alpha:
+        k = len(coefficients) + 2
+        coefficients.append(coefficients[-1] * limit * (k - 1 - power) / k)
+    near = w < limit
+    x, series = ops.where(near, w, 0.0), 0.0
+    for coefficient in reversed(coefficients):
+        series = series * (x / limit) + coefficient
+    return ops.where(near, ops.square(x) * series, w - (1 - ops.where(near, 0.5, v) ** power) / power)
+
+
 @register
 class SmoothHinge(_MarginLoss):
     """Generalized smooth hinge: linear for wrong answers, 0 beyond the margin, smooth between.
@@ -205,7 +236,9 @@ class SmoothHinge(_MarginLoss):
 
     @staticmethod
     def phi(v, alpha):
-        return ops.where(v >= 1, 0.0, alpha / (alpha + 1) - v + ops.clip(v, 0, 1) ** (alpha + 1) / (alpha + 1))
+        inside = ops.logical_and(v > 0, v < 1)
+        outside = ops.where(v >= 1, 0.0, alpha / (alpha + 1) - v)
+        return ops.where(inside, _bend(ops.where(inside, v, 0.5), alpha), outside)
 
 
 @register
@@ -260,7 +293,10 @@ class Savage(_MarginLoss):
 
     @staticmethod
     def phi(v):
-        return ops.square(ops.sigmoid(-v))
+        # Not `sigmoid`: frameworks differentiate it as σ(1 − σ), which is 0 for σ next to 1.
+        positive = v >= 0
+        t = ops.exp(ops.where(positive, -v, v))
+        return ops.square(ops.where(positive, t, 1.0) / (1 + t))
 
 
 @register

@@ -3,6 +3,7 @@
 import keras
 
 from keras_lecture import checks
+from keras_lecture.assignment import assign_copy
 from keras_lecture.models.parts import scoring
 
 SCORES = ("linear", "sigmoid", "softmax")
@@ -57,7 +58,7 @@ def fine_tune(model, classes: int, *, trainable="last"):
     _check(model, classes, trainable)
     copy = keras.models.clone_model(model)
     for new, old in zip(copy.variables, model.variables, strict=True):
-        new.assign(old)
+        assign_copy(new, old)
     head, rest = _head(copy)
     if head is None:
         x, layer = _pooled(copy.outputs[0]), keras.layers.Dense(classes, **scoring())

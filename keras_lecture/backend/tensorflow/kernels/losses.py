@@ -6,62 +6,66 @@ from keras_lecture.backend.tensorflow import xla
 
 
 def class_cross_entropy(y_true, scores, *, label_smoothing):
-    """TensorFlow's own operation for few classes, where the two clusters of a fused formula cost more to launch."""
-    if label_smoothing or xla.pays(scores):
-        return None
+    scores = tf.convert_to_tensor(scores)
     if y_true.shape.rank < scores.shape.rank:
         y_true = tf.expand_dims(y_true, -1)
-    classes = tf.range(scores.shape[-1], dtype=scores.dtype)
-    one_hot = tf.cast(tf.cast(y_true, scores.dtype) == classes, scores.dtype)
-    # A label that names no class has a row of zeros: 0/0 makes it NaN in as few operations as there can be.
-    return tf.nn.softmax_cross_entropy_with_logits(one_hot / tf.reduce_sum(one_hot, -1, keepdims=True), scores)
+    return _cross_entropy(tf.cast(y_true, scores.dtype), scores, label_smoothing)
 
 
 def one_hot_cross_entropy(y_true, scores, *, label_smoothing):
+    scores = tf.convert_to_tensor(scores)
+    return _cross_entropy(tf.cast(y_true, scores.dtype), scores, label_smoothing)
+
+
+def _cross_entropy(labels, scores, label_smoothing):
     """Two numbers a row tell the backward pass the softmax, which a fused formula would find again."""
-    if not xla.pays(scores):
-        return None
+    forward, backward = _forward, _backward
+    if xla.pays(scores):
+        forward, backward = _forward_cluster, _backward_cluster
 
     @tf.custom_gradient
-    def run(y_true, scores):
-        losses, maximum, log_sum = _cross_entropy(y_true, scores, label_smoothing)
+    def run(labels, scores):
+        losses, maximum, u = forward(labels, scores, label_smoothing)
 
         def gradients(upstream):
-            along_scores = _cross_entropy_gradient(y_true, scores, maximum, log_sum, upstream, label_smoothing)
-            # A graph drops this one where nobody asks for it.
-            return (label_smoothing - 1.0) * upstream[..., None] * (scores - maximum - log_sum), along_scores
+            # A graph drops the first one where it is not used.
+            along_labels = (1.0 - label_smoothing) * upstream[..., None] * (maximum - scores + tf.math.log1p(u))
+            return along_labels, backward(labels, scores, maximum, u, upstream, label_smoothing)
 
         return losses, gradients
 
-    return run(tf.cast(y_true, scores.dtype), tf.convert_to_tensor(scores))
+    return run(labels, scores)
 
 
-@xla.cluster
-def _cross_entropy(y_true, scores, label_smoothing):
+def _forward(labels, scores, label_smoothing):
+    """Σ q·(m − s + log(1 + u)), u = Σ exp(s − m) − 1, where the 1 of the largest score never meets the others."""
     maximum = tf.reduce_max(scores, -1, keepdims=True)
-    log_sum = tf.math.log(tf.reduce_sum(tf.exp(scores - maximum), -1, keepdims=True))
-    q = _smoothed(y_true, label_smoothing)
-    return -tf.reduce_sum(q * (scores - maximum - log_sum), -1), maximum, log_sum
+    gap, q = maximum - scores, _distribution(labels, scores, label_smoothing)
+    top = tf.cast(gap == 0, scores.dtype)
+    u = tf.reduce_sum(tf.exp(-gap) - top, -1, keepdims=True) + (tf.reduce_sum(top, -1, keepdims=True) - 1)
+    # 0·∞ = 0: a score of −∞ takes its class out.
+    return tf.reduce_sum(tf.math.multiply_no_nan(gap + tf.math.log1p(u), q), -1), maximum, u
 
 
-@xla.cluster
-def _cross_entropy_gradient(y_true, scores, maximum, log_sum, upstream, label_smoothing):
-    """p·Σq − q, times what comes from above."""
-    q = _smoothed(y_true, label_smoothing)
-    p = tf.exp(scores - maximum - log_sum)
-    return upstream[..., None] * (p * tf.reduce_sum(q, -1, keepdims=True) - q)
+def _backward(labels, scores, maximum, u, upstream, label_smoothing):
+    """p·(Σq − q) − q·(1 − p), times what comes from above."""
+    q = _distribution(labels, scores, label_smoothing)
+    p = tf.exp(scores - maximum) / (1 + u)
+    # Next to 1 the largest p is rounded. What it is short of 1 is u/(1 + u); for double backward it remains 1 − p.
+    rounded = tf.where(scores == maximum, u / (1 + u) - (1 - p), tf.zeros((), scores.dtype))
+    left = q * (1 - p + tf.stop_gradient(rounded))
+    return upstream[..., None] * (p * (tf.reduce_sum(q, -1, keepdims=True) - q) - left)
 
 
-def _smoothed(y_true, label_smoothing):
-    return (1.0 - label_smoothing) * y_true + label_smoothing / y_true.shape[-1] if label_smoothing else y_true
+_forward_cluster, _backward_cluster = xla.cluster(_forward), xla.cluster(_backward)
 
 
-def binary_cross_entropy(y, s):
-    if xla.pays(s):
-        return None
-    marks = _marks(tf.clip_by_value(y, 0, 1) != y, s.dtype)
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(y, s) + marks
-    return tf.reduce_mean(losses, -1) if losses.shape.rank > 1 else losses
+def _distribution(labels, scores, label_smoothing):
+    """q: the labels, or the row of each class number; a number that names no class has 0/0 in its row."""
+    if labels.shape[-1] == 1:
+        labels = tf.cast(labels == tf.range(scores.shape[-1], dtype=scores.dtype), scores.dtype)
+        labels = labels / tf.reduce_sum(labels, -1, keepdims=True)
+    return (1.0 - label_smoothing) * labels + label_smoothing / labels.shape[-1] if label_smoothing else labels
 
 
 def multiclass_hinge(y_true, scores, *, margin):
@@ -72,8 +76,10 @@ def multiclass_hinge(y_true, scores, *, margin):
 
     @tf.custom_gradient
     def run(scores):
-        losses, threshold = _hinge(y_true, scores, tf.constant(margin, scores.dtype))
-        return losses, lambda upstream: _hinge_gradient(y_true, scores, threshold, upstream)
+        losses, of_true = _hinge(y_true, scores, tf.constant(margin, scores.dtype))
+        return losses, lambda upstream: _hinge_gradient(
+            y_true, scores, of_true, tf.constant(margin, scores.dtype), upstream
+        )
 
     return run(tf.convert_to_tensor(scores))
 
@@ -82,17 +88,19 @@ def multiclass_hinge(y_true, scores, *, margin):
 def _hinge(y_true, scores, margin):
     numbers, marks = _numbers_and_marks(y_true, scores)
     index = tf.clip_by_value(numbers, 0, scores.shape[-1] - 1)[..., None]
-    # Beyond this score a rival counts.
-    threshold = tf.gather(scores, index, batch_dims=scores.shape.rank - 1) - margin
-    behind = tf.where(_is_true(numbers, scores), tf.zeros((), scores.dtype), tf.nn.relu(scores - threshold))
-    return tf.reduce_sum(behind, -1) + marks, threshold
+    of_true = tf.gather(scores, index, batch_dims=scores.shape.rank - 1)
+    # Not `scores − (of_true − margin)`: beside a score of 10⁸ the margin is rounded away.
+    behind = tf.nn.relu(scores - of_true + margin)
+    behind = tf.where(_is_true(numbers, scores), tf.zeros((), scores.dtype), behind)
+    return tf.reduce_sum(behind, -1) + marks, of_true
 
 
 @xla.cluster
-def _hinge_gradient(y_true, scores, threshold, upstream):
+def _hinge_gradient(y_true, scores, of_true, margin, upstream):
     numbers, _ = _numbers_and_marks(y_true, scores)
     true = _is_true(numbers, scores)
-    down = tf.where((scores > threshold) & ~true, upstream[..., None], tf.zeros((), scores.dtype))
+    counts = (scores - of_true + margin > 0) & ~true
+    down = tf.where(counts, upstream[..., None], tf.zeros((), scores.dtype))
     return tf.where(true, -tf.reduce_sum(down, -1, keepdims=True), down)
 
 

@@ -22,45 +22,101 @@ def reduced(loss, y_true, y_pred, sample_weight):
 
 
 def class_cross_entropy(y_true, scores, *, label_smoothing):
-    if not scores.is_cpu or y_true.is_floating_point() and not torch.equal(y_true, y_true.trunc()):
+    numbers, is_class = _class_numbers(y_true, scores)
+    if label_smoothing:
+        one_hot = torch.zeros_like(scores).scatter_(-1, numbers, 1.0)
+        losses = one_hot_cross_entropy(one_hot, scores, label_smoothing=label_smoothing)
+    else:
+        losses = _ClassCrossEntropy.apply(numbers, scores)
+    return torch.where(is_class, losses, float("nan"))
+
+
+def one_hot_cross_entropy(y_true, scores, *, label_smoothing):
+    if y_true.requires_grad:
         return None
-    if y_true.dim() == scores.dim():
-        y_true = y_true.squeeze(-1)
-    rows = scores.reshape(-1, scores.shape[-1])
-    try:
-        losses = functional.cross_entropy(
-            # No class is ignored: the default, −100, would silently count as 0.
-            rows,
-            y_true.reshape(-1).long(),
-            reduction="none",
-            label_smoothing=label_smoothing,
-            ignore_index=-(2**62),
-        )
-    except IndexError:  # A label that names no class: the formula marks its sample.
-        return None
-    return losses.reshape(scores.shape[:-1])
+    q = y_true.to(scores.dtype)
+    if not label_smoothing and q.is_cpu and q.numel():
+        largest, numbers = q.max(-1, keepdim=True)
+        if torch.all(largest == 1) and torch.count_nonzero(q) == largest.numel():
+            return _ClassCrossEntropy.apply(numbers, scores)
+    q = (1.0 - label_smoothing) * q + label_smoothing / q.shape[-1] if label_smoothing else q
+    return _RowCrossEntropy.apply(q, scores)
+
+
+class _ClassCrossEntropy(torch.autograd.Function):
+    """(m − s_y) + log(1 + Σ_{k≠y} exp(s_k − m) + exp(s_y − m) − 1), m = max s, on one buffer for forward and backward.
+
+    As in the formula the 1 of the largest score stays out of the sum, and 1 − p_y is a sum of the other p.
+    """
+
+    @staticmethod
+    def forward(ctx, numbers, scores):
+        maximum = scores.amax(-1, keepdim=True)
+        behind = scores.gather(-1, numbers) - maximum
+        others = torch.sub(scores, maximum).exp_().scatter_(-1, numbers, 0.0)
+        u = others.sum(-1, keepdim=True) + behind.expm1()
+        ctx.save_for_backward(numbers, scores, others, u)
+        return (u.log1p() - behind).squeeze(-1)
+
+    @staticmethod
+    def backward(ctx, upstream):
+        numbers, scores, others, u = ctx.saved_tensors
+        upstream = upstream.unsqueeze(-1)
+        if torch.is_grad_enabled():  # Double backward.
+            p = scores.softmax(-1)
+            return None, upstream * p.scatter_add(-1, numbers, torch.full_like(upstream, -1.0))
+        gradient = others * (upstream / (1 + u))
+        return None, gradient.scatter_(-1, numbers, -gradient.sum(-1, keepdim=True))
+
+
+class _RowCrossEntropy(torch.autograd.Function):
+    """Σ q·(m − s) + Σ q·log(1 + u).
+
+    Its derivative is p·(Σq − q) − q·(1 − p), where 1 − p is u/(1 + u) for the largest score.
+    """
+
+    @staticmethod
+    def forward(ctx, q, scores):
+        gap = scores.amax(-1, keepdim=True) - scores
+        top = gap == 0
+        e = torch.exp(-gap)
+        u = (e - top.to(e.dtype)).sum(-1, keepdim=True) + (top.sum(-1, keepdim=True) - 1)
+        total = q.sum(-1, keepdim=True)
+        ctx.save_for_backward(q, scores, total, top, e, u)
+        # 0·∞ = 0: a score of −∞ takes its class out.
+        away = gap.masked_fill_(q == 0, 0.0).mul_(q).sum(-1, keepdim=True)
+        return (away + total * u.log1p()).squeeze(-1)
+
+    @staticmethod
+    def backward(ctx, upstream):
+        q, scores, total, top, e, u = ctx.saved_tensors
+        upstream = upstream.unsqueeze(-1)
+        if torch.is_grad_enabled():  # Double backward.
+            return None, upstream * (scores.softmax(-1) * total - q)
+        p = e / (1 + u)
+        left = torch.where(top, u / (1 + u), 1 - p).mul_(q)
+        return None, p.mul_(total - q).sub_(left).mul_(upstream)
 
 
 def binary_cross_entropy(y, s):
-    if not y.is_cpu or not y.numel():
+    # Labels 0 and 1 alone: log(1 + e^−s) and log(1 + e^s). Their squares tell, and a NaN is not equal to its own.
+    if not y.is_cpu or y.requires_grad or not torch.equal(y * y, y):
         return None
-    low, high = torch.aminmax(y)
-    if not (low >= 0 and high <= 1):
-        return None
-    losses = functional.binary_cross_entropy_with_logits(s, y, reduction="none")
+    losses = functional.softplus(s * (1 - 2 * y))
     return losses.mean(-1) if losses.dim() > 1 else losses
 
 
 def multiclass_hinge(y_true, scores, *, margin):
+    numbers, is_class = _class_numbers(y_true, scores)
+    return torch.where(is_class, _MulticlassHinge.apply(numbers, scores, margin), float("nan"))
+
+
+def _class_numbers(y_true, scores):
+    """A class number for each sample, as an index with one axis more, and whether the label names that class."""
     if y_true.dim() == scores.dim():
         y_true = y_true.squeeze(-1)
-    numbers = y_true.long()
-    if not scores.is_cpu or not numbers.numel() or scores.is_meta:
-        return None
-    low, high = torch.aminmax(numbers)
-    if low < 0 or high >= scores.shape[-1] or y_true.is_floating_point() and not torch.equal(numbers, y_true):
-        return None
-    return _MulticlassHinge.apply(numbers.unsqueeze(-1), scores, margin)
+    numbers = y_true.long().clamp(0, scores.shape[-1] - 1)
+    return numbers.unsqueeze(-1), numbers == y_true
 
 
 class _MulticlassHinge(torch.autograd.Function):
@@ -68,7 +124,8 @@ class _MulticlassHinge(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, numbers, scores, margin):
-        behind = torch.sub(scores, scores.gather(-1, numbers) - margin).clamp_min_(0)
+        # Not `scores − (true − margin)`: beside a score of 10⁸ the margin is rounded away.
+        behind = torch.sub(scores, scores.gather(-1, numbers)).add_(margin).clamp_min_(0)
         behind.scatter_(-1, numbers, 0.0)
         ctx.save_for_backward(numbers, behind)
         return behind.sum(-1)

@@ -1,0 +1,54 @@
+"""Samples that do not count: their labels and scores are replaced before the formula can make NaN of them."""
+
+import keras
+from keras import ops
+
+
+def mask_of(y_pred):
+    """The mask that Keras gave the predictions; None without one.
+
+    Keras 3.15 keeps it on the tensor, or beside it where a tensor takes no attributes (tracers of JAX), and has no
+    public name for looking it up.
+    """
+    return keras.src.backend.get_keras_mask(y_pred)  # noqa: TID251
+
+
+def with_mask(weight, mask, shape, reduction, dtype):
+    """`weight` (None for 1) as 0 where `mask` is False, scaled so that a mean divides by the samples that count."""
+    if mask is None:
+        return weight
+    scale = 1.0
+    if reduction in ("mean", "sum_over_batch_size"):
+        total, counted = ops.size(mask), ops.sum(ops.cast(mask, dtype))
+        scale = ops.divide_no_nan(ops.cast(total, dtype), counted)
+    scale = ops.cast(scale, dtype)
+    return ops.where(mask, scale if weight is None else weight * scale, ops.zeros((), dtype))
+
+
+def without_excluded(y_true, y_pred, weight, dtype):
+    """Labels and scores, harmless ones where `weight` is 0.
+
+    Replaced before the formula, not masked after it: the gradient of `where(kept, f(x), 0)` is 0·f′(x), NaN for an
+    infinite f′. Label 0 and the row (1, 0, 0, …) are valid for every loss.
+    """
+    kept, samples = weight != 0, len(weight.shape)
+    y_true, y_pred = (ops.cast(ops.convert_to_tensor(t), dtype) for t in (y_true, y_pred))
+    scores = ops.where(_widened(kept, y_pred), y_pred, ops.zeros((), dtype))
+    if not _fits(tuple(y_true.shape), tuple(kept.shape)):
+        return y_true, scores  # The loss itself says what is wrong with the labels.
+    label = ops.zeros((), dtype)
+    if len(y_true.shape) > samples and y_true.shape[-1] is not None:
+        label = ops.cast(ops.arange(y_true.shape[-1]) == 0, dtype)
+    return ops.where(_widened(kept, y_true), y_true, label), scores
+
+
+def _widened(kept, like):
+    for _ in range(len(like.shape) - len(kept.shape)):
+        kept = ops.expand_dims(kept, -1)
+    return kept
+
+
+def _fits(shape, samples):
+    return len(shape) >= len(samples) and all(
+        a == b or a is None or b in (1, None) for a, b in zip(shape, samples, strict=False)
+    )

@@ -1,0 +1,124 @@
+"""Samples that do not count have loss 0 and gradient 0, whatever their labels and scores are."""
+
+import keras
+import numpy as np
+import pytest
+from harness import BACKEND, assert_close, in_one, numpy
+from keras import ops
+
+from keras_lecture import backend, losses
+
+CLASS_LOSSES = [losses.SoftmaxCrossEntropy, losses.MulticlassHinge]
+NUMBER_LOSSES = [unit for unit in map(losses.__dict__.get, losses.__all__) if unit not in CLASS_LOSSES]
+REDUCTIONS = ["sum_over_batch_size", "sum", "mean_with_sample_weight", None]
+# The last two of four samples do not count.
+KEPT = np.array([True, True, False, False])
+
+
+def samples(loss, one_hot=False):
+    """Labels and scores of four samples, of which the last two have neither a valid label nor a finite score."""
+    rng = np.random.default_rng(3)
+    scores = rng.normal(size=(4, 3)).astype("float32")
+    scores[2], scores[3, 1] = np.nan, np.inf
+    if loss in CLASS_LOSSES and not one_hot:
+        return np.array([0, 2, 255, -1], "float32"), scores
+    labels = np.eye(3, dtype="float32")[[0, 2, 1, 1]] if loss in CLASS_LOSSES else np.zeros((4, 3), "float32")
+    labels[2], labels[3] = np.nan, np.inf
+    return labels, scores
+
+
+def value_and_gradient(loss, labels, scores, mask=None, weight=None):
+    def total(weights, y):
+        scores = weights[0] + 0.0
+        if mask is not None:
+            keras.src.backend.set_keras_mask(scores, ops.convert_to_tensor(mask))
+        value = loss(y, scores, weight)
+        return ops.sum(value), value
+
+    (_, value), (gradient,) = in_one(backend.value_and_grad(total))([ops.convert_to_tensor(scores)], labels)
+    return numpy(value), numpy(gradient)
+
+
+FORMS = [*((loss, False) for loss in [*CLASS_LOSSES, *NUMBER_LOSSES]), *((loss, True) for loss in CLASS_LOSSES)]
+
+
+@pytest.mark.parametrize(("loss", "one_hot"), FORMS)
+def test_neither_label_nor_score_of_an_excluded_sample_matters(loss, one_hot):
+    """Oracle: the loss of the two samples that count. Keras multiplies by 0, and 0·NaN is NaN.
+
+    A weight of 0 leaves a sample in the number that the mean divides by, a mask does not, as in Keras.
+    """
+    labels, scores = samples(loss, one_hot)
+    unit = loss()
+    expected, slope = value_and_gradient(unit, labels[:2], scores[:2])
+    nan_weight = np.array([1, 1, np.nan, 0], "float32")
+    for mask, weight, share in ((None, KEPT.astype("float32"), 0.5), (KEPT, None, 1.0), (KEPT, nan_weight, 1.0)):
+        value, gradient = value_and_gradient(unit, labels, scores, mask, weight)
+        assert_close(value, share * expected)
+        assert_close(gradient[:2], share * slope)
+        assert not gradient[2:].any()
+
+
+@pytest.mark.parametrize(("loss", "one_hot"), FORMS[:2])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_the_ignored_class_does_not_count(loss, one_hot, reduction):
+    """Oracle: the same loss without these samples. Their scores may be anything, and so may their number of classes."""
+    labels, scores = samples(loss, one_hot)
+    labels[3] = 255
+    unit = loss(ignore_class=255, reduction=reduction)
+    weight = np.array([2.0, 0.5, 7.0, 7.0], "float32")
+    expected, slope = value_and_gradient(unit, labels[:2], scores[:2], None, weight[:2])
+    value, gradient = value_and_gradient(unit, labels, scores, None, weight)
+    assert_close(value, expected if reduction else [*expected, 0, 0])
+    assert_close(gradient, [*slope, [0, 0, 0], [0, 0, 0]])
+    column = in_one(unit)(labels[:, None], scores, weight)
+    assert_close(column, value)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_ignored_classes_are_reduced_as_in_keras(reduction):
+    """Oracle: `keras.losses.SparseCategoricalCrossentropy` with `ignore_class`, weights and a mask."""
+    rng = np.random.default_rng(4)
+    labels, scores = np.array([[0, 255, 1], [2, 2, 255]]), rng.normal(size=(2, 3, 4)).astype("float32")
+    weight = rng.uniform(size=(2, 3)).astype("float32")
+    ours = losses.SoftmaxCrossEntropy(ignore_class=255, reduction=reduction)
+    theirs = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255, reduction=reduction)
+    scores = ops.convert_to_tensor(scores)
+    for mask in (None, ops.convert_to_tensor([[True, True, False], [True, True, True]])):
+        keras.src.backend.set_keras_mask(scores, mask)
+        for w in (None, weight):
+            assert_close(ours(labels, scores, w), numpy(theirs(labels, scores, w)))
+
+
+def test_rows_of_the_ignored_class_do_not_count():
+    one_hot, scores = np.eye(3, dtype="float32")[[0, 1, 2]], np.ones((3, 3), "float32")
+    for loss in CLASS_LOSSES:
+        values = numpy(loss(ignore_class=1, reduction=None)(one_hot, scores))
+        assert (values == 0).tolist() == [False, True, False]
+        # No row is of class 255: nothing is ignored.
+        assert (numpy(loss(ignore_class=255, reduction=None)(one_hot, scores)) != 0).all()
+
+
+def test_all_samples_excluded_have_loss_0():
+    scores = np.full((2, 3), np.nan, "float32")
+    unit = losses.SoftmaxCrossEntropy(ignore_class=255)
+    assert float(unit(np.array([255, 255]), scores)) == 0.0
+    assert float(unit(np.array([0, 1]), scores, np.zeros(2))) == 0.0
+
+
+def test_the_weighted_mean_divides_by_the_weights_of_all_values():
+    """One weight for the three time steps of a sample: the mean of equal losses is that loss, not three times it."""
+    labels, scores = np.zeros((2, 3), "int32"), np.zeros((2, 3, 4), "float32")
+    unit = losses.SoftmaxCrossEntropy(reduction="mean_with_sample_weight")
+    assert_close(unit(labels, scores, np.array([1.0, 3.0], "float32")), np.log(4))
+
+
+@pytest.mark.parametrize("loss", [losses.SoftmaxCrossEntropy, losses.MulticlassHinge])
+def test_fit_with_padding_that_is_masked(loss):
+    """`mask_zero` and labels −1 at the padding: the loss was NaN on JAX and PyTorch from the first step on."""
+    tokens, labels = np.array([[1, 2, 0, 0], [3, 1, 2, 0]]), np.array([[0, 1, -1, -1], [2, 0, 1, -1]])
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Embedding(4, 3, mask_zero=True), keras.layers.Dense(3)])
+    model.compile(keras.optimizers.SGD(0.1), loss(), jit_compile=BACKEND != "torch")
+    history = model.fit(tokens, labels, epochs=2, verbose=0).history["loss"]
+    assert np.isfinite(history).all()
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())

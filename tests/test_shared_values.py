@@ -1,0 +1,123 @@
+"""Whatever copies values leaves both sides whole: after training either of them the other is untouched.
+
+Keras on JAX donates the arrays of a model to each training step. An array that two variables share is deleted under
+the other one ("Array has been deleted"), or donated twice. `fit` here is compiled as by default.
+"""
+
+import keras
+import numpy as np
+import pytest
+from harness import assert_close, numpy
+
+from keras_lecture import callbacks, initializers, layers, models, optimizers
+from keras_lecture.callbacks.rehearsal import rehearsal
+
+X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+Y = np.arange(8.0, dtype="float32")[:, None]
+
+
+def compiled(*parts, optimizer=None):
+    model = keras.Sequential([keras.Input((4,)), *parts, keras.layers.Dense(1)])
+    model.compile(optimizer or keras.optimizers.SGD(0.01, momentum=0.9), "mse")
+    return model
+
+
+def train(model, epochs=1, **options):
+    if not model.compiled:
+        model.compile(keras.optimizers.SGD(0.01), "mse")
+    model.fit(X, np.repeat(Y, model.output_shape[-1], axis=1), batch_size=4, epochs=epochs, verbose=0, **options)
+
+
+def values(model):
+    return [np.array(numpy(variable)) for variable in model.variables]
+
+
+def check_apart(one, other):
+    """Trains each model; the variables of the other keep their values and can be read and predicted with."""
+    for trained, kept in ((one, other), (other, one)):
+        before = values(kept)
+        train(trained)
+        for old, new in zip(before, values(kept), strict=True):
+            np.testing.assert_array_equal(old, new)
+        assert np.isfinite(kept.predict(X, verbose=0)).all()
+
+
+@pytest.mark.parametrize("trainable", ["last", "all"])
+def test_fine_tune(trainable):
+    model = models.mlp((4,), 10, units=(4,))
+    check_apart(models.fine_tune(model, 3, trainable=trainable), model)
+
+
+@pytest.mark.parametrize("data_init", [False, True])
+def test_weight_normalization_without_its_wrapper(data_init):
+    model = compiled(layers.WeightNormalization(keras.layers.Dense(3), data_init=data_init))
+    check_apart(model, keras.Sequential([keras.Input((4,)), model.layers[0].remove()]))
+
+
+def test_initialize_with_a_function_that_keeps_its_tensor():
+    model, kept = compiled(keras.layers.Dense(4), keras.layers.Dense(4)), keras.ops.ones((4, 4))
+    kernels = [layer.kernel.path for layer in model.layers[:2]]
+    initializers.initialize(model, lambda shape, dtype: kept, where=lambda variable: variable.path in kernels)
+    train(model)
+    assert_close(kept, np.ones((4, 4)))
+
+
+@pytest.mark.parametrize("change", ["rescale", "recalibrate", "rehearsal"])
+def test_a_model_trains_after_it_was_changed(change):
+    model = compiled(keras.layers.Dense(3), layers.BatchNormalization(), layers.Dropout(0.5))
+    train(model)
+    before = values(model)
+    if change == "rescale":
+        initializers.rescale(model, X, verbose=0)
+    elif change == "recalibrate":
+        layers.recalibrate(model, X, verbose=0)
+    else:
+        with rehearsal(model):
+            train(model)
+        for old, new in zip(before, values(model), strict=True):
+            np.testing.assert_array_equal(old, new)
+    train(model)
+    assert all(np.isfinite(value).all() for value in values(model))
+
+
+@pytest.mark.parametrize("kind", ["average", "lookahead"])
+def test_a_second_fit_with_averaged_weights(kind):
+    """At the end of `fit` the weights become the averages. Shared arrays would be donated twice by the next step."""
+    inner = keras.optimizers.SGD(0.01)
+    optimizer = (
+        optimizers.StochasticWeightAverage(inner, start=1)
+        if kind == "average"
+        else optimizers.Lookahead(inner, period=2)
+    )
+    model = compiled(keras.layers.Dense(3), optimizer=optimizer)
+    train(model, epochs=2)
+    average = [np.array(numpy(v)) for v in optimizer._averages]
+    for weight, mean in zip(model.trainable_variables, average, strict=True):
+        assert_close(weight, mean)
+    model.trainable_variables[0].assign(model.trainable_variables[0] + 1.0)
+    assert_close(optimizer._averages[0], average[0])
+    train(model, epochs=2)
+    assert all(np.isfinite(value).all() for value in values(model))
+
+
+def test_early_stopping_keeps_its_best_weights():
+    """What it restored is trained on; what it keeps stays as it was, and restores the same once more."""
+    model = compiled(keras.layers.Dense(3), layers.Dropout(0.5))
+    stopping = callbacks.EarlyStopping("loss", patience=1, restore_best_weights=True)
+    train(model, epochs=2, callbacks=[stopping])
+    kept = [np.array(value) for value in (*stopping.best_weights, *stopping._best_rest)]
+    train(model)
+    for old, new in zip(kept, (*stopping.best_weights, *stopping._best_rest), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_exact_resume(tmp_path):
+    """A resumed run trains on, and what it read from the file is still what a third run reads."""
+    results = []
+    for epochs in (1, 2, 2):
+        keras.utils.set_random_seed(0)
+        model = compiled(keras.layers.Dense(3), layers.Dropout(0.5))
+        train(model, epochs=epochs, callbacks=[callbacks.ExactResume(tmp_path / "run")])
+        results.append(values(model))
+    for second, third in zip(*results[1:], strict=True):
+        np.testing.assert_array_equal(second, third)
