@@ -49,18 +49,10 @@ def test_a_pipeline_may_map_single_images_of_unknown_size(name):
 
 
 @pytest.mark.parametrize("name", RANDOM)
-def test_in_a_model_it_is_active_while_the_model_trains_and_alone_unless_told_otherwise(name):
-    """Keras 3.15's augmentations change what `model(x)` is given; ours do not."""
-    layer = RANDOM[name]()
-    model = keras.Sequential([keras.Input((9, 8, 3)), layer])
+def test_inference_leaves_images_alone_and_crops_their_center(name):
     x = IMAGES.astype("float32")
-    rest = numpy(layer(x, training=False))
     expected = x[:, 2:7, 2:6] if name == "RandomCropFlip" else x
-    np.testing.assert_array_equal(rest, expected)
-    np.testing.assert_array_equal(numpy(model(x)), rest)
-    np.testing.assert_array_equal(model.predict(x, verbose=0), rest)
-    assert np.abs(numpy(model(x, training=True)) - rest).max() > 0.1
-    assert np.abs(numpy(layer(x)) - rest).max() > 0.1
+    np.testing.assert_array_equal(numpy(RANDOM[name]()(x, training=False)), expected)
 
 
 @pytest.mark.parametrize("name", RANDOM)
