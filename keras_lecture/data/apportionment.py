@@ -45,11 +45,11 @@ def _path(part, extra, may, wanted):
         last = path[-1][1]
         if wanted[last] > 0:
             return path
-        for giver in np.flatnonzero(extra[:, last]):
-            for other in np.flatnonzero(may[giver] & (extra[giver] == 0)):
-                if other not in seen:
-                    seen.add(other)
-                    paths.append([*path, (giver, int(other))])
+        movable = (extra[:, last] == 1)[:, None] & may & (extra == 0)
+        for other in np.flatnonzero(movable.any(0)):
+            if other not in seen:
+                seen.add(other)
+                paths.append([*path, (int(np.argmax(movable[:, other])), int(other))])
     return None
 
 

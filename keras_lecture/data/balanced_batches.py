@@ -42,8 +42,10 @@ class BalancedBatches(Batches):
     def __init__(self, x, y=None, batch_size: int = 32, *, labels=None, **kwargs):
         argument = "y" if labels is None else "labels"
         chosen = y if labels is None else labels
-        if chosen is None or labels is None and isinstance(y, dict | list | tuple):
-            checks.reject("BalancedBatches", argument, "one array", y, "Give class numbers as `labels`.", TypeError)
+        if chosen is None or labels is None and examples.is_several(y):
+            checks.reject(
+                "BalancedBatches", argument, "one array", type(y), "Give class numbers as `labels`.", TypeError
+            )
         (x,), count = examples.arrays("BalancedBatches", x=x)
         numbers = class_numbers("BalancedBatches", argument, chosen, count, "Give class numbers as `labels`.")
         self._members = [np.flatnonzero(numbers == number) for number in range(numbers.max() + 1)]

@@ -21,8 +21,8 @@ class Batches(keras.utils.PyDataset):
     b `batch_size`, s `seed`. Equal seeds give equal batches. A subclass that defines `order` has another order.
 
     Args:
-        x: Inputs: an array, or a list, tuple or dict of arrays, with one row per example. Memory-mapped arrays are
-            read batch by batch.
+        x: Inputs: an array, a list of numbers or strings, or a list, tuple or dict of arrays, with one row per example.
+            Memory-mapped arrays are read batch by batch; frames and series of pandas and polars become arrays.
         y: Targets, likewise; without them the batches are `(x,)`.
         batch_size: Examples in a batch. Defaults to `32`.
         sample_weight: A weight per example, or one array per output.
@@ -67,6 +67,8 @@ class Batches(keras.utils.PyDataset):
         if y is None and sample_weight is not None:
             checks.reject(owner, "sample_weight", "None without `y`", sample_weight)
         arrays, count = examples.arrays(owner, x=x, y=y, sample_weight=sample_weight)
+        for argument, structure in zip(("x", "y", "sample_weight"), arrays, strict=False):
+            examples.check_values(owner, argument, structure)
         checks.whole(owner, "batch_size", batch_size)
         if seed is not None:
             checks.whole(owner, "seed", seed, "[0, 4294967295]")

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Callable
 
-import keras
 import numpy as np
 
 from keras_lecture import checks
+from keras_lecture.data import examples
 from keras_lecture.data.batches import Batches
 
 
@@ -80,7 +80,10 @@ class Curriculum(Batches):
 
     @difficulty.setter
     def difficulty(self, values):
-        values = np.asarray(keras.ops.convert_to_numpy(values), "float64")
+        try:
+            values = examples.array(values).astype("float64")
+        except (TypeError, ValueError):
+            checks.reject("Curriculum", "difficulty", f"{self._count} numbers", type(values), error=TypeError)
         if values.shape not in ((self._count,), (self._count, 1)) or np.isnan(values).any():
             checks.reject("Curriculum", "difficulty", f"{self._count} numbers, none of them NaN", values.shape)
         self._difficulty = values.reshape(-1)

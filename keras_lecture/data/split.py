@@ -20,12 +20,15 @@ def split(x, y=None, fractions=(0.6, 0.2, 0.2), *, stratify=True, seed: int | No
     n_c examples of class c, f_p `fractions`. Equal seeds give equal parts.
 
     Args:
-        x: Inputs: an array, or a list, tuple or dict of arrays, with one row per example.
+        x: Inputs: an array, a list of numbers or strings, or a list, tuple or dict of arrays, with one row per example.
+            Frames and series of pandas and polars become arrays.
         y: Targets, likewise.
         fractions: The share of each part, two or more, which add up to 1. Defaults to `(0.6, 0.2, 0.2)`.
         stratify: `True` for equal shares of each class of `y` (integers, strings, one-hot rows) in all parts; of a
-            continuous `y`, of each tenth of its distribution. `False` for parts by chance. Or an array with a label
-            per example to go by in place of `y`. Without `y`, `True` has nothing to go by. Defaults to `True`.
+            continuous `y`, of each tenth of its distribution. Numbers, whole or not, are continuous if there are more
+            than ten different ones and each occurs fewer than five times on average; else they are classes. `False`
+            for parts by chance. Or an array with a label per example to go by in place of `y`. Without `y`, `True` has
+            nothing to go by. Defaults to `True`.
         seed: Of the split. Defaults to a random one.
 
     Returns:
@@ -39,8 +42,8 @@ def split(x, y=None, fractions=(0.6, 0.2, 0.2), *, stratify=True, seed: int | No
 
     Reference:
         Decks A and D (60 % training, 20 % validation, 20 % test; three representative subsets). A class with fewer
-        examples than parts goes to the largest parts, as far as their sizes allow. `keras.utils.split_dataset` makes
-        two parts, by chance.
+        examples than parts goes to the largest parts, as far as their sizes allow; classes of one example are dealt out
+        together, as one class. `keras.utils.split_dataset` makes two parts, by chance.
     """
     data, count = examples.arrays("split", x=x, y=y)
     by = stratify

@@ -44,9 +44,9 @@ class RandomAffine(ImageAugmentation):
         Simard et al., 2003, ICDAR, section 2. Decks B, E. Deviation: the displacements are affine, not elastic.
         Differences from `keras.layers.RandomRotation`, `RandomZoom` and `RandomTranslation` in a row: one
         interpolation (bilinear) instead of three; it compiles under XLA on TensorFlow, which
-        `keras.ops.image.affine_transform` does not, and has no loop over the images on PyTorch, which that has; in a
-        model that does not train `model(x)` leaves the images alone; the random stream is the same on every backend
-        and is saved with the model.
+        `keras.ops.image.affine_transform` does not, and has no loop over the images on PyTorch, which that has; it
+        is refused where Keras's would change the images of a prediction (page "Training or not"); the random stream
+        is the same on every backend and is saved with the model.
     """
 
     def __init__(
@@ -75,6 +75,9 @@ class RandomAffine(ImageAugmentation):
 
     def augment(self, x, key):
         def change(images):
+            if 0 in images.shape:
+                # TensorFlow 2.21 ends the process on remainders of no index at all.
+                return images
             return self.placed(images, 2 * uniform(key, (self.ops.shape(images)[0], 5), self.ops) - 1)
 
         return self.on_images(change, x)

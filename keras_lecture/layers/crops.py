@@ -40,8 +40,9 @@ class RandomCropFlip(ImageAugmentation):
     Reference:
         Krizhevsky et al., 2012 (AlexNet), section 4.1; padding: He et al., 2016, arXiv:1512.03385, section 4.2. Deck B.
         Deviation: none. Differences from `keras.layers.RandomCrop` and `RandomFlip` in a row: one copy; an image
-        smaller than the window is refused instead of resized; in a model that does not train `model(x)` gives the
-        center; the random stream is the same on every backend and is saved with the model.
+        smaller than the window is refused instead of resized; it is refused where Keras's would change the images of
+        a prediction (page "Training or not"); the random stream is the same on every backend and is saved with the
+        model.
     """
 
     def __init__(
@@ -67,7 +68,8 @@ class RandomCropFlip(ImageAugmentation):
 
     def build(self, input_shape):
         super().build(input_shape)
-        _check_fit(self, input_shape, self.padding)
+        size = (None if side is None else side + 2 * self.padding for side in sides(input_shape, self.data_format))
+        _check_fit(self, size)
 
     def augment(self, x, key):
         return self.on_images(lambda images: self._random(self._padded(images), key), x)
@@ -84,7 +86,8 @@ class RandomCropFlip(ImageAugmentation):
 
     def _padded(self, images):
         around = (self.padding, self.padding)
-        return self.ops.pad(images, ((0, 0), around, around, (0, 0))) if self.padding else images
+        padded = self.ops.pad(images, ((0, 0), around, around, (0, 0))) if self.padding else images
+        return _fitting(self, padded)
 
     def _center(self, images):
         top, left = _free(images, self.height, self.width, self.ops)
@@ -141,7 +144,7 @@ class TenCrop(ImageLayer):
 
     def build(self, input_shape):
         super().build(input_shape)
-        _check_fit(self, input_shape)
+        _check_fit(self, sides(input_shape, self.data_format))
 
     def call(self, inputs):
         return self.on_images(self._crops, self.ops.cast(inputs, self.compute_dtype))
@@ -154,7 +157,7 @@ class TenCrop(ImageLayer):
         return {**super().get_config(), "height": self.height, "width": self.width}
 
     def _crops(self, images):
-        ops = self.ops
+        ops, images = self.ops, _fitting(self, images)
         bottom, right = _free(images, self.height, self.width, ops)
         places = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
         windows = [_window(images, top, left, self.height, self.width, ops) for top, left in places]
@@ -234,11 +237,32 @@ def _side(owner, name, wanted, fixed):
     return fixed or wanted
 
 
-def _check_fit(layer, shape, padding=0):
-    owner, size = type(layer).__name__, sides(shape, layer.data_format)
+def _check_fit(layer, size):
+    """Refuses a window larger than `size`, height and width of the padded image; what is not a number is not known."""
+    image = "padded image" if getattr(layer, "padding", 0) else "image"
     for name, window, side in zip(("height", "width"), (layer.height, layer.width), size, strict=True):
-        if side is not None and window > side + 2 * padding:
-            checks.reject(owner, name, f"at most {side + 2 * padding}, that of the padded image", window)
+        if isinstance(side, int) and window > side:
+            checks.reject(type(layer).__name__, name, f"at most {side}, that of the {image}", window)
+
+
+def _fitting(layer, images):
+    """Channels-last `images`, unless the window is larger; TensorFlow may know their size only when the graph runs."""
+    count, rows, columns, channels = layer.ops.shape(images)
+    _check_fit(layer, (rows, columns))
+    if layer.backend.name != "tensorflow" or isinstance(rows, int) and isinstance(columns, int):
+        return images
+    tf = layer.backend.core.tf
+    large = (
+        f"{type(layer).__name__}: `height` and `width` must be at most those of the image (padded, if it is). Received:"
+    )
+    fits = tf.logical_and(layer.height <= rows, layer.width <= columns)
+    window = f"height={layer.height}, width={layer.width}, for an image of"
+    with tf.control_dependencies([tf.debugging.Assert(fits, [large, window, rows, columns])]):
+        images = tf.identity(images)
+    # XLA leaves out assertions, but cuts nothing beyond the end.
+    return tf.slice(
+        images, (0, 0, 0, 0), (count, tf.maximum(rows, layer.height), tf.maximum(columns, layer.width), channels)
+    )
 
 
 def _free(images, height, width, ops):

@@ -43,8 +43,9 @@ class Jitter(Augmentation):
     Reference:
         Bishop, 1995, Neural Computation 7:108, "Training with noise is equivalent to Tikhonov regularization". Deck A.
         Deviation: the normal numbers come from 24-bit uniform ones, so none is beyond 5.8 standard deviations.
-        Differences from `keras.layers.GaussianNoise`: it runs in data pipelines; the random stream is the same on
-        every backend and is saved with the model.
+        Differences from `keras.layers.GaussianNoise`: it runs in data pipelines; where no call says whether it
+        trains it adds noise, as Keras's augmentations change images (page "Training or not"); the random stream is the
+        same on every backend and is saved with the model.
     """
 
     def __init__(self, stddev: float = 0.1, *, seed: int | None = None, **kwargs):

@@ -95,7 +95,9 @@ class Statistic(keras.Variable):
     known = False
 
     def assign(self, value):
-        self.known = True
+        # NaN is what a layer that never was adapted has saved. Once known, a tensor is what training gives back.
+        if not (self.known and keras.ops.is_tensor(value)):
+            self.known = not np.isnan(_host(value.value if isinstance(value, keras.Variable) else value)).any()
         return super().assign(value)
 
 

@@ -17,6 +17,7 @@ MAKE = {
     "Curriculum": lambda x, y, *args, **more: Curriculum(x, y, *args, difficulty=x[:, 0], epochs=3, **more),
     "CyclicBatches": CyclicBatches,
 }
+CLASSES = {**MAKE, "Curriculum": lambda *data, **more: Curriculum(*data, difficulty=Y.tolist(), **more)}
 each = pytest.mark.parametrize("name", MAKE)
 
 
@@ -146,6 +147,15 @@ def test_labels_may_be_written_in_several_ways(labels):
     assert set(by_labels[0][1]) == {"a", "b"}
 
 
+@each
+def test_lists_of_numbers_are_arrays(name):
+    """Oracle: the batches of the arrays. A list that holds arrays stays several inputs."""
+    one, other = (CLASSES[name](x, y, 4, seed=0)[1] for x, y in ((X, Y), (X.tolist(), Y.tolist())))
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(Batches([X, X], Y)[0][0]) == 2
+
+
 @pytest.mark.parametrize("pace", ["linear", "step", lambda time: 0.25 + 0.125 * int(time)])
 def test_the_easiest_examples_come_first(pace):
     difficulty = np.random.default_rng(0).permutation(40)
@@ -257,6 +267,13 @@ def test_rejects(name, arguments, argument):
         (BalancedBatches, {"y": X[:, 1]}, "y"),
         (BalancedBatches, {"y": X}, "y"),
         (BalancedBatches, {"labels": Y[:5]}, "labels"),
+        (BalancedBatches, {"y": [None, *Y[1:].tolist()]}, "y"),
+        (BalancedBatches, {"y": np.where(Y == 0, np.nan, Y)}, "y"),
+        (BalancedBatches, {"labels": [None, *Y[1:].tolist()]}, "labels"),
+        (Batches, {"x": X.astype(object)}, "x"),
+        (Batches, {"y": [None, *Y[1:].tolist()]}, "y"),
+        (Batches, {"sample_weight": [None, *Y[1:].tolist()]}, "sample_weight"),
+        (Curriculum, {"difficulty": ["hard"] * 23}, "difficulty"),
         (Curriculum, {"difficulty": Y[:5]}, "difficulty"),
         (Curriculum, {"difficulty": np.full(23, np.nan)}, "difficulty"),
         (Curriculum, {"difficulty": Y, "pace": "slow"}, "pace"),

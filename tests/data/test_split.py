@@ -1,5 +1,7 @@
 """`split` against its definition, counted by NumPy, and the invariants of scikit-learn's StratifiedShuffleSplit."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -80,6 +82,62 @@ def test_whole_numbers_that_hardly_repeat_are_a_continuous_target():
     assert abs(np.mean(train < np.median(y)) - np.mean(test < np.median(y))) < 0.02
 
 
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.random.default_rng(3).integers(0, 10**6, 4000),
+        np.random.default_rng(3).integers(0, 10**6, 4000).astype(float),
+        np.arange(4000).astype(str),
+    ],
+    ids=["integers", "floats", "names"],
+)
+def test_labels_that_all_differ_are_split_at_once(y):
+    """L12: 4,000 integers, each a class of its own, took 43 s. Oracle: the sizes, and tenths counted by NumPy."""
+    start = time.perf_counter()
+    parts = split_indices(4000, stratify=y, seed=0)
+    assert time.perf_counter() - start < 5
+    assert [len(part) for part in parts] == [2400, 800, 800]
+    if y.dtype.kind != "U":
+        tenths = np.searchsorted(np.quantile(y, np.arange(1, 10) / 10), y)
+        for part, fraction in zip(parts, (0.6, 0.2, 0.2), strict=True):
+            assert np.abs(np.bincount(tenths[part], minlength=10) - 400 * fraction).max() <= 2
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64"])
+@pytest.mark.parametrize("step", [1, 0.5])
+def test_numbers_that_come_again_are_classes(dtype, step):
+    """Five times on average is enough, whole or not; oracle: the definition, per value."""
+    y = (np.repeat(np.arange(20), 5) * step).astype(dtype)
+    values, counts = np.unique(y, return_counts=True)
+    for part, fraction in zip(split_indices(100, stratify=y, seed=0), (0.6, 0.2, 0.2), strict=True):
+        held = np.array([(y[part] == value).sum() for value in values])
+        assert (np.abs(held - counts * fraction) < 1).all()
+
+
+class Frame:
+    """What pandas, polars and others have in common: columns that NumPy can read."""
+
+    def __init__(self, values):
+        self.values = np.asarray(values)
+        self.shape = self.values.shape
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+@pytest.mark.parametrize(
+    "kind", [list, tuple, lambda y: Frame(y), lambda y: y.astype(object), lambda y: [[label] for label in y.tolist()]]
+)
+@pytest.mark.parametrize("y", [np.arange(40) % 4, np.array(["a", "b"])[np.arange(40) % 2]])
+def test_lists_and_frames_are_arrays(kind, y):
+    """L17: a plain list `y` was refused. Oracle: the array of the same values."""
+    given = kind(y.tolist() if kind in (list, tuple) else y)
+    expected = split(np.arange(40), y, seed=0)
+    for (x, labels), (rows, _) in zip(split(list(range(40)), given, seed=0), expected, strict=True):
+        np.testing.assert_array_equal(x, rows)
+        assert np.asarray(labels).ravel().tolist() == y[rows].tolist()
+
+
 def test_a_class_with_fewer_members_than_parts():
     y = np.array([0] * 30 + [1, 2, 2])
     parts = split_indices(33, stratify=y, seed=0)
@@ -145,6 +203,16 @@ X, Y = np.arange(12), np.arange(12) % 2
         ({"y": {"a": Y, "b": Y}}, "stratify"),
         ({"y": np.random.default_rng(0).random((12, 3))}, "stratify"),
         ({"y": np.array([np.nan] * 12)}, "stratify"),
+        ({"y": [None, *"ababababab", "a"]}, "stratify"),
+        ({"y": [None, *Y[1:].tolist()]}, "stratify"),
+        ({"y": np.array([np.nan, *"ababababab", "a"], object)}, "stratify"),
+        ({"y": np.array([1, *"ababababab", "a"], object)}, "stratify"),
+        ({"y": [[1], [2, 3]] * 6}, "y"),
+        ({"y": []}, "y"),
+        ({"y": iter(Y)}, "y"),
+        ({"y": (X, None)}, "y"),
+        ({"stratify": {"a": Y}}, "stratify"),
+        ({"stratify": [[1], [2, 3]] * 6}, "stratify"),
         ({"stratify": np.arange(5)}, "stratify"),
         ({"seed": -1}, "seed"),
         ({"seed": 0.5}, "seed"),

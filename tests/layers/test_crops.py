@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import oracles_augmentation as oracles
 import pytest
-from harness import assert_close, numpy
+import tensorflow as tf
+from harness import BACKEND, assert_close, numpy
 
 from keras_lecture.layers import RandomCropFlip, TenCrop, ten_crop_average
 
@@ -117,8 +118,38 @@ def test_rejects(arguments, argument):
 def test_rejects_an_image_smaller_than_the_window():
     with pytest.raises(ValueError, match="RandomCropFlip: `height` must be at most 11"):
         RandomCropFlip(12, 4, padding=1)(IMAGES)
-    with pytest.raises(ValueError, match="TenCrop: `width` must be at most 8"):
+    with pytest.raises(ValueError, match="TenCrop: `width` must be at most 8, that of the image"):
         TenCrop(4, 9)(IMAGES)
+
+
+SMALL = [
+    (lambda: RandomCropFlip(12, 4, padding=1), {"training": True}),
+    (lambda: RandomCropFlip(12, 4, padding=1), {"training": False}),
+    (lambda: TenCrop(12, 4), {}),
+]
+
+
+@pytest.mark.parametrize(("make", "training"), SMALL)
+def test_rejects_an_image_smaller_than_the_window_where_sizes_were_not_known(make, training):
+    """L6: JAX read the pixels of other images, PyTorch cut a smaller window. Static sizes, dynamic model, pipeline."""
+    model = keras.Sequential([keras.Input((None, None, 3)), make()])
+    with pytest.raises(ValueError, match="`height` must be at most (9|11), that of the (image|padded image)"):
+        model(IMAGES, **training)
+    layer, signature = make(), tf.TensorSpec((None, None, 3), "float32")
+    large = np.zeros((12, 8, 3), "float32")
+    images = tf.data.Dataset.from_generator(lambda: iter([large, IMAGES[0]]), output_signature=signature)
+    cut = iter(images.map(lambda image: layer(image, **training)))
+    assert next(cut).shape[-3:] == (12, 4, 3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`height` and `width` must be at most"):
+        next(cut)
+    if BACKEND == "tensorflow":
+        # XLA leaves out assertions: it gathered from other images.
+        compiled = tf.function(
+            lambda x: make_once(x, **training), jit_compile=True, input_signature=[tf.TensorSpec((None, None, None, 3))]
+        )
+        make_once = make()
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            compiled(IMAGES)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from harness import assert_close, numpy
 
-from keras_lecture.layers import ZeroCenter
+from keras_lecture.layers import PCAColor, ZeroCenter
 
 DATA = np.random.default_rng(0).normal([5.0, -3.0, 100.0], [1.0, 4.0, 9.0], size=(50, 4, 5, 3)).astype("float32")
 AXES = {"channel": (0, 1, 2), "pixel": 0}
@@ -114,3 +114,21 @@ def test_rejects_data_of_other_or_unknown_size():
         keras.Sequential([keras.Input((None, 5, 3)), ZeroCenter("pixel")])
     with pytest.raises(ValueError, match="ZeroCenter: `mean`"):
         ZeroCenter(mean=[1.0, 2.0])(DATA)
+
+
+@pytest.mark.parametrize("make", [ZeroCenter, PCAColor])
+def test_what_was_not_adapted_is_not_adapted_by_loading(make, tmp_path):
+    """L10: a layer saved before `adapt` and loaded predicted NaN in silence; likewise `set_weights`, and loading that
+    file into an adapted layer."""
+    model = keras.Sequential([keras.Input((4, 5, 3)), make()])
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    clone, adapted_one = (keras.Sequential([keras.Input((4, 5, 3)), make()]) for _ in range(2))
+    clone.set_weights(model.get_weights())
+    adapted_one.layers[0].adapt(np.random.default_rng(1).uniform(0, 255, (8, 4, 5, 3)))
+    assert np.isfinite(adapted_one.predict(DATA, verbose=0)).all()
+    adapted_one.load_weights(tmp_path / "model.weights.h5")
+    for unknown in (loaded, clone, adapted_one):
+        with pytest.raises(ValueError, match=f"{make.__name__}: `.*` must be known before the layer is called"):
+            unknown(DATA, training=False)
