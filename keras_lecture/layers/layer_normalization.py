@@ -1,5 +1,6 @@
 """Layer normalization, with the slide's activation."""
 
+import math
 from typing import Any
 
 import keras
@@ -62,6 +63,12 @@ class LayerNormalization(keras.layers.LayerNormalization):
         checks.number("LayerNormalization", "epsilon", epsilon, "(0, ∞)")
         super().__init__(axis=axis, epsilon=epsilon, **kwargs)
         self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if math.prod(input_shape[axis] for axis in self.axis) == 1 and not self.rms_scaling:
+            remedy = "The output would be `beta`, whatever the input is."
+            checks.reject("LayerNormalization", "axis", "axes of more than one value", list(self.axis), remedy)
 
     def call(self, inputs):
         if self.rms_scaling:

@@ -33,8 +33,8 @@ class ResidualBlock(Block):
         strides: Strides of the first 3×3 convolution and of S, one whole number or one per axis. Defaults to `1`.
         bottleneck: Whether the block is a bottleneck; 4 divides `filters` then. Defaults to `False`.
         preactivation: Whether normalization and activation come before each convolution. Defaults to `False`.
-        normalization: `"batch"`, `"group"`, `"instance"`, `"layer"` (over the channels of each place), `None`, or a
-            layer, of which every place gets a copy. Defaults to `"batch"`.
+        normalization: `"batch"`, `"group"` (`groups=None`), `"instance"`, `"layer"` (over the channels of each place),
+            `None`, or a layer, of which every place gets a copy. Defaults to `"batch"`.
         activation: A name or a function. Defaults to `"relu"`.
         drop_path: The share of samples whose H is dropped in training, by `StochasticDepth`. Defaults to `0.0`.
         seed: Start of the random numbers, in the kernels and in drop path. Defaults to `None`, a random start.

@@ -73,6 +73,9 @@ class Upscale2D(keras.layers.Conv2DTranspose):
             checks.whole("Upscale2D", "filters", filters)
         checks.boolean("Upscale2D", "use_bias", use_bias)
         checks.one_of("Upscale2D", "data_format", data_format, (None, "channels_first", "channels_last"))
+        for fixed in ("kernel_size", "strides", "padding", "output_padding", "dilation_rate", "kernel_initializer"):
+            if fixed in kwargs:
+                checks.reject("Upscale2D", fixed, "left out", kwargs[fixed], "It follows from `factor`.", TypeError)
         strides = tuple(factors * 2)[:2]
         super().__init__(
             filters,

@@ -5,8 +5,6 @@ from keras_lecture.backend.jax.kernels.layers import (
     batch_normalize,
     drop,
     leak,
-    local_response_normalize,
-    max_pool,
     random_keep,
 )
 from keras_lecture.backend.jax.kernels.optimizers import apart, on_parts
@@ -18,8 +16,6 @@ __all__ = [
     "batch_normalize",
     "drop",
     "leak",
-    "local_response_normalize",
-    "max_pool",
     "on_parts",
     "random_keep",
     "rematerialize",

@@ -6,11 +6,10 @@ from keras_lecture.backend.tensorflow.kernels.kinks import absolute
 from keras_lecture.backend.tensorflow.kernels.layers import (
     batch_normalize,
     drop,
-    leak,
-    local_response_normalize,
     max_pool,
     place,
     random_keep,
+    refuse,
 )
 from keras_lecture.backend.tensorflow.kernels.losses import (
     binary_cross_entropy,
@@ -38,8 +37,6 @@ __all__ = [
     "class_cross_entropy",
     "dense",
     "drop",
-    "leak",
-    "local_response_normalize",
     "max_pool",
     "may_lie_together",
     "multiclass_hinge",
@@ -48,6 +45,7 @@ __all__ = [
     "place",
     "random_keep",
     "rectified",
+    "refuse",
     "row_of",
     "snapshot",
     "squared_length",

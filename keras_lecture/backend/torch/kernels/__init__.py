@@ -21,10 +21,8 @@ from keras_lecture.backend.torch.kernels.layers import (
     group_normalize,
     layer_normalize,
     leak,
-    local_response_normalize,
     max_pool,
 )
-from keras_lecture.backend.torch.kernels.length_direction import normalize_kernel
 from keras_lecture.backend.torch.kernels.losses import (
     binary_cross_entropy,
     class_cross_entropy,
@@ -65,13 +63,11 @@ __all__ = [
     "largest",
     "layer_normalize",
     "leak",
-    "local_response_normalize",
     "max_pool",
     "maximum_of_pieces",
     "means",
     "multiclass_hinge",
     "normal",
-    "normalize_kernel",
     "optimizer_step",
     "quasi_newton_direction",
     "random_keep",
