@@ -1,5 +1,7 @@
 """DropConnect: connections, not nodes, that are left out at random."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -64,8 +66,9 @@ class DropConnect(SeededLayer, KernelWrapper):
                 return self._compute(inputs, training)
         # Sample by sample a product of matrices: (places, inputs) by (inputs, units).
         shape = ops.shape(inputs)
+        places = math.prod(shape[1:-1]) if all(isinstance(n, int) for n in shape) else -1
         with holding(self._dropped(shape[0])):
-            outputs = self._compute(ops.reshape(inputs, (shape[0], -1, shape[-1])), training)
+            outputs = self._compute(ops.reshape(inputs, (shape[0], places, shape[-1])), training)
         return ops.reshape(outputs, (*shape[:-1], outputs.shape[-1]))
 
     def get_config(self):

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_lecture import checks
 from keras_lecture.backend import accelerate
-from keras_lecture.layers.refusal import refuse
+from keras_lecture.layers.inputs import floating, refuse
 from keras_lecture.saving import register
 
 Tensor = Any
@@ -87,6 +87,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
 
     def call(self, inputs):
         self._check_size(ops.shape(inputs))
+        inputs = floating(inputs, self.compute_dtype)
         outputs = group_normalize(inputs, self.gamma, self.beta, self.groups, self.axis, self.epsilon)
         return ops.cast(outputs, self.compute_dtype)
 
@@ -118,8 +119,8 @@ class InstanceNormalization(GroupNormalization):
         y = γ·(x − μ)/√(σ² + ε) + β
 
     μ, σ² over the places of one channel of one sample; ε `epsilon`; γ, β learned per channel.
-    It is `GroupNormalization` with as many groups as channels (not with one group, which mixes the channels). Outputs of
-    dense layers and maps of a single place are refused: they would come out as β.
+    It is `GroupNormalization` with as many groups as channels (not with one group, which mixes the channels).
+    Outputs of dense layers and maps of a single place are refused: they would come out as β.
 
     Args:
         axis: The axis of the channels; `1` for channels-first data. Defaults to `-1`.

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_lecture import checks
 from keras_lecture.backend import accelerate
+from keras_lecture.layers.inputs import floating
 from keras_lecture.saving import register
 
 Tensor = Any
@@ -71,6 +72,7 @@ class LayerNormalization(keras.layers.LayerNormalization):
             checks.reject("LayerNormalization", "axis", "axes of more than one value", list(self.axis), remedy)
 
     def call(self, inputs):
+        inputs = floating(inputs, self.compute_dtype)
         if self.rms_scaling:
             outputs = super().call(inputs)
         else:

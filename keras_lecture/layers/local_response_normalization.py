@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_lecture import checks
+from keras_lecture.layers.inputs import floating
 from keras_lecture.saving import register
 
 Tensor = Any
@@ -86,6 +87,7 @@ class LocalResponseNormalization(keras.Layer):
             checks.reject("LocalResponseNormalization", "axis", "an axis of known size", self.axis)
 
     def call(self, inputs):
+        inputs = floating(inputs, self.compute_dtype)
         return local_response_normalize(inputs, self.size, self.k, self.alpha, self.beta, self.axis)
 
     def compute_output_shape(self, input_shape):

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_lecture import checks
 from keras_lecture.backend import accelerate
-from keras_lecture.layers.refusal import refuse
+from keras_lecture.layers.inputs import refuse
 from keras_lecture.saving import register
 
 Tensor = Any

@@ -8,6 +8,7 @@ from keras_lecture import checks
 from keras_lecture.connections import whole_numbers
 from keras_lecture.initializers import Kaiming
 from keras_lecture.layers.blocks import Block, Chain
+from keras_lecture.layers.inputs import floating
 from keras_lecture.layers.stochastic_depth import StochasticDepth
 from keras_lecture.saving import register
 
@@ -102,6 +103,7 @@ class ResidualBlock(Block):
             chain.build(input_shape)
 
     def call(self, inputs, training=None):
+        inputs = floating(inputs, self.compute_dtype)
         x = self.entry(inputs, training=training)
         y = self.shortcut(x, training=training) + self.branch(x, training=training)
         return y if self.preactivation else self.activation(y)

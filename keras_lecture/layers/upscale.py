@@ -8,6 +8,7 @@ from keras import ops
 from keras_lecture import checks
 from keras_lecture.connections import whole_numbers
 from keras_lecture.initializers import Bilinear, Xavier
+from keras_lecture.layers.inputs import floating
 from keras_lecture.saving import register
 
 
@@ -93,9 +94,12 @@ class Upscale2D(keras.layers.Conv2DTranspose):
         super().build(input_shape)
 
     def call(self, inputs):
-        first = self._first
-        around = [(1, 1) if axis in (first, first + 1) else (0, 0) for axis in range(4)]
-        outputs = super().call(ops.pad(inputs, around, "symmetric"))
+        first, inputs = self._first, floating(inputs, self.compute_dtype)
+        for axis in (first, first + 1):
+            # Not `ops.pad`, which PyTorch has not for an empty batch.
+            edges = [[slice(None)] * axis + [slice(*ends)] for ends in ((1,), (-1, None))]
+            inputs = ops.concatenate([inputs[tuple(edges[0])], inputs, inputs[tuple(edges[1])]], axis)
+        outputs = super().call(inputs)
         # A repeated pixel adds s places, and the kernel reaches ⌊s/2⌋ further.
         cut = [slice(s + s // 2, -(s + s // 2)) for s in self.strides]
         return outputs[(slice(None),) * first + tuple(cut)]
