@@ -73,7 +73,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
         if axis == 0:
             checks.reject(owner, "axis", "an axis other than the batch, 0", axis)
         checks.number(owner, "epsilon", epsilon, "(0, ∞)")
-        super().__init__(groups=groups, axis=axis, epsilon=epsilon, **kwargs)
+        super().__init__(groups=1 if groups is None else groups, axis=axis, epsilon=epsilon, **kwargs)
         self._given_groups = groups
 
     def build(self, input_shape):

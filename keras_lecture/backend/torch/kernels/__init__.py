@@ -1,6 +1,6 @@
 """Kernels on PyTorch, which runs `keras.ops` one eager operation at a time."""
 
-from keras_lecture.backend.torch.kernels.activations import maximum_of_pieces, rectified
+from keras_lecture.backend.torch.kernels.activations import exponential, maximum_of_pieces, rectified
 from keras_lecture.backend.torch.kernels.assignment import assign_when
 from keras_lecture.backend.torch.kernels.callbacks import (
     all_finite,
@@ -55,6 +55,7 @@ __all__ = [
     "decided",
     "descended",
     "drop",
+    "exponential",
     "first_trial",
     "group_normalize",
     "inner_product",
