@@ -106,8 +106,8 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
         -0.6321
 
     Reference:
-        Decks A, C. Deviation: none. `keras.activations.elu` subtracts 1 from eˣ on TensorFlow, which leaves nothing of a
-        small x in half precision.
+        Decks A, C. Deviation: none. `keras.activations.elu` subtracts 1 from eˣ on TensorFlow, which leaves nothing of
+        a small x in half precision.
     """
     checks.number("elu", "alpha", alpha, "(0, ∞)")
     return exponential(_tensor(x), alpha=alpha)
