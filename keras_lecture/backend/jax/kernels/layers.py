@@ -12,6 +12,7 @@ _NEAR = 16
 
 
 def batch_normalize(x, gamma, beta, axis, epsilon):
+    """The layer call takes 1.5 times as long with the formula (docs/benchmarks/layers.md)."""
     if not _on_cpu():
         return None
     axis %= x.ndim
@@ -80,6 +81,7 @@ def random_keep(key, shape, rate):
 
 
 def drop(x, key, shape, rate, scaled):
+    """Keras's dropout takes 8 times as long (docs/benchmarks/layers.md)."""
     scale = 1 / (1 - round(rate * 2**16) / 2**16) if scaled else 1.0
     return _drop(x, key.astype("int32"), tuple(shape), rate, scale)
 
@@ -121,6 +123,7 @@ _drop.defvjp(_masked_forward, _masked_backward)
 
 
 def leak(x, slope):
+    """The layer call takes 2.2 times as long with the formula (docs/benchmarks/layers.md)."""
     return _leak(x, slope)
 
 
