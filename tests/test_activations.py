@@ -1,6 +1,7 @@
 """Activations against their formula in float64 NumPy, gradients against the analytic derivative, kinks included."""
 
 import keras
+import ml_dtypes
 import numpy as np
 import oracles
 import pytest
@@ -129,3 +130,38 @@ def test_float64_is_kept():
         for name in CASES:
             result = getattr(activations, name)(ops.convert_to_tensor(X, dtype="float64"))
             assert keras.backend.standardize_dtype(result.dtype) == "float64"
+
+
+ENDS = [("sigmoid", True), ("tanh", True), ("elu", False), ("relu", False), ("leaky_relu", False), ("softsign", False)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize(("name", "absolute"), ENDS)
+def test_the_ends_of_a_type(name, absolute, dtype):
+    """Infinities, largest, smallest numbers. Oracle: float64 on the rounded inputs.
+
+    Tolerance: 4 ulp of the oracle's value; for the slopes of sigmoid and tanh 4 ulp of 1, as the frameworks take them
+    from the output (1 − y²). Subnormal numbers may count as zero. softsign was NaN at ±∞, and its slope lost 10⁻³ at
+    10⁴; elu(−0.001) was 0 in bfloat16 on TensorFlow, by eˣ − 1.
+    """
+    info = ml_dtypes.finfo(dtype)
+    points = [float(info.max), 1e4, 30.0, 3.0, 0.7, 1e-3, float(info.tiny), float(info.tiny) / 4, np.inf]
+    x = np.array([*points, *[-p for p in points]]).astype(dtype)
+    wide = x.astype("float64")
+    finite = np.where(np.isinf(wide), np.sign(wide) * 1e300, wide)
+    formula, derivative = CASES[name]
+    with np.errstate(over="ignore", invalid="ignore"):
+        value_oracle = np.where(np.isinf(formula(finite)) | (np.abs(formula(finite)) > 1e250), wide, formula(finite))
+        if name == "leaky_relu":
+            value_oracle = np.maximum(np.array(0.1).astype(dtype).astype("float64") * wide, wide)
+        slope_oracle = derivative(finite)
+    value, slope = value_and_gradient(getattr(activations, name), x.astype("float32"), dtype)
+    value, slope = (numpy(ops.cast(t, "float32")).astype("float64") for t in (value, slope))
+    same = value == value_oracle
+    with np.errstate(invalid="ignore"):
+        near = np.abs(value - value_oracle) <= 4 * float(info.eps) * np.abs(value_oracle) + float(info.tiny)
+    assert (same | near).all(), list(zip(wide[~(same | near)], value[~(same | near)], strict=True))
+    unit = 1.0 if absolute else np.abs(slope_oracle)
+    normal = np.abs(wide) >= float(info.tiny)
+    right = np.abs(slope - slope_oracle) <= 4 * float(info.eps) * unit + float(info.tiny)
+    assert right[normal].all(), list(zip(wide[normal & ~right], slope[normal & ~right], strict=True))

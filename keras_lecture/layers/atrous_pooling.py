@@ -8,6 +8,7 @@ from keras_lecture import checks
 from keras_lecture.connections import whole_numbers
 from keras_lecture.initializers import Xavier
 from keras_lecture.layers.blocks import Block, Chain
+from keras_lecture.layers.inputs import floating
 from keras_lecture.saving import register
 
 
@@ -87,6 +88,7 @@ class AtrousSpatialPyramidPooling(Block):
             self.projection.build(tuple(shape))
 
     def call(self, inputs, training=None):
+        inputs = floating(inputs, self.compute_dtype)
         outputs = [branch(inputs, training=training) for branch in self.branches]
         if self.image:
             image = self.image(inputs, training=training)

@@ -106,6 +106,9 @@ class Block(keras.Layer):
 
 def normalization_layer(normalization, **options) -> keras.Layer:
     """A new layer of this name or configuration, which holds the axis already."""
+    if normalization == "group":
+        # The user gave no number of groups: 32 of them do not fit narrow nets.
+        options["groups"] = None
     if isinstance(normalization, str):
         return NORMALIZATIONS[normalization](**options)
     given = keras.saving.deserialize_keras_object(normalization)

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_lecture import checks
 from keras_lecture.layers.blocks import Block, Chain
+from keras_lecture.layers.inputs import floating
 from keras_lecture.layers.rematerialization import rematerialized
 from keras_lecture.saving import register
 
@@ -77,6 +78,7 @@ class DenseBlock(Block):
             shapes.append(layer.compute_output_shape(shapes))
 
     def call(self, inputs, training=None):
+        inputs = floating(inputs, self.compute_dtype)
         run = rematerialized if self.memory_efficient and training else _once
         outputs = [inputs]
         for layer in self.layers:
@@ -150,6 +152,7 @@ class TransitionBlock(Block):
         self.chain.build(input_shape)
 
     def call(self, inputs, training=None):
+        inputs = floating(inputs, self.compute_dtype)
         return self.chain(inputs, training=training)
 
     def compute_output_shape(self, input_shape):

@@ -35,16 +35,29 @@ class KernelWrapper(keras.layers.Wrapper):
         kinds = "a dense, convolution or Maxout layer"
         checks.instance(type(self).__name__, "layer", layer, LINEAR, kinds, "Wrap the layers of a model one by one.")
         if kwargs.get("dtype") is None:
-            kwargs["dtype"] = layer.dtype_policy
+            # Of a quantized layer ("int8_from_float32"), the policy that it had before: the wrapper is not quantized.
+            kwargs["dtype"] = layer.dtype_policy.name.rpartition("_from_")[2]
         super().__init__(layer, activity_regularizer=layer.activity_regularizer, **kwargs)
         for part in weights.layers(layer):
-            part.dtype_policy = self.dtype_policy
+            if part.quantization_mode is None:
+                part.dtype_policy = self.dtype_policy
         self.supports_masking = layer.supports_masking
 
     def build(self, input_shape):
         super().build(input_shape)
         self.input_spec = self.layer.input_spec
-        self.kernels = [weight for weight in weights.weights(self.layer) if weight.role == "kernel"]
+
+    @property
+    def kernels(self) -> list:
+        """The kernels as they are now: `quantize` puts other variables in their places."""
+        found = [weight for weight in weights.weights(self.layer) if weight.role == "kernel"]
+        return [weight for weight in found if not weight.attribute.startswith("lora_")]
+
+    def _compute(self, inputs, training=False):
+        """The wrapped layer's outputs, without a second one of Keras's layer calls around them."""
+        if self.layer.quantization_mode is None:
+            return self.layer.call(inputs)
+        return self.layer.quantized_call(inputs, training=training)
 
     def get_config(self):
         config = super().get_config()

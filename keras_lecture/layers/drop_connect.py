@@ -1,5 +1,7 @@
 """DropConnect: connections, not nodes, that are left out at random."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -25,6 +27,8 @@ class DropConnect(SeededLayer, KernelWrapper):
 
     f the wrapped `layer`, w its kernel. Biases stay.
     The expected output in training is the output at inference, exactly so before the activation, by its mean.
+    `model.quantize` quantizes the wrapped layer; to int8 and int4 it is for inference from then on. With LoRA w is the
+    sum of the kernel and the learned product.
 
     Args:
         layer: A `Dense`, `EinsumDense`, convolution of any kind, `Maxout` or `MaxoutConv2D`.
@@ -56,14 +60,15 @@ class DropConnect(SeededLayer, KernelWrapper):
 
     def call(self, inputs, training=False):
         if not training or self.rate == 0:
-            return self.layer.call(inputs)
+            return self._compute(inputs, training)
         if self.per == "batch":
             with holding(self._dropped()):
-                return self.layer.call(inputs)
+                return self._compute(inputs, training)
         # Sample by sample a product of matrices: (places, inputs) by (inputs, units).
         shape = ops.shape(inputs)
+        places = math.prod(shape[1:-1]) if all(isinstance(n, int) for n in shape) else -1
         with holding(self._dropped(shape[0])):
-            outputs = self.layer.call(ops.reshape(inputs, (shape[0], -1, shape[-1])))
+            outputs = self._compute(ops.reshape(inputs, (shape[0], places, shape[-1])), training)
         return ops.reshape(outputs, (*shape[:-1], outputs.shape[-1]))
 
     def get_config(self):
@@ -73,8 +78,18 @@ class DropConnect(SeededLayer, KernelWrapper):
         """The kernels with what this call leaves of them, for each of the `samples`."""
         found = []
         for kernel in self.kernels:
+            layer, mode = kernel.layer, kernel.layer.quantization_mode
+            if mode not in (None, "float8"):
+                remedy = (
+                    f"The kernel of `{layer.name}` is quantized ({mode}) and learns no more: put the layer itself, "
+                )
+                remedy += "`layer.layer`, in the wrapper's place."
+                checks.reject("DropConnect", "training", "False after `quantize`", True, remedy)
             shape = (*samples, *kernel.variable.shape)
-            w = ops.broadcast_to(ops.convert_to_tensor(kernel.variable), shape)
+            # With LoRA the attribute is the sum of the kernel and what is learned beside it.
+            w = ops.broadcast_to(ops.convert_to_tensor(getattr(layer, kernel.attribute)), shape)
             dropped = drop(w, self.seed_generator.next(), shape, self.rate, True)
-            found.append((kernel.layer, kernel.attribute, dropped))
+            found.append((layer, kernel.attribute, dropped))
+            if getattr(layer, "lora_enabled", False):
+                found.append((layer, "lora_enabled", False))
         return found

@@ -5,6 +5,7 @@ from typing import Any
 from keras import ops
 
 from keras_lecture import checks
+from keras_lecture.layers.inputs import floating
 from keras_lecture.layers.random_bits import drop
 from keras_lecture.layers.seeded import SeededLayer
 from keras_lecture.saving import register
@@ -64,6 +65,7 @@ class Dropout(SeededLayer):
             checks.reject("Dropout", "noise_shape", f"a shape of {len(input_shape)} axes", self.noise_shape)
 
     def call(self, inputs, training=False):
+        inputs = floating(inputs, self.compute_dtype)
         if self.rate == 0:
             return inputs
         if not training:

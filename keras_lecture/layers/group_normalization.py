@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_lecture import checks
 from keras_lecture.backend import accelerate
+from keras_lecture.layers.inputs import floating, refuse
 from keras_lecture.saving import register
 
 Tensor = Any
@@ -47,7 +48,8 @@ class GroupNormalization(keras.layers.GroupNormalization):
     channel. `groups=1` normalizes a whole sample; `groups=-1` is `InstanceNormalization`.
 
     Args:
-        groups: Number of groups; it divides the number of channels. `-1` is one group per channel. Defaults to `32`.
+        groups: Number of groups; it divides the number of channels. `-1` is one group per channel, `None` the largest
+            number up to 32 that divides the channels into groups of two or more. Defaults to `32`.
         axis: The axis of the channels; `1` for channels-first data. Defaults to `-1`.
         epsilon: ε > 0. Defaults to `1e-3`.
         **kwargs: As in `keras.layers.GroupNormalization`: `center`, `scale`, initializers, regularizers, constraints.
@@ -63,29 +65,48 @@ class GroupNormalization(keras.layers.GroupNormalization):
         of any rank is right with `axis=1`.
     """
 
-    def __init__(self, groups: int = 32, axis: int = -1, epsilon: float = 1e-3, **kwargs):
+    def __init__(self, groups: int | None = 32, axis: int = -1, epsilon: float = 1e-3, **kwargs):
         owner = type(self).__name__
-        if groups != -1:
+        if groups not in (-1, None):
             checks.whole(owner, "groups", groups, "[1, ∞)", "-1 gives one group per channel.")
         checks.whole(owner, "axis", axis, "(-∞, ∞)")
         if axis == 0:
             checks.reject(owner, "axis", "an axis other than the batch, 0", axis)
         checks.number(owner, "epsilon", epsilon, "(0, ∞)")
-        super().__init__(groups=groups, axis=axis, epsilon=epsilon, **kwargs)
+        super().__init__(groups=1 if groups is None else groups, axis=axis, epsilon=epsilon, **kwargs)
         self._given_groups = groups
 
     def build(self, input_shape):
         channels = input_shape[self.axis]
+        if channels is not None and self._given_groups is None:
+            self.groups = next(n for n in range(max(min(32, channels // 2), 1), 0, -1) if channels % n == 0)
         if channels is not None and self.groups != -1 and channels % self.groups:
             checks.reject(type(self).__name__, "groups", f"a divisor of the {channels} channels", self.groups)
         super().build(input_shape)
+        self._check_size(input_shape)
 
     def call(self, inputs):
+        self._check_size(ops.shape(inputs))
+        inputs = floating(inputs, self.compute_dtype)
         outputs = group_normalize(inputs, self.gamma, self.beta, self.groups, self.axis, self.epsilon)
         return ops.cast(outputs, self.compute_dtype)
 
     def get_config(self):
         return {**super().get_config(), "groups": self._given_groups}
+
+    def _check_size(self, shape):
+        """A value that is alone in its group is its own mean: the output would not depend on the input."""
+        axis = self.axis % len(shape)
+        sizes = [n for i, n in enumerate(shape) if i not in (0, axis)]
+        if shape[axis] != self.groups or any(isinstance(n, int) and n != 1 for n in sizes):
+            return
+        owner, expectation = type(self).__name__, "more than one value in each group of a sample"
+        remedy = "The output would be `beta`, whatever the input is."
+        unknown = [n for n in sizes if not isinstance(n, int)]
+        if not unknown:
+            checks.reject(owner, "inputs", expectation, tuple(shape), remedy)
+        elif None not in unknown:
+            refuse(ops.prod(ops.stack(unknown)) == 1, f"{owner}: `inputs` must be {expectation}. {remedy}")
 
 
 @register
@@ -99,6 +120,7 @@ class InstanceNormalization(GroupNormalization):
 
     μ, σ² over the places of one channel of one sample; ε `epsilon`; γ, β learned per channel.
     It is `GroupNormalization` with as many groups as channels (not with one group, which mixes the channels).
+    Outputs of dense layers and maps of a single place are refused: they would come out as β.
 
     Args:
         axis: The axis of the channels; `1` for channels-first data. Defaults to `-1`.

@@ -1,5 +1,6 @@
 """Layer normalization, with the slide's activation."""
 
+import math
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ from keras import ops
 
 from keras_lecture import checks
 from keras_lecture.backend import accelerate
+from keras_lecture.layers.inputs import floating
 from keras_lecture.saving import register
 
 Tensor = Any
@@ -63,7 +65,14 @@ class LayerNormalization(keras.layers.LayerNormalization):
         super().__init__(axis=axis, epsilon=epsilon, **kwargs)
         self.activation = keras.activations.get(activation)
 
+    def build(self, input_shape):
+        super().build(input_shape)
+        if math.prod(input_shape[axis] for axis in self.axis) == 1 and not self.rms_scaling:
+            remedy = "The output would be `beta`, whatever the input is."
+            checks.reject("LayerNormalization", "axis", "axes of more than one value", list(self.axis), remedy)
+
     def call(self, inputs):
+        inputs = floating(inputs, self.compute_dtype)
         if self.rms_scaling:
             outputs = super().call(inputs)
         else:

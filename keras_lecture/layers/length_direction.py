@@ -5,15 +5,12 @@ from typing import Any
 
 from keras import ops
 
-from keras_lecture.backend import accelerate
-
 Tensor = Any
 
 # A direction shorter than this is none: its kernel is 0 instead of 0/0. The square is still a normal float32.
 SHORTEST = 1e-18
 
 
-@accelerate
 def normalize_kernel(v: Tensor, g: Tensor, axes: tuple) -> Tensor:
     """`g·v/‖v‖`, the norm over `axes`; g is a vector of one number per unit, in the order of the other axes."""
     length = norm(v, axes)

@@ -114,7 +114,7 @@ class LocalContrastNormalization(keras.Layer):
 
     def _mean_deviation(self, x, deviation):
         # An image without contrast: roundings are not to be raised to 1.
-        largest = ops.max(ops.abs(x), (1, 2, 3), keepdims=True)
+        largest = ops.max(ops.abs(x), (1, 2, 3), keepdims=True, initial=0.0)
         return ops.maximum(ops.mean(deviation, (1, 2, 3), keepdims=True), 1e-3 * largest + 1e-7)
 
     def _mean(self, x):

@@ -66,7 +66,22 @@ class MaxoutLayer(keras.Layer):
             "pieces": self.pieces,
             **{name: keras.initializers.serialize(value) for name, value in self._initializers.items()},
             **{name: linear[name] for name in names},
+            **({"linear": _afterwards(linear)} if self.linear.quantization_mode or linear.get("lora_rank") else {}),
         }
+
+    @classmethod
+    def from_config(cls, config):
+        afterwards = config.pop("linear", None)
+        layer = super().from_config(config)
+        if afterwards is not None:
+            layer.linear = type(layer.linear).from_config({**layer.linear.get_config(), **afterwards})
+        return layer
+
+
+def _afterwards(linear: dict) -> dict:
+    """What `quantize` and `enable_lora` have made of a linear layer, of its configuration."""
+    names = ("dtype", "quantization_config", "lora_rank", "lora_alpha")
+    return {name: linear[name] for name in names if name in linear}
 
 
 @register

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_lecture import checks
 from keras_lecture.backend import accelerate
+from keras_lecture.layers.inputs import floating
 from keras_lecture.saving import register
 
 Tensor = Any
@@ -75,6 +76,7 @@ class PReLU(keras.layers.PReLU):
         self.shared_axes = given
 
     def call(self, inputs):
+        inputs = floating(inputs, self.compute_dtype)
         return leak(inputs, ops.cast(self.alpha, inputs.dtype))
 
     def get_config(self):

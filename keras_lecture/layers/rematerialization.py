@@ -21,7 +21,9 @@ def rematerialized(layer: keras.Layer, inputs: list, training):
     weights, state = layer.trainable_variables, layer.non_trainable_variables
     # The caller's list may have grown when the second run comes.
     count = len(inputs)
-    before = [variable.value for variable in state]
+    # Without a gradient: JAX lets no function with a rule of its own read what is being differentiated, as the state is
+    # when the layer runs for the second time in a model.
+    before = [keras.ops.stop_gradient(variable.value) for variable in state]
 
     def pure(*tensors):
         values = zip(weights + state, (*tensors[count:], *before), strict=True)

@@ -8,6 +8,7 @@ from keras_lecture import checks
 from keras_lecture.connections import whole_numbers
 from keras_lecture.initializers import Kaiming
 from keras_lecture.layers.blocks import Block, Chain
+from keras_lecture.layers.inputs import floating
 from keras_lecture.layers.stochastic_depth import StochasticDepth
 from keras_lecture.saving import register
 
@@ -33,8 +34,8 @@ class ResidualBlock(Block):
         strides: Strides of the first 3×3 convolution and of S, one whole number or one per axis. Defaults to `1`.
         bottleneck: Whether the block is a bottleneck; 4 divides `filters` then. Defaults to `False`.
         preactivation: Whether normalization and activation come before each convolution. Defaults to `False`.
-        normalization: `"batch"`, `"group"`, `"instance"`, `"layer"` (over the channels of each place), `None`, or a
-            layer, of which every place gets a copy. Defaults to `"batch"`.
+        normalization: `"batch"`, `"group"` (`groups=None`), `"instance"`, `"layer"` (over the channels of each place),
+            `None`, or a layer, of which every place gets a copy. Defaults to `"batch"`.
         activation: A name or a function. Defaults to `"relu"`.
         drop_path: The share of samples whose H is dropped in training, by `StochasticDepth`. Defaults to `0.0`.
         seed: Start of the random numbers, in the kernels and in drop path. Defaults to `None`, a random start.
@@ -102,6 +103,7 @@ class ResidualBlock(Block):
             chain.build(input_shape)
 
     def call(self, inputs, training=None):
+        inputs = floating(inputs, self.compute_dtype)
         x = self.entry(inputs, training=training)
         y = self.shortcut(x, training=training) + self.branch(x, training=training)
         return y if self.preactivation else self.activation(y)

@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_lecture import checks
+from keras_lecture.layers.inputs import floating
 from keras_lecture.layers.random_bits import drop
 from keras_lecture.layers.seeded import SeededLayer
 from keras_lecture.saving import register
@@ -48,6 +49,7 @@ class StochasticDepth(SeededLayer):
         pass
 
     def call(self, inputs, training=False):
+        inputs = floating(inputs, self.compute_dtype)
         if self.rate == 0 or not training:
             return inputs
         one_per_sample = (ops.shape(inputs)[0], *[1] * (len(inputs.shape) - 1))

@@ -8,6 +8,7 @@ from keras import ops
 from keras_lecture import checks
 from keras_lecture.connections import whole_numbers
 from keras_lecture.initializers import Bilinear, Xavier
+from keras_lecture.layers.inputs import floating
 from keras_lecture.saving import register
 
 
@@ -73,6 +74,9 @@ class Upscale2D(keras.layers.Conv2DTranspose):
             checks.whole("Upscale2D", "filters", filters)
         checks.boolean("Upscale2D", "use_bias", use_bias)
         checks.one_of("Upscale2D", "data_format", data_format, (None, "channels_first", "channels_last"))
+        for fixed in ("kernel_size", "strides", "padding", "output_padding", "dilation_rate", "kernel_initializer"):
+            if fixed in kwargs:
+                checks.reject("Upscale2D", fixed, "left out", kwargs[fixed], "It follows from `factor`.", TypeError)
         strides = tuple(factors * 2)[:2]
         super().__init__(
             filters,
@@ -90,9 +94,12 @@ class Upscale2D(keras.layers.Conv2DTranspose):
         super().build(input_shape)
 
     def call(self, inputs):
-        first = self._first
-        around = [(1, 1) if axis in (first, first + 1) else (0, 0) for axis in range(4)]
-        outputs = super().call(ops.pad(inputs, around, "symmetric"))
+        first, inputs = self._first, floating(inputs, self.compute_dtype)
+        for axis in (first, first + 1):
+            # Not `ops.pad`, which PyTorch has not for an empty batch.
+            edges = [[slice(None)] * axis + [slice(*ends)] for ends in ((1,), (-1, None))]
+            inputs = ops.concatenate([inputs[tuple(edges[0])], inputs, inputs[tuple(edges[1])]], axis)
+        outputs = super().call(inputs)
         # A repeated pixel adds s places, and the kernel reaches ⌊s/2⌋ further.
         cut = [slice(s + s // 2, -(s + s // 2)) for s in self.strides]
         return outputs[(slice(None),) * first + tuple(cut)]

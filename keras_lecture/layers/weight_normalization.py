@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_lecture import checks
+from keras_lecture import checks, weights
 from keras_lecture.assignment import assign_copy, assign_when
 from keras_lecture.connections import from_weight
 from keras_lecture.layers.data_start import standardizing
@@ -25,7 +25,8 @@ class WeightNormalization(KernelWrapper):
     w the kernel of `layer` and b its bias, ‖v‖ over the inputs of a unit, μ and σ over batch and places. v is the
     layer's own kernel variable, g = `scale` + `scale_start`, and b gets `bias_start` added.
     Before the first training batch, and with `data_init=False`, the wrapped layer computes what it computed alone.
-    Regularizer and constraint of the kernel are those of w.
+    Regularizer and constraint of the kernel are those of w. `model.quantize` leaves the layer as it is, with a warning,
+    and `enable_lora` is refused: `remove()` it first.
 
     Args:
         layer: A `Dense`, `EinsumDense`, convolution of any kind, `Maxout` or `MaxoutConv2D`.
@@ -51,6 +52,8 @@ class WeightNormalization(KernelWrapper):
     def __init__(self, layer, *, data_init: bool = True, **kwargs):
         checks.boolean("WeightNormalization", "data_init", data_init)
         super().__init__(layer, **kwargs)
+        for part in weights.layers(layer):
+            _keep_plain(part)
         constraints = ("kernel_constraint", "depthwise_constraint", "pointwise_constraint")
         if data_init and any(getattr(getattr(layer, "linear", layer), name, None) for name in constraints):
             remedy = "On JAX a constraint, which is applied by the optimizer, cannot read the start."
@@ -60,9 +63,11 @@ class WeightNormalization(KernelWrapper):
 
     def build(self, input_shape):
         super().build(input_shape)
-        self._derived = [self._with_scale(kernel) for kernel in self.kernels]
+        *first, last = self.kernels
+        self._derived = [self._with_scale(kernel, "depthwise_scale") for kernel in first]
         # The kernel that makes the outputs comes last, and with it the layer that holds it: Maxout has one inside.
-        self._linear = self.kernels[-1].layer
+        self._derived.append(self._with_scale(last, "scale"))
+        self._linear = last.layer
         if self.data_init:
             self.scale_start = self._derived[-1].start = self._fixed("scale_start", (self._derived[-1].units,))
             self.initialized = self._fixed("initialized", ())
@@ -93,10 +98,9 @@ class WeightNormalization(KernelWrapper):
     def get_config(self):
         return {**super().get_config(), "data_init": self.data_init}
 
-    def _with_scale(self, weight):
+    def _with_scale(self, weight, name):
         in_full_precision(weight.variable)
         kernel = LengthDirection(weight, from_weight(weight).incoming)
-        name = "scale" if weight is self.kernels[-1] else "depthwise_scale"
         kernel.scale = self.add_weight(name=name, shape=(kernel.units,), initializer=kernel.lengths, autocast=False)
         setattr(self, name, kernel.scale)
         return kernel
@@ -132,3 +136,23 @@ class WeightNormalization(KernelWrapper):
             found.append(shift - self._linear.bias)
         variables = (self.initialized, self.scale_start, self.bias_start)
         return [ops.stop_gradient(ops.cast(value, v.dtype)) for value, v in zip(found, variables, strict=False)]
+
+
+def _keep_plain(layer):
+    """Refuses what would quantize v, or add to it, in place of w; Keras's `model.quantize` makes a warning of it."""
+    remedy = "The kernel is derived from it; put the layer that `remove()` gives in the wrapper's place first."
+    owner = f"WeightNormalization({layer.name})"
+    if layer.quantization_mode is not None:
+        checks.reject(owner, "layer", "a layer that is not quantized", layer.dtype_policy.name, remedy)
+    if getattr(layer, "lora_rank", None):
+        checks.reject(owner, "layer", "a layer without LoRA", layer.lora_rank, remedy)
+
+    def quantize(mode=None, **_):
+        checks.reject(owner, "mode", "None: this layer is not quantized", mode, remedy, NotImplementedError)
+
+    def enable_lora(rank, *_, **__):
+        checks.reject(owner, "rank", "None: this layer takes no LoRA", rank, remedy)
+
+    layer.quantize = quantize
+    if hasattr(layer, "enable_lora"):
+        layer.enable_lora = enable_lora

@@ -40,7 +40,7 @@ def mlp(
         units: Units of each hidden layer. Defaults to `(512, 512)`.
         activation: A name or a function. Defaults to `"relu"`.
         dropout: Rate of the dropout after each hidden layer. Defaults to `0.0`.
-        normalization: `"batch"`, `"layer"`, `None`, or a layer, of which every place gets a copy. With one,
+        normalization: `"batch"`, `"group"`, `"layer"`, `None`, or a layer, of which every place gets a copy. With one,
             dense layers have no bias. Defaults to `None`.
         name: Name of the model. Defaults to `"mlp"`.
 

@@ -23,6 +23,7 @@ class Parts:
     def __init__(self, owner: str, *, width: float = 1.0, dropout: float = 0.0, normalization=None):
         checks.number(owner, "width", width, "(0, ∞)")
         checks.number(owner, "dropout", dropout, "[0, 1)")
+        self.owner = owner
         self.width = width
         self.dropout = dropout
         self.normalization = configured(owner, normalization)
@@ -51,6 +52,10 @@ class Parts:
         """`x` through a new normalization, if the net has any."""
         if self.normalization is None:
             return x
+        if self.normalization == "instance" and len(x.shape) == 2:
+            remedy = "A unit has one value for each sample: normalized alone, it does not depend on the input."
+            choices = '"batch", "group", "layer" or None where there are dense layers'
+            checks.reject(self.owner, "normalization", choices, "instance", remedy)
         axis = self.axis if len(x.shape) == 4 else -1
         layer = normalization_layer(self.normalization, axis=axis, dtype=None)
         layer.name = f"{name}_normalization"

@@ -21,7 +21,6 @@ from keras_lecture.layers import (
     prelu,
     random_bits,
 )
-from keras_lecture.layers import local_response_normalization as local_response
 
 KERNELS = backend._part("kernels").KERNELS
 
@@ -30,6 +29,7 @@ def data(*shape, seed=0):
     return np.random.default_rng(seed).normal(0.5, 2.0, size=shape).astype("float32")
 
 
+KERNELS = _part("kernels")
 IMAGE, WEIGHT = (3, 6, 5, 4), (4,)
 # Turns, shifts, stretchings of three images.
 PLACES = [ops.convert_to_tensor(data(*shape, seed=7)) for shape in ((3,), (3, 2))]
@@ -56,15 +56,11 @@ CALLS = {
     "pool, large": (max_pooling.max_pool, [(2, 13, 24, 2)], ((12, 11), (6, 11), "same", "channels_last")),
     "slopes": (prelu.leak, [IMAGE, (1, 1, 4)], ()),
     "a slope per unit": (prelu.leak, [IMAGE, (6, 5, 4)], ()),
-    "local response": (local_response.local_response_normalize, [IMAGE], (3, 1.5, 0.3, 0.75, -1)),
-    # Samples as large as TensorFlow's kernel wants them before it asks XLA.
-    "local response, large": (local_response.local_response_normalize, [(2, 16, 16, 4)], (3, 1.5, 0.3, 0.75, -1)),
     "an affine change": (affine.place, [IMAGE], (*PLACES, "constant", 0.3, ops)),
-    "local response, other power": (local_response.local_response_normalize, [IMAGE], (2, 1.5, 0.3, 0.4, 2)),
 }
 KEY = np.array([5, 77], "int32")
 DROP = {"dropout": (random_bits.drop, [IMAGE], (KEY, IMAGE, 0.3, True))}
-MODULES = (batch_normalization, group_normalization, layer_normalization, max_pooling, prelu, local_response, affine)
+MODULES = (batch_normalization, group_normalization, layer_normalization, max_pooling, prelu, affine)
 
 
 def with_a_kernel(cases):
@@ -103,7 +99,7 @@ def test_value_and_gradient_equal_those_of_the_formula(case, compiled, monkeypat
     "case",
     with_a_kernel(
         ["batch, channels last", "groups, channels last", "instances", "layer", "pool, same", "slopes"]
-        + ["a slope per unit", "local response", "local response, large", "local response, other power"]
+        + ["a slope per unit"]
         + ["an affine change", "dropout"]
     ),
 )
@@ -172,48 +168,6 @@ def test_dropout_of_whole_channels_equals_the_formula():
     assert_close(in_one(lambda x: random_bits.drop(x, key, shape, 0.3, True))(x), numpy(expected))
 
 
-if BACKEND == "tensorflow":
-
-    @pytest.mark.parametrize(
-        ("size", "stride", "padding"),
-        [
-            (2, 2, (0, 0)),
-            (3, 2, (0, 0)),
-            (2, 3, (0, 0)),
-            (1, 2, (0, 0)),
-            (2, 2, (0, 1)),
-            (3, 2, (0, 1)),
-            (2, 3, (0, 1)),
-            # Up to three windows for each element and axis, then more than are asked at once, then a large window.
-            (3, 1, (1, 1)),
-            (5, 2, (2, 2)),
-            (5, 1, (2, 2)),
-            (12, 12, (5, 5)),
-        ],
-    )
-    def test_pooling_under_xla_equals_the_formula(size, stride, padding):
-        """With ties, and sizes that the stride does not divide: value, gradient, and the gradient's own gradient."""
-        import tensorflow as tf
-
-        x = tf.round(tf.constant(data(2, 7, 8, 3)))
-        arguments = (size, size), (stride, stride), (padding, padding), "channels_last"
-
-        def slopes(function):
-            with tf.GradientTape() as outer:
-                outer.watch(x)
-                with tf.GradientTape() as tape:
-                    tape.watch(x)
-                    y = function(x, *arguments)
-                    loss = tf.reduce_sum(y**3)
-                gradient = tape.gradient(loss, x)
-                total = tf.reduce_sum(gradient * x)
-            return y, gradient, outer.gradient(total, x)
-
-        compiled = tf.function(lambda: slopes(max_pooling.max_pool), jit_compile=True)()
-        for found, expected in zip(compiled, slopes(formulas["layers.max_pool"]), strict=True):
-            assert_close(found, numpy(expected), rtol=1e-5, atol=1e-5)
-
-
 if "layers.normal" in KERNELS:
 
     @pytest.mark.parametrize("shape", [(7,), (300, 1000)])
@@ -228,4 +182,4 @@ def test_a_kernel_may_decline_and_the_formula_answers():
     y = group_normalization.group_normalize(ops.cast(data(2, 3, 4), "float16"), None, None, 2, -1, 0.01)
     assert keras.backend.standardize_dtype(y.dtype) == "float16"
     symbolic = keras.KerasTensor((None, 6, 6, 4))
-    assert max_pooling.max_pool(symbolic, (2, 2), (2, 2), "same", "channels_last").shape == (None, 3, 3, 4)
+    assert layer_normalization.layer_normalize(symbolic, None, None, [-1], 0.01).shape == (None, 6, 6, 4)

@@ -43,8 +43,10 @@ def check_with_gradients(layer, x, reference):
 SHAPES = [((5, 6), -1), ((3, 4, 6), -1), ((2, 4, 3, 6), -1), ((2, 6, 4, 3), 1), ((2, 6, 3, 2, 4), 1), ((2, 3, 6, 4), 2)]
 
 
-@pytest.mark.parametrize(("shape", "axis"), SHAPES)
-@pytest.mark.parametrize("groups", [1, 2, 6])
+# Six groups of the six features of the first shape would be of one value each, which is refused.
+@pytest.mark.parametrize(
+    ("shape", "axis", "groups"), [(*each, n) for each in SHAPES for n in (1, 2, 6) if n < 6 or len(each[0]) > 2]
+)
 def test_group_normalization_matches_pytorch(shape, axis, groups):
     def reference(x, *weights):
         return torch.nn.functional.group_norm(x.movedim(axis, 1), groups, *weights, eps=0.01).movedim(1, axis)

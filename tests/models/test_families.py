@@ -145,6 +145,28 @@ def test_fcn_starts_from_the_coarse_scores_and_adds_those_of_its_skips(skips):
     assert_close(in_one(model)(x), np.broadcast_to(expected, (1, 45, 38, 2)), rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_group_normalization_fits_narrow_nets_and_sees_its_input(name, symbolic):
+    """The user gives no number of groups: the layer's 32 did not divide 16 channels, and alone in a group is no value.
+
+    Oracle: the definition, the largest divisor up to 32 that leaves two channels in each group.
+    """
+    model = SMALL[name]((45, 45, 3), normalization="group")
+    found = [layer for layer in model._flatten_layers() if isinstance(layer, layers.GroupNormalization)]
+    assert found
+    for layer in found:
+        channels = layer.gamma.shape[0]
+        assert layer.groups == max(n for n in range(1, 33) if channels % n == 0 and (n == 1 or channels // n > 1))
+
+
+@pytest.mark.parametrize("normalization", ["batch", "group", "layer", keras.layers.UnitNormalization()])
+def test_a_normalized_mlp_depends_on_its_input(normalization):
+    """Instance normalization of a unit alone is constant; every other choice keeps the input."""
+    model = models.mlp((6,), 3, units=(4,), normalization=normalization)
+    y = numpy(model(np.random.default_rng(0).normal(size=(5, 6)).astype("float32")))
+    assert y.std(0).min() > 1e-3
+
+
 def test_the_smallest_of_a_family_trains_compiled():
     keras.utils.set_random_seed(0)
     x, y = np.random.default_rng(0).normal(size=(64, 9, 9, 1)), np.arange(64) % 2
@@ -175,6 +197,11 @@ def test_the_smallest_of_a_family_trains_compiled():
         (lambda: models.resnet(20, width=0), r"resnet: `width` must be in \(0, ∞\)"),
         (lambda: models.resnet(20, dropout=1), r"resnet: `dropout` must be in \[0, 1\)"),
         (lambda: models.resnet(20, normalization="none"), "resnet: `normalization` must be one of"),
+        (lambda: models.mlp((4,), normalization="instance"), 'mlp: `normalization` must be "batch", "group", "layer"'),
+        (lambda: SMALL["alexnet"]((32, 32, 3), normalization="instance"), "alexnet: `normalization` must be"),
+        (lambda: SMALL["vgg"]((32, 32, 3), normalization="instance"), "vgg: `normalization` must be"),
+        (lambda: SMALL["fcn"]((32, 32, 3), normalization="instance"), "InstanceNormalization: `inputs` must be more"),
+        (lambda: models.mlp((4,), units=(1,), normalization="group"), "GroupNormalization: `inputs` must be more"),
         (lambda: models.all_conv(input_dropout=1.0), r"all_conv: `input_dropout` must be in \[0, 1\)"),
     ],
 )

@@ -12,6 +12,7 @@ _NEAR = 16
 
 
 def batch_normalize(x, gamma, beta, axis, epsilon):
+    """The layer call takes 1.5 times as long with the formula (docs/benchmarks/layers.md)."""
     if not _on_cpu():
         return None
     axis %= x.ndim
@@ -68,22 +69,6 @@ def _around(x, axis):
     return tuple(i for i in range(x.ndim) if i != axis), lambda vector: vector.reshape(per_channel)
 
 
-def max_pool(x, pool_size, strides, padding, data_format):
-    """Maxima of strided slices: XLA's windowed maximum and its gradient take ten times as long on a CPU."""
-    if not _on_cpu():
-        return None
-    first = 1 if data_format == "channels_last" else 2
-    if padding == "same":
-        padding = [_same(*each) for each in zip(x.shape[first:], pool_size, strides, strict=False)]
-    if any(map(any, padding)):
-        outer = [(0, 0)] * first + list(padding) + [(0, 0)] * (2 - first)
-        x = jnp.pad(x, outer, constant_values=-math.inf)
-    # The last axis first: the first row and in it the first column then wins a tie, as in a window read row by row.
-    for axis in reversed(range(len(pool_size))):
-        x = _axis_maximum(x, first + axis, pool_size[axis], strides[axis])
-    return x
-
-
 def random_keep(key, shape, rate):
     """Each value hashes its word itself: XLA fuses all of it into the loop that uses the mask."""
     key = key.astype("int32")
@@ -96,6 +81,7 @@ def random_keep(key, shape, rate):
 
 
 def drop(x, key, shape, rate, scaled):
+    """Keras's dropout takes 8 times as long (docs/benchmarks/layers.md)."""
     scale = 1 / (1 - round(rate * 2**16) / 2**16) if scaled else 1.0
     return _drop(x, key.astype("int32"), tuple(shape), rate, scale)
 
@@ -137,6 +123,7 @@ _drop.defvjp(_masked_forward, _masked_backward)
 
 
 def leak(x, slope):
+    """The layer call takes 2.2 times as long with the formula (docs/benchmarks/layers.md)."""
     return _leak(x, slope)
 
 
@@ -148,81 +135,18 @@ def _leak_backward(saved, gradient):
     x, slope = saved
     extra = x.ndim - slope.ndim
     alone = [i + extra for i, n in enumerate(slope.shape) if n == 1]
-    # x − |x| is twice min(x, 0), for which XLA would write out a tensor of zeros.
-    twice = jnp.sum(gradient * (x - jnp.abs(x)), (*range(extra), *alone)).reshape(slope.shape)
-    return gradient * jnp.where(x > 0, 1, slope), twice / 2
+    to_slope = jnp.sum(jnp.where(x > 0, 0, gradient * x), (*range(extra), *alone)).reshape(slope.shape)
+    return gradient * jnp.where(x > 0, 1, slope), to_slope
 
 
 _leak = jax.custom_vjp(_leaked)
 _leak.defvjp(lambda x, slope: (_leaked(x, slope), (x, slope)), _leak_backward)
 
 
-def local_response_normalize(x, size, k, alpha, beta, axis):
-    """The sum over neighbors as a product with a band matrix, and a gradient of the same cost."""
-    if not _on_cpu():
-        return None
-    moved = jnp.moveaxis(x, axis, -1)
-    wide = moved.astype(keras.backend.result_type(x.dtype, "float32"))
-    y = _local_response(wide, _band(wide, size), k, alpha, beta)
-    return jnp.moveaxis(y.astype(x.dtype), -1, axis)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _local_response(x, band, k, alpha, beta):
-    return _local_response_forward(x, band, k, alpha, beta)[0]
-
-
-def _local_response_forward(x, band, k, alpha, beta):
-    s = k + alpha * ((x * x) @ band)
-    return x * _powers(s, beta)[0], (x, band, s)
-
-
-def _local_response_backward(k, alpha, beta, saved, gradient):
-    x, band, s = saved
-    scale, slope = _powers(s, beta)
-    inner = (gradient * x * slope) @ band.T
-    return gradient * scale - 2 * alpha * beta * x * inner, None
-
-
-_local_response.defvjp(_local_response_forward, _local_response_backward)
-
-
-def _powers(s, beta):
-    """s^−β and s^(−β−1); the paper's 0.75 without logarithms."""
-    if beta == 0.75:
-        # Products of one root, which XLA then writes out once.
-        root = jnp.sqrt(jax.lax.rsqrt(s))
-        cube = root * root * root
-        return cube, cube * (root * root) * (root * root)
-    power = s**-beta
-    return power, power / s
-
-
-def _band(x, size):
-    """band[j, c] = 1 where channel j belongs to the window of channel c."""
-    distance = jnp.arange(x.shape[-1])[:, None] - jnp.arange(x.shape[-1])[None, :]
-    return ((distance >= -(size // 2)) & (distance < size - size // 2)).astype(x.dtype)
-
-
-def _axis_maximum(x, axis, size, stride):
-    count = (x.shape[axis] - size) // stride + 1
-    largest = None
-    for start in range(size):
-        piece = jax.lax.slice_in_dim(x, start, start + (count - 1) * stride + 1, stride, axis)
-        # `jnp.maximum` would share the gradient of a tie; a NaN must win.
-        largest = piece if largest is None else jnp.where((piece > largest) | jnp.isnan(piece), piece, largest)
-    return largest
-
-
 def _hash(x, salt):
     x = (x ^ ((x >> 16) & 0xFFFF)) * 0x7FEB352D + salt
     x = (x ^ ((x >> 15) & 0x1FFFF)) * (0x846CA68B - 2**32)
     return x ^ ((x >> 16) & 0xFFFF)
-
-
-def _same(n, size, stride):
-    places = max((-(-n // stride) - 1) * stride + size - n, 0)
-    return places // 2, places - places // 2
 
 
 def _weight(weight, x):

@@ -1,6 +1,5 @@
-"""Layers on TensorFlow: fewer passes than the formula's, and pooling that TensorFlow has no kernel for."""
+"""Layers on TensorFlow: fewer passes than the formula's."""
 
-import itertools
 import math
 
 import keras
@@ -11,7 +10,7 @@ from keras_lecture.backend.tensorflow import xla
 
 
 def batch_normalize(x, gamma, beta, axis, epsilon):
-    """TensorFlow's fused kernel: the formula reads and writes the input half a dozen times."""
+    """TensorFlow's fused kernel: it makes `fit` of a small CNN 15 % faster (docs/benchmarks/layers.md)."""
     channels = x.shape[-1]
     if axis % x.shape.rank != x.shape.rank - 1 or x.dtype != tf.float32 or xla.inside() or not _on_cpu():
         return None
@@ -32,28 +31,26 @@ def batch_normalize(x, gamma, beta, axis, epsilon):
 
 
 def max_pool(x, pool_size, strides, padding, data_format):
-    """Maxima of strided slices where TensorFlow's own pooling is slow, and for what it does not pool.
+    """TensorFlow's own pooling, unless there is a NaN or infinity, which it hides; not measured against the formula.
 
-    XLA's on a CPU takes twenty times as long, and volumes are pooled in float32 and bfloat16 alone.
+    A sum tells: one that overflows sends finite values to the formula, which is right for all. XLA makes the formula
+    faster than its windows.
     """
-    sizes = x.shape[1:-1] if data_format == "channels_last" else x.shape[2:]
-    slow = xla.inside() and _on_cpu()
-    unknown = len(pool_size) == 3 and x.dtype not in (tf.float32, tf.bfloat16)
-    if None in sizes or not (slow or unknown):
+    known = (tf.float32, tf.bfloat16) if len(pool_size) == 3 else (tf.float64, tf.float32, tf.bfloat16, tf.float16)
+    if x.dtype not in known or xla.inside():
         return None
-    first = 1 if data_format == "channels_last" else 2
-    if padding == "same":
-        padding = [_same(*each) for each in zip(sizes, pool_size, strides, strict=True)]
-    if any(map(any, padding)):
-        outer = [(0, 0)] * first + list(padding) + [(0, 0)] * (2 - first)
-        x = tf.pad(x, outer, constant_values=tf.constant(-math.inf, x.dtype))
-    axes = range(len(pool_size))
-    # All axes in one loop, where XLA makes the loop and an element has few windows to ask.
-    together = xla.inside() and math.prod(_reach(*each) for each in zip(pool_size, strides, strict=True)) <= 9
-    # The last axis first: the first row and in it the first column then wins a tie, as in a window read row by row.
-    for these in [slice(None)] if together else [slice(axis, axis + 1) for axis in reversed(axes)]:
-        x = _window_maximum(x, first + axes[these][0], pool_size[these], strides[these])
-    return x
+
+    def native():
+        if padding == "same":
+            return keras.ops.max_pool(x, pool_size, strides, "same", data_format)
+        outer = [(0, 0), *padding, (0, 0)] if data_format == "channels_last" else [(0, 0), (0, 0), *padding]
+        padded = tf.pad(x, outer, constant_values=tf.constant(-math.inf, x.dtype)) if any(map(any, padding)) else x
+        return keras.ops.max_pool(padded, pool_size, strides, "valid", data_format)
+
+    def formula():
+        return formulas["max_pool"](x, pool_size, strides, padding, data_format)
+
+    return tf.cond(tf.math.is_finite(tf.reduce_sum(tf.stop_gradient(x))), native, formula)
 
 
 def random_keep(key, shape, rate):
@@ -62,6 +59,7 @@ def random_keep(key, shape, rate):
 
 
 def drop(x, key, shape, rate, scaled):
+    """Keras's dropout takes 1.5 times as long, under XLA 150 times (docs/benchmarks/layers.md)."""
     scale = 1 / (1 - round(rate * 2**16) / 2**16) if scaled else 1.0
     # Not `tf.cast(scale, …)`, which makes a float32 of it first.
     scale = tf.constant(scale, x.dtype)
@@ -73,36 +71,12 @@ def drop(x, key, shape, rate, scaled):
     return tf.where(keep, x * scale, tf.zeros((), x.dtype))
 
 
-def leak(x, slope):
-    @tf.custom_gradient
-    def rule(x, slope):
-        negative = tf.minimum(x, 0)
-
-        def gradient(upstream):
-            extra = x.shape.rank - slope.shape.rank
-            alone = [i + extra for i, n in enumerate(slope.shape) if n == 1]
-            to_slope = tf.reshape(tf.reduce_sum(upstream * negative, [*range(extra), *alone]), slope.shape)
-            return tf.where(x > 0, upstream, upstream * slope), to_slope
-
-        return x + (slope - 1) * negative, gradient
-
-    return rule(x, slope)
-
-
-def local_response_normalize(x, size, k, alpha, beta, axis):
-    """The sum over neighbors as a product with a band matrix, and a gradient of the same cost."""
-    if not _on_cpu():
+def refuse(condition, message):
+    """An operation of the graph, where only that knows the condition."""
+    if not tf.is_tensor(condition):
         return None
-    last = axis % x.shape.rank == x.shape.rank - 1
-    there = [i for i in range(x.shape.rank) if i != axis % x.shape.rank] + [axis % x.shape.rank]
-    moved = x if last else tf.transpose(x, there)
-    wide = tf.cast(moved, keras.backend.result_type(x.dtype.name, "float32"))
-    joined = xla.cluster if xla.pays(wide) else lambda function: function
-    # One row a place: a product of images takes longer.
-    rows = tf.reshape(wide, (-1, wide.shape[-1]))
-    y = _local_response(rows, _band(wide, size), k, alpha, beta, joined)
-    y = tf.cast(tf.reshape(y, tf.shape(wide)), x.dtype)
-    return y if last else tf.transpose(y, [there.index(i) for i in range(x.shape.rank)])
+    tf.debugging.Assert(tf.logical_not(condition), [message])
+    return True
 
 
 def place(images, angle, shift, factors, fill_mode, fill_value, ops):
@@ -172,125 +146,6 @@ def _batch_gradient(upstream, rows, scale, saved, epsilon):
     return rule(upstream, rows, scale)
 
 
-def _local_response(x, band, k, alpha, beta, joined):
-    """All but the square and the two products in three functions, one pass each where XLA compiles them."""
-
-    @joined
-    def divided(x, total):
-        return x * _power(k + alpha * total, beta)
-
-    @joined
-    def slope(x, total, upstream):
-        s = k + alpha * total
-        return upstream * x * _power(s, beta) / s
-
-    @joined
-    def pulled(x, total, upstream, along):
-        return upstream * _power(k + alpha * total, beta) - (2 * alpha * beta) * x * along
-
-    @tf.custom_gradient
-    def rule(x):
-        total = tf.matmul(x * x, band)
-
-        def gradient(upstream):
-            along = tf.matmul(slope(x, total, upstream), band, transpose_b=True)
-            return pulled(x, total, upstream, along)
-
-        return divided(x, total), gradient
-
-    return rule(x)
-
-
-def _power(s, beta):
-    """s^−β; the paper's 0.75 without logarithms."""
-    if beta == 0.75:
-        root = tf.math.rsqrt(s)
-        return root * tf.sqrt(root)
-    return s**-beta
-
-
-def _band(x, size):
-    """band[j, c] = 1 where channel j belongs to the window of channel c."""
-    channel = tf.range(x.shape[-1])
-    distance = channel[:, None] - channel[None, :]
-    return tf.cast((distance >= -(size // 2)) & (distance < size - size // 2), x.dtype)
-
-
-def _window_maximum(x, first, sizes, strides):
-    """The maxima of windows over the axes from `first` on; the gradient of each goes to the place it was found at.
-
-    The number of a place within its window has a digit for each axis.
-    """
-    numbers, *digits = _digits(sizes, strides)
-    number = tf.int8 if numbers <= 2**7 else tf.int32
-    largest, place = x, None
-    for axis in reversed(range(len(sizes))):
-        count = (x.shape[first + axis] - sizes[axis]) // strides[axis] + 1
-        pieces, places = largest, place
-        largest = place = None
-        for start in range(sizes[axis]):
-            index = [slice(None)] * x.shape.rank
-            index[first + axis] = slice(start, start + (count - 1) * strides[axis] + 1, strides[axis])
-            piece, found = pieces[tuple(index)], tf.constant(start * digits[axis], number)
-            if places is not None:
-                found += places[tuple(index)]
-            if largest is None:
-                largest, place = piece, tf.broadcast_to(found, tf.shape(piece))
-            else:
-                # `tf.maximum` would share the gradient of a tie; a NaN must win.
-                wins = (piece > largest) | (piece != piece)
-                largest, place = tf.where(wins, piece, largest), tf.where(wins, found, place)
-
-    @tf.custom_gradient
-    def rule(x):
-        return tf.stop_gradient(largest), lambda upstream: _spread(upstream, place, x, first, sizes, strides)
-
-    return rule(x)
-
-
-def _spread(upstream, place, x, first, sizes, strides):
-    """The gradient of `_window_maximum`, which XLA makes one loop of: each element asks all windows that reach it."""
-    rank, lengths = x.shape.rank, x.shape[first : first + len(sizes)]
-    _, *digits = _digits(sizes, strides)
-    reach = [_reach(*each) for each in zip(sizes, strides, strict=True)]
-    # x as blocks of one stride each: (blocks, stride) for each axis. A block starts one window, if there is one.
-    blocks = [-(-length // stride) for length, stride in zip(lengths, strides, strict=True)]
-    around, own = [[0, 0]] * first, tf.zeros((), place.dtype)
-    for axis, (count, stride) in enumerate(zip(blocks, strides, strict=True)):
-        around.append([reach[axis] - 1, count - place.shape[first + axis]])
-        across = [stride] + [1] * (2 * (len(sizes) - 1 - axis) + rank - first - len(sizes))
-        own += tf.reshape(tf.cast(tf.range(stride) * digits[axis], place.dtype), across)
-    around += [[0, 0]] * (rank - len(around))
-    value, chosen = tf.pad(upstream, around), tf.pad(place, around, constant_values=tf.constant(-1, place.dtype))
-    total = tf.zeros((), value.dtype)
-    # `back`: so many windows before the block's own.
-    for back in itertools.product(*map(range, reach)):
-        index, ahead = [slice(None)] * first, 0
-        for axis, n in enumerate(back):
-            start = reach[axis] - 1 - n
-            index += [slice(start, start + blocks[axis]), None]
-            ahead += n * strides[axis] * digits[axis]
-        here = chosen[tuple(index)] == own + tf.constant(ahead, place.dtype)
-        total += tf.where(here, value[tuple(index)], tf.zeros((), value.dtype))
-    shape = tf.shape(x)
-    whole = [count * stride for count, stride in zip(blocks, strides, strict=True)]
-    total = tf.reshape(total, tf.concat([shape[:first], whole, shape[first + len(sizes) :]], 0))
-    return total[(slice(None),) * first + tuple(slice(length) for length in lengths)]
-
-
-def _reach(size, stride):
-    """How many windows an element can lie in."""
-    return -(-size // stride)
-
-
-def _digits(sizes, strides):
-    """How many numbers places have, also behind a window's end, and what one step along each axis adds to a number."""
-    digits = [1]
-    for size, stride in zip(sizes[::-1], strides[::-1], strict=True):
-        digits.insert(0, digits[0] * _reach(size, stride) * stride)
-    return digits
-
-
 def _halves(key, count):
     """The first `count` signed 16-bit halves of the hashed words, without a copy."""
     offset = _hash(tf.bitwise.bitwise_xor(_hash(key[0], 0), key[1]), 0)
@@ -307,11 +162,6 @@ def _hash(x, salt):
 
 def _fold(x, places, mask):
     return tf.bitwise.bitwise_xor(x, tf.bitwise.bitwise_and(tf.bitwise.right_shift(x, places), mask))
-
-
-def _same(n, size, stride):
-    places = max((-(-n // stride) - 1) * stride + size - n, 0)
-    return places // 2, places - places // 2
 
 
 def _on_cpu():
