@@ -29,7 +29,6 @@ def data(*shape, seed=0):
     return np.random.default_rng(seed).normal(0.5, 2.0, size=shape).astype("float32")
 
 
-KERNELS = _part("kernels")
 IMAGE, WEIGHT = (3, 6, 5, 4), (4,)
 # Turns, shifts, stretchings of three images.
 PLACES = [ops.convert_to_tensor(data(*shape, seed=7)) for shape in ((3,), (3, 2))]
