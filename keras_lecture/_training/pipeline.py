@@ -71,6 +71,11 @@ class Pipeline:
         carrying.carry(self.model, self.carried())
         self._make(force=True)
 
+    def wrap(self):
+        """Puts what runs have asked for around the train function, which stays as it was compiled."""
+        if not isinstance(self.model.train_function, TrainFunction):
+            self.model.train_function = TrainFunction(self, self.model.train_function)
+
     def close(self, run):
         """Takes a run away; more than once does no harm."""
         if run not in self._runs:
@@ -211,18 +216,11 @@ class Run:
     def add(self, stage):
         """Adds a stage."""
         if stage in self.stages:
+            self.interrupted()
             raise ValueError(f"{type(stage).__name__}: one callback stands twice in the list of this `fit`.")
         model = self._pipeline.model
         if model.built:
             stage.prepare(model.trainable_variables)
-        names = [] if stage.readings is None else stage.readings.names
-        for other in self.stages:
-            both = sorted(set(names) & set(() if other.readings is None else other.readings.names))
-            if both:
-                raise ValueError(
-                    f"{type(stage).__name__}: {', '.join(both)} would be logged by two callbacks of this `fit` under "
-                    f"one name. Leave one {type(other).__name__} out."
-                )
         self.had_stages, stage.has_seen = True, False
         self.stages.append(stage)
         self._pipeline.remake()
@@ -236,7 +234,7 @@ class Run:
     def surround(self, around):
         """Puts `around(call, *args)` around each call of the train function."""
         self.around.append(around)
-        self._pipeline.remake()
+        self._pipeline.wrap()
 
     def release(self, around):
         """Takes it away."""
@@ -247,7 +245,7 @@ class Run:
     def when_interrupted(self, act):
         """Calls `act()` as soon as an exception leaves anything that this `fit` calls, before any handler runs."""
         self._after_exception.append(act)
-        self._pipeline.remake()
+        self._pipeline.wrap()
 
     def stop_waiting(self, act):
         """`act` is not called any more."""
@@ -287,8 +285,7 @@ class TrainFunction:
     def __call__(self, *args):
         try:
             return self._pipeline.surround(self.plain, *args)
-        except StopIteration:
-            # The data are at their end, no more.
+        except backend.END_OF_DATA:
             raise
         except BaseException:
             backend.recover(self._pipeline.model, *args)

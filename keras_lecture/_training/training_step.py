@@ -214,14 +214,14 @@ class TrainingStep:
                 stage.unseen("its `train_step` does not call `model.optimizer`")
 
     def _logs(self, logs):
-        measured = {}
+        """The logs of the train step, and what the stages have measured."""
+        measured, owners = {}, dict.fromkeys(logs, "the train step")
         for stage in self._observers:
-            if stage.has_seen:
-                measured |= stage.readings.result()
-        taken = sorted(set(measured) & set(logs)) if measured else ()
-        if taken:
-            raise ValueError(
-                f"The train step of {self.model.name!r} logs {', '.join(taken)}, which a callback logs, too: rename "
-                "that metric."
-            )
+            for name, value in (stage.readings.result() if stage.has_seen else {}).items():
+                if name in owners:
+                    raise ValueError(
+                        f"{type(stage).__name__} and {owners[name]} would both log {name!r}. Leave one of them out, or "
+                        "rename the metric."
+                    )
+                measured[name], owners[name] = value, type(stage).__name__
         return {**logs, **measured} if measured else logs

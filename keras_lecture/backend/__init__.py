@@ -9,6 +9,7 @@
 `only_if(condition, act)`    `act()` if a tensor holds, in a train step that changes variables in place
 `recover(model, *args)`      gives the model its values back after an exception, of a train function with these `args`
 `mean_over_ranks(model)`     the function that takes the means of tensors over processes that train `model` together
+`END_OF_DATA`                what a train function raises where its data end
 `PURE_TRAIN_STEP`            whether Keras's train step is a function of the model's state
 `generators()`               the states of the framework's own global random generators, in a list
 `set_generators(states)`     puts them back
@@ -50,10 +51,12 @@ build_first = _part("training").build_first
 only_if = _part("training").only_if
 recover = _part("training").recover
 mean_over_ranks = _part("training").mean_over_ranks
+END_OF_DATA = _part("training").END_OF_DATA
 PURE_TRAIN_STEP = _part("training").PURE_TRAIN_STEP
 accelerate = accelerator(_part("kernels").KERNELS)
 
 __all__ = [
+    "END_OF_DATA",
     "PURE_TRAIN_STEP",
     "accelerate",
     "build",

@@ -180,7 +180,7 @@ def test_it_looks_at_every_so_many_steps_of_each_epoch(every):
 
 def test_two_callbacks_that_log_the_same_name_are_refused():
     """T13: the numbers of one stood in the logs under the name of both."""
-    with pytest.raises(ValueError, match="GradientMonitor: gradient_norm, .* by two callbacks"):
+    with pytest.raises(ValueError, match="GradientMonitor and GradientMonitor would both log 'gradient_norm'"):
         fit(model(), GradientMonitor(), GradientMonitor(every=2))
     twice = GradientMonitor()
     with pytest.raises(ValueError, match="GradientMonitor: one callback stands twice"):

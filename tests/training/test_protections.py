@@ -9,6 +9,9 @@ from test_matrix import COMPILED, Break, X, Y, built, fit
 
 from keras_lecture import callbacks, optimizers
 
+if BACKEND == "tensorflow":
+    import tensorflow as tf
+
 BROKEN = np.where(np.arange(32)[:, None] == 20, np.nan, Y).astype("float32")
 KINDS = {kind.__name__: kind for kind in (own_steps.MetricsLoop, own_steps.OwnTracker, own_steps.OwnMetrics)}
 
@@ -233,12 +236,43 @@ def test_exact_resume_refuses_the_path_of_a_file_at_once(tmp_path):
         callbacks.ExactResume(tmp_path / "file")
 
 
+def test_the_end_of_data_of_unknown_length_is_no_exception():
+    """TensorFlow says so by an error of its own, which would have ended the protection after the first epoch."""
+    rows = [(X[i : i + 16], Y[i : i + 16]) for i in (0, 16)]
+    model = built()
+    model.compile(keras.optimizers.SGD(0.1), "mse", **COMPILED)
+    source = (row for row in rows)
+    with pytest.warns(UserWarning, match="ran out of data"):
+        history = model.fit(
+            source, epochs=1, steps_per_epoch=4, shuffle=False, verbose=0, callbacks=[clipping()]
+        ).history
+    assert history["clipped_share"] == [1.0]
+    with pytest.warns(UserWarning, match="ran out of data"):
+        history = model.fit(finite(rows), epochs=3, shuffle=False, verbose=0, callbacks=[clipping()]).history
+    assert history["clipped_share"] == [1.0] * 3
+
+
+def finite(rows):
+    """A data set that does not tell its length."""
+    if BACKEND == "tensorflow":
+        return tf.data.Dataset.from_generator(
+            lambda: iter(rows), output_signature=(tf.TensorSpec((16, 4)), tf.TensorSpec((16, 1)))
+        )
+    import torch
+
+    class Rows(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            return iter(rows)
+
+    return torch.utils.data.DataLoader(Rows(), batch_size=None)
+
+
 def test_a_callback_and_a_metric_of_one_name_are_refused():
     model = built()
     metric = keras.metrics.MeanSquaredError(name="gradient_norm")
     model.compile("sgd", "mse", metrics=[metric], **COMPILED)
     start = model.get_weights()
-    with pytest.raises(ValueError, match="logs gradient_norm, which a callback logs, too"):
+    with pytest.raises(ValueError, match="GradientMonitor and the train step would both log 'gradient_norm'"):
         fit(model, [callbacks.GradientMonitor()], epochs=1)
     if BACKEND != "torch":
         for weight, before in zip(model.get_weights(), start, strict=True):
@@ -246,7 +280,6 @@ def test_a_callback_and_a_metric_of_one_name_are_refused():
 
 
 if BACKEND == "tensorflow":
-    import tensorflow as tf
 
     @pytest.mark.parametrize("name", ["SGD", "Adam", "Lookahead"])
     def test_one_replica_of_a_strategy_refuses_steps(name, capsys):

@@ -3,6 +3,8 @@
 from keras_lecture.backend.forward_only.autodiff import _refuse
 
 PURE_TRAIN_STEP = False
+# What a train function raises where its data end.
+END_OF_DATA = (StopIteration,)
 
 
 def train_step(model, step):

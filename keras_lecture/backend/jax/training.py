@@ -2,6 +2,8 @@
 
 # Keras's train step is a function of the model's state here.
 PURE_TRAIN_STEP = True
+# What a train function raises where its data end.
+END_OF_DATA = (StopIteration,)
 
 
 def train_step(model, step):

@@ -6,6 +6,8 @@ from keras_lecture.backend.state import assign, variables
 
 # Keras's train step changes variables in place here.
 PURE_TRAIN_STEP = False
+# What a train function raises where its data end.
+END_OF_DATA = (StopIteration, tf.errors.OutOfRangeError)
 
 
 def train_step(model, step):

@@ -9,6 +9,8 @@ from keras_lecture.backend.state import variables
 
 # Keras's train step changes variables in place here.
 PURE_TRAIN_STEP = False
+# What a train function raises where its data end.
+END_OF_DATA = (StopIteration,)
 
 
 def train_step(model, step):
