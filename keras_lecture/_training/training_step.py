@@ -128,7 +128,8 @@ class TrainingStep:
     def _apply(self, plain, grads, trainable_variables=None):
         if self._inside:
             return plain(grads, trainable_variables)
-        variables = list(trainable_variables or self.model.trainable_variables)
+        known = self.optimizer._trainable_variables if self.optimizer.built else self.model.trainable_variables
+        variables = list(trainable_variables or known)
         # On TensorFlow Keras builds what is not built yet in the first step.
         if not self.optimizer.built:
             self.optimizer.build(variables)
