@@ -1,5 +1,7 @@
 """Whole numbers for shares: classes dealt out to parts so that every total is exact."""
 
+import heapq
+
 import numpy as np
 
 
@@ -24,8 +26,8 @@ def table(counts, fractions) -> np.ndarray:
     parts = range(len(fractions))
     remainders, may = (exact - whole).tolist(), (exact > whole).tolist()
     extra = [[0 for _ in parts] for _ in may]
-    # For each pair of parts the rows whose 1 may move from the first to the second: without them each row would search
-    # through all rows before it.
+    # For each pair of parts a heap of the rows whose 1 may move from the first to the second: without them each row
+    # would search through all rows before it.
     movable = [[[] for _ in parts] for _ in parts]
     for row, missing in enumerate((counts - whole.sum(1)).tolist()):
         for _ in range(missing):
@@ -52,11 +54,11 @@ def _path(part, extra, may, wanted, movable):
         if wanted[last] > 0:
             return path
         for other, rows in enumerate(movable[last]):
-            while rows and not _can_move(rows[-1], last, other, extra, may):
-                rows.pop()
+            while rows and not _can_move(rows[0], last, other, extra, may):
+                heapq.heappop(rows)
             if rows and other not in seen:
                 seen.add(other)
-                paths.append([*path, (rows[-1], other)])
+                paths.append([*path, (rows[0], other)])
     return None
 
 
@@ -68,7 +70,7 @@ def _enter(row, extra, may, movable):
     for left, targets in enumerate(movable):
         for part, rows in enumerate(targets):
             if _can_move(row, left, part, extra, may):
-                rows.append(row)
+                heapq.heappush(rows, row)
 
 
 def _shares(counts, fractions):
