@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_lecture import backend
+from keras_lecture.losses.exclusion import mask_of
 
 Tensor = Any
 
@@ -120,7 +121,6 @@ class Objective:
 
 
 def _masked_like(tensor, like):
-    """`tensor` with the mask of `like`, which Keras 3.15 hangs on the tensor itself for the loss to find."""
-    if hasattr(like, "_keras_mask"):
-        tensor._keras_mask = like._keras_mask
+    """`tensor` with the mask of `like`, for the loss to find."""
+    keras.src.backend.set_keras_mask(tensor, mask_of(like))  # noqa: TID251
     return tensor

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_lecture import checks
 from keras_lecture.backend import accelerate
+from keras_lecture.layers.inputs import floating
 from keras_lecture.saving import register
 
 Tensor = Any
@@ -67,8 +68,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Reference:
         Ioffe and Szegedy, 2015, arXiv:1502.03167, algorithms 1 and 2. Decks A, B, E. Deck A prints the inference
         formula without the root; this is the paper's. Deviation from the paper: `"moving"` keeps the biased variance,
-        as Keras does. Differences from `keras.layers.BatchNormalization`: `statistics`, and a batch whose mask is
-        empty changes no statistics.
+        as Keras does. Differences from `keras.layers.BatchNormalization`: `statistics`, and a batch without any
+        value, empty or wholly masked, changes no statistics.
     """
 
     def __init__(self, axis=-1, momentum=0.99, epsilon=1e-3, *, statistics: str = "moving", **kwargs):
@@ -93,6 +94,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             )
 
     def call(self, inputs, training=None, mask=None):
+        inputs = floating(inputs, self.compute_dtype)
         if self.renorm:
             return super().call(inputs, training=training, mask=mask)
         if not (training and self.trainable):
@@ -117,10 +119,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return ops.cast(y, self.compute_dtype)
 
     def _remember(self, mean, variance, count):
-        if self.statistics == "moving" and isinstance(count, int):
-            weights = [1.0 - self.momentum if count else 0.0] * 2
-        elif self.statistics == "moving":
-            weights = [ops.cast(ops.where(count > 0, 1.0 - self.momentum, 0.0), mean.dtype)] * 2
+        if isinstance(count, int) and not count:
+            return
+        if self.statistics == "moving":
+            weights = [1.0 - self.momentum] * 2
         else:
             count = ops.cast(count, mean.dtype)
             added = ops.stack([count, ops.maximum(count - 1, 0)])
@@ -135,6 +137,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
             (self.moving_variance, variance, weights[1]),
         ):
             old = ops.cast(variable, new.dtype)
+            if not isinstance(count, int):
+                # The moments of an empty batch are NaN, which a weight of 0 does not remove.
+                new = ops.where(count > 0, new, old)
             variable.assign(old + weight * (ops.stop_gradient(new) - old))
 
     def _metrics_reset(self):

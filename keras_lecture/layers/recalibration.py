@@ -85,8 +85,10 @@ class Population:
 
     def update(self, mean, variance, count):
         """Merged without cancellation (Chan, Golub and LeVeque, 1979); a batch without values changes nothing."""
+        if not count:
+            return  # Its moments may be NaN.
         total, shift = self.count + count, mean - self.mean
-        share = count / max(total, 1)
+        share = count / total
         self.between = self.between + shift**2 * self.count * share
         self.mean = self.mean + shift * share
         self.within = self.within + variance * count

@@ -72,7 +72,7 @@ def class_cross_entropy(y_true, scores, *, label_smoothing):
     index = ops.expand_dims(numbers, -1)
     true = ops.arange(scores.shape[-1], dtype="int32") == index
     if label_smoothing:
-        losses = _cross_entropy(smoothed(ops.cast(true, scores.dtype), label_smoothing), scores)
+        losses = one_hot_cross_entropy(true, scores, label_smoothing=label_smoothing)
     else:
         losses = _cross_entropy_of_one(true, ops.take_along_axis(scores, index, axis=-1), scores)
     return ops.where(is_class, losses, float("nan"))

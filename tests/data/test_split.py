@@ -24,6 +24,15 @@ def test_each_share_is_exact_to_rounding_and_the_totals_are_exact(counts, fracti
     assert (np.abs(table - exact) < 1 - 1e-9).all()
 
 
+def test_very_many_small_classes_are_dealt_out_in_linear_time():
+    """40,000 classes of two took minutes: each class searched through all before it for one that could give way."""
+    fractions = np.array(FRACTIONS[0])
+    table = apportionment.table(np.full(40_000, 2), fractions)
+    assert (table.sum(1) == 2).all()
+    assert table.sum(0).tolist() == [48_000, 16_000, 16_000]
+    assert (np.abs(table - 2 * fractions) < 1).all()
+
+
 @given(st.integers(1, 10**6), st.sampled_from(FRACTIONS))
 def test_sizes_are_those_of_the_largest_remainders(count, fractions):
     sizes = apportionment.sizes(count, fractions)

@@ -1,11 +1,13 @@
 """Batch normalization against PyTorch and Keras; population statistics against NumPy."""
 
+import functools
+
 import keras
 import numpy as np
 import oracles_layers as oracles
 import pytest
 import torch
-from harness import assert_close, in_one, numpy
+from harness import BACKEND, assert_close, in_one, numpy
 from keras import ops
 
 from keras_lecture import backend
@@ -176,6 +178,36 @@ def test_an_empty_mask_changes_no_statistics():
             assert_close(weight, old)
 
 
+@pytest.mark.parametrize("statistics", ["moving", "population"])
+@pytest.mark.parametrize("shape_known", [True, False] if BACKEND == "tensorflow" else [True])
+def test_an_empty_batch_changes_no_statistics(statistics, shape_known):
+    """Its moments are NaN, and so were the moving statistics for good. TensorFlow may not know the size in advance."""
+    layer = BatchNormalization(statistics=statistics)
+    layer(data(4, 5, 3), training=True)
+    before = [numpy(w) for w in layer.weights]
+    train = functools.partial(layer, training=True)
+    if not shape_known:
+        import tensorflow as tf
+
+        train = tf.function(train, input_signature=[tf.TensorSpec((None, 5, 3))])
+    assert tuple(train(ops.zeros((0, 5, 3))).shape) == (0, 5, 3)
+    for weight, old in zip(layer.weights, before, strict=True):
+        np.testing.assert_array_equal(numpy(weight), old)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "bool"])
+@pytest.mark.parametrize("training", [True, False])
+def test_integers_are_normalized_as_floats(dtype, training):
+    """In training the result was rounded to the type of the input, as integers: 255 for −0.58 of uint8."""
+    x = np.random.default_rng(0).integers(0, 2, (6, 3)).astype(dtype)
+    layer, same = BatchNormalization(), BatchNormalization()
+    y = layer(x, training=training)
+    assert keras.backend.standardize_dtype(y.dtype) == "float32"
+    assert_close(y, numpy(same(x.astype("float32"), training=training)))
+    for weight, expected in zip(layer.weights, same.weights, strict=True):
+        assert_close(weight, numpy(expected))
+
+
 def test_a_frozen_layer_runs_as_at_inference():
     x = data(4, 3)
     layer = BatchNormalization()
@@ -231,6 +263,14 @@ class TestRecalibrate:
         model = keras.Sequential([keras.Input((2,)), BatchNormalization()])
         recalibrate(model, x, batch_size=5, verbose=0)
         assert_close(model.layers[0].moving_variance, x.astype("float64").var(0), rtol=1e-3)
+
+    def test_an_empty_batch_counts_for_nothing(self):
+        """Its NaN moments made the statistics NaN."""
+        x = data(8, 3)
+        model = keras.Sequential([keras.Input((3,)), BatchNormalization()])
+        recalibrate(model, iter([x[:0], x[:4], x[:0], x[4:]]), verbose=0)
+        assert_close(model.layers[0].moving_mean, x.mean(0, dtype="float64"))
+        assert_close(model.layers[0].moving_variance, x.var(0, dtype="float64"))
 
     def test_a_subclassed_model_without_a_training_argument(self):
         """It was a TypeError: `stateless_call` hands `training` to every `call`. Dropout is off all the same."""

@@ -168,6 +168,28 @@ def test_curvature_passes_through_every_loss(loss, float64):
     np.testing.assert_allclose(numpy(product), expected, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("width", [5, 300])
+def test_curvature_and_label_gradient_of_one_hot_cross_entropy(width, float64):
+    """Both are written by hand in the kernels. Oracle: NumPy, H·v = Σq·(p·v − p·Σpv) and ∂L/∂q = −log p; 1e-9.
+
+    Soft labels, a row whose two largest scores are equal, and one whose largest drowns the others.
+    """
+    scores, vector = RNG.normal(size=(2, 3, width))
+    scores[0, :2] = scores[0].max() + 1
+    scores[1, 3] = 40
+    q = RNG.dirichlet(np.ones(width), 3)
+    p = np.exp(scores - scores.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    unit = losses.SoftmaxCrossEntropy(reduction="sum")
+    tensors = [ops.convert_to_tensor(a, "float64") for a in (scores, vector, q)]
+    (product,) = in_one(backend.hessian_vector_product(lambda w: (unit(tensors[2], w[0]), None)))(
+        tensors[:1], tensors[1:2]
+    )
+    np.testing.assert_allclose(numpy(product), p * (vector - (p * vector).sum(-1, keepdims=True)), rtol=1e-9, atol=1e-9)
+    _, (gradient,) = in_one(backend.value_and_grad(lambda w: (unit(w[0], tensors[0]), None)))(tensors[2:])
+    np.testing.assert_allclose(numpy(gradient), -np.log(p), rtol=1e-9, atol=1e-14)
+
+
 def test_keras_categorical_hinge_is_not_the_formula():
     """All other scores negative: Keras takes the strongest rival to be 0 and returns 1.5, the formula gives 0."""
     label, scores = np.array([[1.0, 0.0, 0.0]], "float32"), np.array([[-0.5, -5.0, -5.0]], "float32")

@@ -7,6 +7,7 @@ from harness import numpy
 from keras import layers, ops
 from smooth_problems import Flat
 
+from keras_lecture import backend
 from keras_lecture.objective import Objective, loss_on
 from keras_lecture.optimizers import LBFGS, Armijo, Newton, NewtonCG
 from keras_lecture.optimizers.newton import conjugate_gradients
@@ -113,6 +114,41 @@ def test_the_gauss_newton_matrix_is_that_of_its_definition(float64):
     vectors = [ops.convert_to_tensor(p.reshape(t.shape)) for p, t in zip(np.split(v, [6, 8, 12]), weights, strict=True)]
     product = np.concatenate([numpy(p).ravel() for p in objective.gauss_newton(weights)(vectors)])
     np.testing.assert_allclose(product, expected @ v, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_masked_time_steps_have_no_curvature(compiled):
+    """On JAX the mask is beside the tensor: uncompiled it was an AttributeError, compiled the padding counted.
+
+    Oracle: the unmasked time steps alone, each as a sequence of its own, without any mask; float32.
+    """
+    rng = np.random.default_rng(0)
+    tokens, labels = np.array([[1, 2, 0, 0], [3, 1, 2, 0]]), rng.integers(0, 3, size=(2, 4))
+    start = [rng.normal(size=shape).astype("float32") for shape in ((4, 2), (2, 3), (3,))]
+    vectors = [rng.normal(size=w.shape).astype("float32") for w in start]
+
+    def measured(x, y, masks, wrap=lambda f: f):
+        model = keras.Sequential([layers.Embedding(4, 2, mask_zero=masks), layers.Dense(3)])
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.build(x.shape)
+        batch = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
+
+        def values(weights, vectors):
+            objective = Objective(loss_on(model, batch, []), "float32")
+            value, gradients = objective.value_and_gradients(weights)
+            return [
+                value,
+                *gradients,
+                *objective.curvature(weights, vectors),
+                *objective.gauss_newton(weights)(vectors),
+            ]
+
+        return wrap(values)(*([ops.convert_to_tensor(a) for a in arrays] for arrays in (start, vectors)))
+
+    kept = tokens != 0
+    expected = measured(tokens[kept][:, None], labels[kept][:, None], masks=False)
+    for a, e in zip(measured(tokens, labels, True, *[backend.compile] * compiled), expected, strict=True):
+        np.testing.assert_allclose(numpy(a), numpy(e), rtol=1e-4, atol=1e-6)
 
 
 def test_both_train_a_network_under_fit_and_adapt_the_damping():

@@ -38,34 +38,41 @@ def _cross_entropy(labels, scores, label_smoothing):
 
 
 def _forward(labels, scores, label_smoothing):
-    """Σ q·(m − s + log(1 + u)), u = Σ exp(s − m) − 1, where the 1 of the largest score never meets the others."""
+    """Σ q·(m − s + log(1 + u)), u = Σ exp(s − m) − 1."""
     maximum = tf.reduce_max(scores, -1, keepdims=True)
-    gap, q = maximum - scores, _distribution(labels, scores, label_smoothing)
-    top = tf.cast(gap == 0, scores.dtype)
-    u = tf.reduce_sum(tf.exp(-gap) - top, -1, keepdims=True) + (tf.reduce_sum(top, -1, keepdims=True) - 1)
+    gap, (q, _) = maximum - scores, _distribution(labels, scores, label_smoothing)
+    e = tf.exp(-gap)
+    together = tf.reduce_sum(e, -1, keepdims=True)
+    # In a sum below 2 the 1 of the largest score would drown the others: it stays out of it there.
+    u = tf.where(together >= 2, together - 1, tf.reduce_sum(tf.where(e < 1, e, e - 1), -1, keepdims=True))
     # 0·∞ = 0: a score of −∞ takes its class out.
     return tf.reduce_sum(tf.math.multiply_no_nan(gap + tf.math.log1p(u), q), -1), maximum, u
 
 
 def _backward(labels, scores, maximum, u, upstream, label_smoothing):
-    """p·(Σq − q) − q·(1 − p), times what comes from above."""
-    q = _distribution(labels, scores, label_smoothing)
-    p = tf.exp(scores - maximum) / (1 + u)
-    # Next to 1 the largest p is rounded. What it is short of 1 is u/(1 + u); for double backward it remains 1 − p.
-    rounded = tf.where(scores == maximum, u / (1 + u) - (1 - p), tf.zeros((), scores.dtype))
-    left = q * (1 - p + tf.stop_gradient(rounded))
-    return upstream[..., None] * (p * (tf.reduce_sum(q, -1, keepdims=True) - q) - left)
+    """p·(Σq − q) − q·(1 − p), times what comes from above, with p = e/(1 + u) and 1 − p = (u + (1 − e))/(1 + u)."""
+    q, total = _distribution(labels, scores, label_smoothing)
+    e = tf.exp(scores - maximum)
+    return (upstream[..., None] / (1 + u)) * (e * (total - q) - q * (u + (1 - e)))
 
 
 _forward_cluster, _backward_cluster = xla.cluster(_forward), xla.cluster(_backward)
 
 
 def _distribution(labels, scores, label_smoothing):
-    """q: the labels, or the row of each class number; a number that names no class has 0/0 in its row."""
+    """q and Σq: the labels, or the row of each class number; a number that names no class has 0/0 in its row."""
     if labels.shape[-1] == 1:
-        labels = tf.cast(labels == tf.range(scores.shape[-1], dtype=scores.dtype), scores.dtype)
-        labels = labels / tf.reduce_sum(labels, -1, keepdims=True)
-    return (1.0 - label_smoothing) * labels + label_smoothing / labels.shape[-1] if label_smoothing else labels
+        classes = scores.shape[-1]
+        valid = (tf.floor(labels) == labels) & (labels >= 0) & (labels < classes)
+        valid = tf.cast(valid, scores.dtype)
+        q = tf.cast(labels == tf.range(classes, dtype=scores.dtype), scores.dtype) / valid
+        total = valid / valid
+    else:
+        q, total = labels, tf.reduce_sum(labels, -1, keepdims=True)
+    if label_smoothing:
+        q = (1.0 - label_smoothing) * q + label_smoothing / q.shape[-1]
+        total = (1.0 - label_smoothing) * total + label_smoothing
+    return q, total
 
 
 def multiclass_hinge(y_true, scores, *, margin):
