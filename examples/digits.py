@@ -40,9 +40,8 @@ regularizers.penalize(model, regularizers.L2(1e-4), where="kernels")
 # and the relative length of the steps into the logs, next to the loss.
 
 schedule = optimizers.schedules.WarmRestarts(0.05, period=8).per_epoch(steps=len(x_train) // 32)
-model.compile(
-    optimizers.Nesterov(schedule, momentum=0.9).bind(model), losses.SoftmaxCrossEntropy(), metrics=["accuracy"]
-)
+optimizer = optimizers.Nesterov(schedule, momentum=0.9).bind(model)
+model.compile(optimizer, losses.SoftmaxCrossEntropy(), metrics=["accuracy"])
 watch = [callbacks.GradientMonitor()]
 history = model.fit(x_train, y_train, batch_size=32, epochs=8, callbacks=watch, verbose=2).history
 

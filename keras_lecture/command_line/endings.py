@@ -1,9 +1,7 @@
 """How a command ends: its exit codes, and the one line that says why."""
 
 import contextlib
-import difflib
 import re
-from collections.abc import Iterable
 
 OWNER = "keras-lecture"
 OK, FAILED, USAGE, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -33,12 +31,6 @@ def one_line(message) -> str:
     text = str(message)
     bold = _BOLD.search(text)
     return " ".join(_ESCAPES.sub("", bold[1] if bold else text).split())
-
-
-def nearest(word: str, choices: Iterable[str]) -> str:
-    """A sentence with the most similar of the choices, or nothing."""
-    near = difflib.get_close_matches(word, list(choices), 1)
-    return f"Did you mean {near[0]}?" if near else ""
 
 
 @contextlib.contextmanager

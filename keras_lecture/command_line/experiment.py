@@ -142,7 +142,7 @@ def _optimizer(arguments, model, steps):
     checks.number(OWNER, "--learning-rate", rate, "(0, ∞)")
     _check_keras(f"--optimizer {arguments.optimizer[0]}", settings)
     optimizer = cls(_scheduled(arguments, rate, steps), **settings)
-    if isinstance(optimizer, Closure):
+    if hasattr(optimizer, "bind"):
         optimizer.bind(model)
     if arguments.average is None:
         return optimizer

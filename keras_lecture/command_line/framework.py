@@ -7,7 +7,8 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from keras_lecture.command_line.endings import USAGE, Ended, nearest
+from keras_lecture import checks
+from keras_lecture.command_line.endings import USAGE, Ended
 
 # In the order of preference where several are installed and none was asked for.
 FRAMEWORKS = ("jax", "torch", "tensorflow")
@@ -36,7 +37,7 @@ def selected(asked: str | None, configured: str | None, installed: Collection[st
     if asked:
         name = asked.strip().lower()
         if name not in FRAMEWORKS:
-            remedy = nearest(name, FRAMEWORKS) or f"Installed: {', '.join(installed)}."
+            remedy = checks.nearest(name, FRAMEWORKS) or f"Installed: {', '.join(installed)}."
             listed = ", ".join(map(repr, sorted(FRAMEWORKS)))
             raise Ended(USAGE, f"`KERAS_BACKEND` must be one of {listed}. Received: KERAS_BACKEND={asked!r}. {remedy}")
         if name not in installed:

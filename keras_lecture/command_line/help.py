@@ -4,7 +4,8 @@ import argparse
 import re
 import textwrap
 
-from keras_lecture.command_line.endings import USAGE, Ended, nearest
+from keras_lecture import checks
+from keras_lecture.command_line.endings import USAGE, Ended
 
 _NARROW = 60
 
@@ -51,7 +52,7 @@ class Parser(argparse.ArgumentParser):
 
     def refuse(self, words):
         """The error for words that are neither an option nor a value of one."""
-        near = nearest(words[0].partition("=")[0], self._option_string_actions)
+        near = checks.nearest(words[0].partition("=")[0], self._option_string_actions)
         self.error(f"unrecognized arguments: {' '.join(words)}. {near}".rstrip(" ."))
 
 

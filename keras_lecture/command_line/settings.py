@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from keras_lecture import checks
-from keras_lecture.command_line.endings import OWNER, nearest
+from keras_lecture.command_line.endings import OWNER
 
 _CONSTANTS = {"true": True, "false": False, "none": None}
 
@@ -22,7 +22,7 @@ def chosen(option: str, name: str, choices: Collection[str]) -> str:
     """The choice of that name, however it is spelled."""
     plain = {_plain(choice): choice for choice in choices}
     if _plain(name) not in plain:
-        checks.one_of(OWNER, option, name, choices, nearest(name, choices))
+        checks.one_of(OWNER, option, name, choices)
     return plain[_plain(name)]
 
 
@@ -42,7 +42,7 @@ def settings(owner: str, pairs: Sequence[str], target: Callable, *, taken=(), re
             checks.reject(owner, "key=value", "a name, an equals sign and a value", pair)
         if key in taken or (key not in known and not passes_on):
             expectation = f"one of {', '.join(sorted(known))}" if known else "left out: there are none"
-            checks.reject(owner, "argument", expectation, key, nearest(key, known))
+            checks.reject(owner, "argument", expectation, key, checks.nearest(key, known))
         if key in arguments:
             checks.reject(owner, key, "given once", text)
         arguments[key] = _value(text)

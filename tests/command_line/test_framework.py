@@ -44,7 +44,7 @@ def test_the_variable_precedes_the_configuration_and_both_what_is_installed(aske
     ("asked", "installed", "message"),
     [
         ("numpy", ["jax"], "must be one of 'jax', 'tensorflow', 'torch'. Received: KERAS_BACKEND='numpy'."),
-        ("pytorch", ["jax"], "Did you mean torch?"),
+        ("pytorch", ["jax"], "Did you mean 'torch'?"),
         ("torch", ["jax", "tensorflow"], "torch is not installed, only jax and tensorflow"),
         (None, [], "no framework is installed"),
     ],

@@ -50,12 +50,12 @@ def test_an_argument_of_another_option_cannot_be_given_twice():
     [
         (
             ["resnett"],
-            "`--model` must be one of .*'mlp'.*'resnet'.* Received: --model='resnett'. Did you mean resnet.$",
+            "`--model` must be one of .*'mlp'.*'resnet'.* Received: --model='resnett'. Did you mean 'resnet'.",
         ),
         (["resnet"], "--model resnet: `depth` must be given.* Add depth=…"),
         (
             ["mlp", "unit=3"],
-            "--model mlp: `argument` must be one of .*units.* Received: argument='unit'. Did you mean units.$",
+            "--model mlp: `argument` must be one of .*units.* Received: argument='unit'. Did you mean 'units'.",
         ),
         (["mlp", "units=3,", "units=4,"], "--model mlp: `units` must be given once. Received: units='4,'"),
         (["mlp", "32"], "--model mlp: `key=value` must be a name, an equals sign and a value. Received: .*'32'"),

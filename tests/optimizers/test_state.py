@@ -39,6 +39,7 @@ def test_resuming_from_a_saved_model_continues_bit_for_bit(rule, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert type(loaded.optimizer) is getattr(optimizers, rule)
     assert loaded.optimizer.get_config() == model.optimizer.get_config()
+    bound(loaded.optimizer, loaded)
     for a, w in zip(_fit(loaded), want, strict=True):
         np.testing.assert_array_equal(a, w)
 
@@ -167,8 +168,10 @@ def test_no_variables_and_no_gradients_are_nothing_and_an_error(rule):
     built_for(optimizer, [])
     optimizer.apply([], [])
     assert int(optimizer.iterations) == 0
+    optimizer, w = getattr(optimizers, rule)(), keras.Variable([1.0])
+    built_for(optimizer, [w])
     with pytest.raises(ValueError, match="No gradients provided"):
-        getattr(optimizers, rule)().apply([None], [keras.Variable([1.0])])
+        optimizer.apply([None], [w])
 
 
 def test_variables_that_are_overwritten_with_their_gradient_have_no_slots():

@@ -78,7 +78,8 @@ def test_a_monitor_that_sees_nothing_warns_once_and_logs_nothing():
     model.own_optimizer = keras.optimizers.SGD(0.1)
     with pytest.warns(UserWarning, match="GradientMonitor: nothing of it is logged") as said:
         history = fit(model, [callbacks.GradientMonitor()])
-    assert len(said) == 1 and set(history) == {"loss"}
+    assert sum("GradientMonitor" in str(warning.message) for warning in said) == 1
+    assert set(history) == {"loss"}
 
 
 @pytest.mark.parametrize("search", ["Armijo", "LBFGS"])
