@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_lecture import backend
-from keras_lecture.losses.exclusion import mask_of
+from keras_lecture.masks import with_mask_of
 
 Tensor = Any
 
@@ -101,7 +101,7 @@ class Objective:
             return sum(ops.sum(u * z) for u, z in pairs), None
 
         def split(both):
-            leaves = [_masked_like(z, like) for z, like in zip(both[count:], outputs, strict=True)]
+            leaves = [with_mask_of(z, like) for z, like in zip(both[count:], outputs, strict=True)]
             value, _ = self._scaled(both[:count], keras.tree.pack_sequence_as(y_pred, leaves))
             return value, None
 
@@ -118,9 +118,3 @@ class Objective:
         if self.scale is None:
             return tensors
         return [t / ops.cast(self.scale, t.dtype) for t in tensors]
-
-
-def _masked_like(tensor, like):
-    """`tensor` with the mask of `like`, for the loss to find."""
-    keras.src.backend.set_keras_mask(tensor, mask_of(like))  # noqa: TID251
-    return tensor

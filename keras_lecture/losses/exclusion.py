@@ -1,16 +1,6 @@
 """Samples that do not count: their labels and scores are replaced before the formula can make NaN of them."""
 
-import keras
 from keras import ops
-
-
-def mask_of(y_pred):
-    """The mask that Keras gave the predictions; None without one.
-
-    Keras 3.15 keeps it on the tensor, or beside it where a tensor takes no attributes (tracers of JAX), and has no
-    public name for looking it up.
-    """
-    return keras.src.backend.get_keras_mask(y_pred)  # noqa: TID251
 
 
 def with_mask(weight, mask, shape, reduction, dtype):

@@ -8,7 +8,8 @@ from keras import ops
 
 from keras_lecture import checks
 from keras_lecture.backend import accelerate
-from keras_lecture.losses.exclusion import mask_of, with_mask, without_excluded
+from keras_lecture.losses.exclusion import with_mask, without_excluded
+from keras_lecture.masks import mask_of
 
 Tensor = Any
 

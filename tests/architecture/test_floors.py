@@ -16,6 +16,7 @@ FLOORS = {
     "checks": 0,
     "connections": 0,
     "kinks": 0,
+    "masks": 0,
     "objective": 0,
     "random_state": 0,
     "saving": 0,
