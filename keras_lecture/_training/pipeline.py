@@ -36,8 +36,10 @@ class Pipeline:
     def __init__(self, model):
         self.model = model
         self._bound = []
-        self._runs = []
+        self.runs = []
         self._made_for = []
+        # The train step that was made last, and what the model had in its place.
+        self._step_made = None
         self._own = {}
 
     def bind(self, stage):
@@ -49,21 +51,25 @@ class Pipeline:
     def open(self, callbacks) -> "Run":
         """The run of the `fit` with this list of callbacks."""
         self._bury()
-        for run in self._runs:
+        for run in self.runs:
             if run.callbacks is not None and run.callbacks() is callbacks:
                 return run
         run = Run(self, callbacks)
-        self._runs.append(run)
+        self.runs.append(run)
         self._move_in()
         return run
+
+    def has_made(self, step) -> bool:
+        """Whether a train step is the one of this pipeline."""
+        return step is self._step_made
 
     def stages(self) -> list:
         """All stages that act now, in their order."""
         bound = [stage for stage in (ref() for ref in self._bound) if stage is not None and stage.acts_on(self.model)]
-        return sorted([*bound, *(stage for run in self._runs for stage in run.stages)], key=lambda stage: stage.rank)
+        return sorted([*bound, *(stage for run in self.runs for stage in run.stages)], key=lambda stage: stage.rank)
 
     def carried(self) -> list:
-        readings = [stage.readings for run in self._runs for stage in run.stages if stage.readings is not None]
+        readings = [stage.readings for run in self.runs for stage in run.stages if stage.readings is not None]
         return [variable for each in readings for variable in each.variables]
 
     def remake(self):
@@ -78,33 +84,37 @@ class Pipeline:
 
     def close(self, run):
         """Takes a run away; more than once does no harm."""
-        if run not in self._runs:
+        if run not in self.runs:
             return
-        self._runs.remove(run)
+        self.runs.remove(run)
         run.undo()
         carrying.carry(self.model, self.carried())
         function = self.model.train_function
         if run.had_stages:
             self.model.train_function = self.model.test_function = self.model.predict_function = None
-        elif isinstance(function, TrainFunction) and not self._runs:
+            if running_fit.number_of_fits(self.model) > 1:
+                # A `fit` around this one goes on with the train function that is there then.
+                self._make(force=True)
+        elif isinstance(function, TrainFunction) and not self.runs:
             self.model.train_function = function.plain
         self._move_out()
 
     def interrupted(self):
-        """After an exception in a step of the running `fit`."""
-        if self._runs:
-            self._runs[-1].interrupted()
+        """After an exception in a step: it ends the `fit` that has called the step itself."""
+        for run in self.runs[-1:]:
+            if run.callbacks is None or running_fit.calls_directly(run.callbacks()):
+                run.interrupted()
 
     def surround(self, call, *args):
         """The call of the train function inside what runs have put around it."""
-        for run in self._runs:
+        for run in self.runs:
             for around in run.around:
                 call = functools.partial(around, call)
         return call(*args)
 
     def _bury(self):
         """Closes the runs of those `fit` that have ended without a word."""
-        for run in [run for run in self._runs if run.is_over()]:
+        for run in [run for run in self.runs if run.is_over()]:
             self.close(run)
 
     def _move_in(self):
@@ -118,7 +128,7 @@ class Pipeline:
 
     def _move_out(self):
         self._bound = [ref for ref in self._bound if ref() is not None]
-        if self._bound or self._runs or vars(self.model).get(_HOME) is not self:
+        if self._bound or self.runs or vars(self.model).get(_HOME) is not self:
             return
         self._drop_step()
         for name in _METHODS:
@@ -128,10 +138,15 @@ class Pipeline:
         delattr(self.model, _HOME)
 
     def _drop_step(self):
-        if "train_step" in vars(self.model):
+        step = vars(self.model).get("train_step")
+        if step is not None and step is not self._step_made:
+            # Somebody has put a train step of their own on the model since.
+            self._own["train_step"] = step
+        if step is not None:
             del self.model.train_step
         if "train_step" in self._own:
             self.model.train_step = self._own["train_step"]
+        self._step_made = None
 
     # In place of the model's own methods.
 
@@ -152,20 +167,21 @@ class Pipeline:
         model, stages = self.model, self.stages()
         for stage in stages:
             stage.check(model)
-        is_ours = isinstance(model.train_function, TrainFunction) or not (stages or self._runs)
+        is_ours = isinstance(model.train_function, TrainFunction) or not (stages or self.runs)
+        is_ours = is_ours and vars(model).get("train_step") in (self._step_made, self._own.get("train_step"))
         if model.train_function is not None and is_ours and not force and stages == self._made_for:
             return
         self._made_for = stages
         self._drop_step()
         if stages:
-            model.train_step = self._step(stages, model.train_step)
+            model.train_step = self._step_made = self._step(stages, model.train_step)
         keras_own = self._own.get("make_train_function") or functools.partial(type(model).make_train_function, model)
         keras_own(force=True)
-        if stages or self._runs:
+        if stages or self.runs:
             model.train_function = TrainFunction(self, model.train_function)
 
     def _step(self, stages, plain):
-        runs = [run for run in self._runs if run.stages]
+        runs = [run for run in self.runs if run.stages]
 
         def train_step(*args):
             for run in runs:
@@ -192,7 +208,7 @@ class Pipeline:
 
     def _measured(self):
         measured = {}
-        for run in self._runs:
+        for run in self.runs:
             for stage in run.stages:
                 if stage.has_seen:
                     measured |= stage.readings.result()
@@ -206,6 +222,11 @@ class Run:
         self._pipeline = pipeline
         self.callbacks = None if callbacks is None else weakref.ref(callbacks)
         self._in_fit = running_fit.is_running(callbacks)
+        # Where nothing else says that `fit` has ended, its list of callbacks goes with it.
+        ending = weakref.WeakMethod(self.interrupted)
+        finalizer = None if callbacks is None else weakref.finalize(callbacks, _call, ending)
+        if finalizer is not None:
+            finalizer.atexit = False
         self.stages = []
         # Functions `around(call, *args)` around each call of the train function.
         self.around = []
@@ -255,6 +276,8 @@ class Run:
 
     def interrupted(self):
         """After an exception: everything goes, then those act who have asked for it."""
+        if self not in self._pipeline.runs:
+            return
         acts, self._after_exception = self._after_exception, []
         backend.recover(self._pipeline.model)
         self._pipeline.close(self)
@@ -273,6 +296,11 @@ class Run:
     def _close_if_empty(self):
         if not (self.stages or self.around or self._after_exception):
             self._pipeline.close(self)
+
+
+def _call(method):
+    if method() is not None:
+        method()()
 
 
 class TrainFunction:

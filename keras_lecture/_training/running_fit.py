@@ -28,6 +28,37 @@ def is_running(callbacks) -> bool:
     )
 
 
+def calls_directly(callbacks) -> bool:
+    """Whether the `fit` with this list is the nearest one that calls, and not one of its callbacks."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_locals.get("self") is callbacks:
+            return False
+        if frame.f_code.co_name == "fit" and "epoch_iterator" in frame.f_locals:
+            return _holds(frame.f_locals, callbacks)
+        frame = frame.f_back
+    return False
+
+
+def is_training() -> bool:
+    """Whether a model's `fit` or `train_on_batch` is among the callers."""
+    return bool(_caller(lambda frame: frame.f_code.co_name in ("fit", "train_on_batch") and _is_of_model(frame)))
+
+
+def number_of_fits(model) -> int:
+    """How many calls of the model's `fit` are running, one inside a callback of the other."""
+    frame, number = sys._getframe(1), 0
+    while frame is not None:
+        number += frame.f_code.co_name == "fit" and "epoch_iterator" in frame.f_locals and _is_of_model(frame, model)
+        frame = frame.f_back
+    return number
+
+
+def _is_of_model(frame, model=None):
+    owner = frame.f_locals.get("self")
+    return isinstance(owner, keras.Model) if model is None else owner is model
+
+
 def _holds(variables, callbacks):
     # In `set_model` the list is being made: `fit` has no name for it yet.
     return variables.get("callbacks") is callbacks
@@ -46,7 +77,8 @@ class Watch:
     """Calls `act()` as soon as an exception leaves what the running `fit` of `model` calls, until `undo`.
 
     At once, not when the frame of `fit` goes: the handler of the exception may save the model, and a notebook keeps the
-    frame. What `fit` calls is its callbacks, `evaluate` and its data; the pipeline watches the train function.
+    frame. What `fit` calls is its callbacks, `evaluate` and its data; the pipeline watches the train function. What a
+    callback calls may fail and be caught there: then nothing has happened.
     """
 
     def __init__(self, model, callbacks, act):
@@ -58,7 +90,7 @@ class Watch:
             return
         watch = weakref.WeakMethod(self._failed)
         self._evaluate = vars(model).get("evaluate")
-        model.evaluate = functools.partial(_watched, watch, model.evaluate)
+        model.evaluate = functools.partial(_watched, watch, model.evaluate, by=weakref.ref(callbacks))
         self._callbacks = weakref.ref(callbacks)
         for name in _events():
             # Weakly: a bound method on the list itself would keep the list alive, and with it the data of `fit`.
@@ -99,12 +131,12 @@ def _events():
     return [name for name in dir(keras.callbacks.CallbackList) if name.startswith("on_")]
 
 
-def _watched(watch, plain, *args, **kwargs):
+def _watched(watch, plain, *args, by=None, **kwargs):
     try:
         return plain(*args, **kwargs)
     except BaseException:
         failed = watch()
-        if failed is not None:
+        if failed is not None and (by is None or calls_directly(by())):
             failed()
         raise
 

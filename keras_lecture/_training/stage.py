@@ -27,10 +27,17 @@ class Stage:
     has_seen = False
     # Whether `before` may refuse the step; then statistics and seeds stay as they were, too.
     refuses = False
+    # Whether it takes part in one optimizer step of a train step only.
+    once = False
     # Whether the model and its optimizer must be built before `open`.
     needs_build = False
     # The names of what a stage adds to the logs by itself.
     logged = ()
+
+    @property
+    def title(self) -> str:
+        """The name of what it is in messages."""
+        return type(self).__name__
 
     def check(self, model):
         """Raises what would make the step fail, before Keras hands over the state of the model."""

@@ -189,6 +189,12 @@ class TrainingStep:
         self._values = [scope.get_current_value(v) for v in self.carried]
 
     def _before(self, gradients, variables):
+        once = [stage.title for stage in self.stages if stage.once]
+        if self.reached and once:
+            raise ValueError(
+                f"{once[0]}: the train step of {self.model.name!r} applies its optimizer more than once. Apply it "
+                f"once, to the gradients of all weights, or train without {once[0]}."
+            )
         self.reached = True
         for stage in self._observers:
             stage.has_seen = True

@@ -100,6 +100,11 @@ class ExactResume(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         if self._data is None:
+            if "epoch_iterator" in fit_variables():
+                raise ValueError(
+                    "ExactResume: nothing would be saved: Keras makes this `CallbackList` before `fit` has its data. "
+                    "Give `fit` a plain list of callbacks."
+                )
             return
         obstacle = self._data.obstacle()
         if obstacle:

@@ -57,6 +57,8 @@ class GradientMonitor(Observer):
         step that is skipped does not count. Keras's `TensorBoard` writes weights but no gradients.
     """
 
+    once = True
+
     def __init__(self, per_layer: bool = False, *, histogram: bool = False, every: int = 1):
         checks.boolean("GradientMonitor", "per_layer", per_layer)
         checks.boolean("GradientMonitor", "histogram", histogram)

@@ -3,6 +3,7 @@
 import itertools
 import math
 import os
+import weakref
 from collections import deque
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from keras import ops
 from keras_lecture import checks
 from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture._training.readings import Readings
-from keras_lecture._training.running_fit import callback_list
+from keras_lecture._training.running_fit import callback_list, calls_directly
 from keras_lecture.callbacks.monitoring import say
 from keras_lecture.callbacks.norms import all_finite
 from keras_lecture.callbacks.observe import Observer
@@ -149,7 +150,9 @@ class TerminateOnNonFinite(Observer):
         # And one more: the batch that came before the first.
         self._kept = deque(maxlen=self.every * size + 1)
         super().on_train_begin(logs)
-        self._watched = self._run or pipeline_of(self._model).open(callback_list())
+        callbacks = callback_list()
+        self._callbacks = None if callbacks is None else weakref.ref(callbacks)
+        self._watched = self._run or pipeline_of(self._model).open(callbacks)
         self._watched.surround(self._around)
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -172,6 +175,9 @@ class TerminateOnNonFinite(Observer):
 
     def _around(self, plain, *args):
         """A call of the train function, which gets its batches from an iterator or, on PyTorch, in a list."""
+        if self._callbacks is not None and not calls_directly(self._callbacks()):
+            # A callback trains by itself, as a sweep over learning rates does.
+            return plain(*args)
         *state, data = args
         batches = data if isinstance(data, list) else list(itertools.islice(data, self._model.steps_per_execution))
         if not batches:

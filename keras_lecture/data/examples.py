@@ -62,7 +62,7 @@ def _structure(value):
 def is_several(value) -> bool:
     """Whether `value` holds arrays, and is not one: a dict, or a list or tuple with an array in it."""
     leaves = keras.tree.flatten(value) if isinstance(value, list | tuple) else ()
-    return isinstance(value, dict) or any(hasattr(leaf, "shape") for leaf in leaves)
+    return isinstance(value, dict) or any(hasattr(leaf, "shape") and len(leaf.shape) for leaf in leaves)
 
 
 def check_values(owner: str, argument: str, structure):

@@ -170,11 +170,15 @@ def moments(x: Tensor, axis: int, mask: Tensor = None, synchronized: bool = Fals
         # Keras 3.15 on PyTorch subtracts the squared mean from the mean of squares, which cancels far from zero.
         mean = ops.mean(x, axes, keepdims=True)
         return ops.squeeze(mean, axes), ops.mean(ops.square(x - mean), axes), _count(x, axis)
-    admitted = ops.cast(ops.broadcast_to(ops.expand_dims(mask, axis), ops.shape(x)), x.dtype)
-    count = ops.sum(admitted) / x.shape[axis]
+    if len(mask.shape) != len(x.shape) - 1:
+        remedy = "The mask says which values of all axes but that of the channels count."
+        checks.reject("BatchNormalization", "mask", f"a tensor with {len(x.shape) - 1} axes", tuple(mask.shape), remedy)
+    admitted = ops.broadcast_to(ops.expand_dims(ops.cast(mask, "bool"), axis), ops.shape(x))
+    count = ops.sum(ops.cast(admitted, x.dtype)) / x.shape[axis]
     divisor = ops.maximum(count, 1)
-    mean = ops.sum(x * admitted, axes, keepdims=True) / divisor
-    variance = ops.sum(ops.square((x - mean) * admitted), axes) / divisor
+    # Not a product: what is masked may be NaN.
+    mean = ops.sum(ops.where(admitted, x, 0.0), axes, keepdims=True) / divisor
+    variance = ops.sum(ops.square(ops.where(admitted, x - mean, 0.0)), axes) / divisor
     return ops.squeeze(mean, axes), variance, count
 
 

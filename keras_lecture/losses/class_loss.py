@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from keras import ops
+
 from keras_lecture import checks
 from keras_lecture.losses.loss import Loss
 from keras_lecture.losses.targets import is_one_hot
@@ -23,7 +25,8 @@ class ClassLoss(Loss):
             return None
         if not is_one_hot(type(self).__name__, y_true, y_pred):
             numbers = y_true[..., 0] if len(y_true.shape) == len(y_pred.shape) else y_true
-            return numbers != self.ignore_class
+            # Not in the type of the labels: 256 is 0 in eight bits.
+            return ops.cast(numbers, "int32") != self.ignore_class
         if not 0 <= self.ignore_class < y_pred.shape[-1]:
             return None  # No row is of such a class.
         return y_true[..., self.ignore_class] != 1

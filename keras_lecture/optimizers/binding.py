@@ -5,6 +5,7 @@ import weakref
 import keras
 
 from keras_lecture import checks
+from keras_lecture._training import running_fit
 from keras_lecture._training.chain import holds
 from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture._training.stage import Stage
@@ -24,6 +25,10 @@ class BoundStage(Stage):
         """The optimizer."""
         return self._optimizer()
 
+    @property
+    def title(self) -> str:
+        return type(self.optimizer).__name__
+
     def acts_on(self, model) -> bool:
         """Whether `model` is compiled with this optimizer, perhaps inside others such as Keras's loss scaling."""
         return model is self._model() and holds(getattr(model, "optimizer", None), self._optimizer())
@@ -33,13 +38,13 @@ class Bindable:
     """Mixin of the optimizers that must be bound: `stage` is the class of their place in the train step.
 
     Keras builds an optimizer before it takes the state out of the model. That is where an optimizer that is not bound
-    is refused; so it counts as built only when it is bound. A file is loaded first and bound then.
+    is refused, if it is built to train; so it counts as built only when it is bound. A file is loaded, and evaluated,
+    first and bound then.
     """
 
     stage = BoundStage
     _stage = None
     _has_variables = False
-    _is_loaded = False
 
     @property
     def built(self) -> bool:
@@ -52,7 +57,7 @@ class Bindable:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it may be built: it is bound."""
+        """Whether it may train: it is bound."""
         return self._stage is not None
 
     def bind(self, model):
@@ -63,9 +68,7 @@ class Bindable:
         return self
 
     def build(self, variables):
-        if self.built:
-            return
-        if not self.is_ready and (self._has_variables or not self._is_loaded):
+        if not self.is_ready and running_fit.is_training():
             self.refuse()
         if not self._has_variables:
             self.create(variables)
@@ -77,9 +80,3 @@ class Bindable:
     def refuse(self):
         """Raises the error that shows the line to write."""
         raise ValueError(f"{type(self).__name__} is not bound to the model that it should train.")
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        optimizer = super().from_config(config, custom_objects)
-        optimizer._is_loaded = True
-        return optimizer

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_lecture import backend, checks
 from keras_lecture._training.chain import innermost
+from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture._training.stage import Rank
 from keras_lecture.objective import Objective, loss_on
 from keras_lecture.optimizers import vectors
@@ -110,6 +111,10 @@ class Closure(Bindable, keras.optimizers.Optimizer):
 
     def bind(self, model):
         """Makes the training steps of `model` hand over the loss; returns the optimizer, for `compile`."""
+        own = vars(model).get("train_step") if isinstance(model, keras.Model) else None
+        if own is not None and not pipeline_of(model).has_made(own):
+            remedy = "Take the `train_step` that was put on the model away: a search replaces it."
+            checks.reject(type(self).__name__, "model", "a model with Keras's own `train_step`", model.name, remedy)
         if isinstance(model, keras.Model) and type(model).train_step is not keras.Model.train_step:
             remedy = "A search replaces the `train_step`; override `compute_loss` instead."
             checks.reject(type(self).__name__, "model", "a model with Keras's own `train_step`", model.name, remedy)

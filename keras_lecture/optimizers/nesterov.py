@@ -14,6 +14,7 @@ class LookAhead(BoundStage):
     """The place of `Nesterov` in the train step: the forward pass is at the look-ahead point."""
 
     rank = Rank.LOOK_AHEAD
+    once = True
 
     def open(self, step):
         self.optimizer.in_step = True
@@ -30,7 +31,7 @@ class LookAhead(BoundStage):
             optimizer.look_back()
 
     def reset(self):
-        self.optimizer.in_step = False
+        self.optimizer.in_step = self.optimizer._has_looked = False
 
 
 @register
@@ -76,6 +77,8 @@ class Nesterov(Bindable, Inertial):
     # Whether a training step of the bound model is running, and whether a loop of the user's looks ahead by itself.
     in_step = False
     _by_hand = False
+    # Whether the gradients of the next step by hand are those of the look-ahead point.
+    _has_looked = False
 
     @property
     def is_ready(self) -> bool:
@@ -95,6 +98,7 @@ class Nesterov(Bindable, Inertial):
         """
         if not self.in_step:
             self._by_hand = True
+        self._has_looked = True
         if variables is not None and not self.built:
             self.build(list(variables))
         if self.built:
@@ -103,6 +107,7 @@ class Nesterov(Bindable, Inertial):
 
     def look_back(self):
         """Moves the variables from w + ρv to w where no `apply` has done so."""
+        self._has_looked = False
         self._shift(self._moving(), -self._ahead.value)
         self._ahead.assign(0.0)
 
@@ -114,8 +119,9 @@ class Nesterov(Bindable, Inertial):
         return w - rate * self.weight_decay * (w - scheduled(self.momentum, k) * v)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        if not (self.in_step or self._by_hand):
+        if not (self.in_step or self._has_looked):
             self.refuse()
+        self._has_looked = False
         updated = {id(variable) for variable in trainable_variables}
         self._shift([v for v in self._moving() if id(v) not in updated], -self._ahead.value)
         super()._backend_update_step(grads, trainable_variables, learning_rate)
@@ -132,8 +138,8 @@ class Nesterov(Bindable, Inertial):
         raise ValueError(
             "Nesterov takes its gradients at the look-ahead point and is not bound to the model that it should train. "
             "Compile it bound: `model.compile(Nesterov(…).bind(model), …)`; bind a loaded model's: "
-            "`model.optimizer.bind(model)`. In your own training loop call `optimizer.look_ahead(variables)` before "
-            "you compute the gradients."
+            "`model.optimizer.bind(model)`, or its `inner_optimizer` where it is inside another. In your own training "
+            "loop call `optimizer.look_ahead(variables)` before you compute the gradients."
         )
 
     def _moving(self):

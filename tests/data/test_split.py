@@ -230,3 +230,11 @@ X, Y = np.arange(12), np.arange(12) % 2
 def test_rejects(arguments, argument):
     with pytest.raises((ValueError, TypeError), match=f"^split: `{argument}` must be .* Received: "):
         split(**{"x": X, "y": Y, **arguments})
+
+
+def test_a_list_of_numpys_numbers_is_a_list_of_numbers():
+    """`list(array)` was refused as a list of arrays."""
+    numbers = np.array([0, 1] * 10)
+    for part, want in zip(split(numbers, list(numbers), seed=0), split(numbers, numbers, seed=0), strict=True):
+        for a, b in zip(part, want, strict=True):
+            np.testing.assert_array_equal(a, b)

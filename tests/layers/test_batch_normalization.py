@@ -392,3 +392,16 @@ class TestRecalibrate:
         model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()])
         with pytest.raises(ValueError, match="recalibrate: `data`"):
             recalibrate(model, [], verbose=0)
+
+
+def test_masked_values_may_be_anything_and_a_mask_of_another_rank_is_refused():
+    """NaN·0 is NaN; and a mask of too few axes was laid along the wrong ones. Oracle: NumPy on the admitted values."""
+    x = np.random.default_rng(0).normal(size=(2, 2, 3)).astype("float32")
+    mask = np.array([[True, False], [True, True]])
+    x[~mask] = np.nan
+    layer = BatchNormalization(momentum=0.0)
+    layer(ops.convert_to_tensor(x), training=True, mask=ops.convert_to_tensor(mask))
+    assert_close(layer.moving_mean, x[mask].mean(0))
+    assert_close(layer.moving_variance, x[mask].var(0))
+    with pytest.raises(ValueError, match="`mask` must be a tensor with 3 axes"):
+        BatchNormalization()(ops.ones((2, 2, 2, 3)), training=True, mask=ops.convert_to_tensor(mask))

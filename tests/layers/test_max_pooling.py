@@ -136,3 +136,10 @@ def test_rejects(arguments, argument):
 def test_rejects_an_input_smaller_than_the_window():
     with pytest.raises(ValueError, match="MaxPooling2D: `pool_size`"):
         MaxPooling2D(3)(np.ones((1, 2, 2, 1), "float32"))
+
+
+def test_a_compiled_model_pools():
+    """On TensorFlow the kernel traces the formula, too, which it looked for under a name of before."""
+    model = keras.Sequential([keras.Input((8, 8, 3)), MaxPooling2D(2)])
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), x.reshape(2, 4, 2, 4, 2, 3).max((2, 4)))

@@ -122,3 +122,10 @@ def test_fit_with_padding_that_is_masked(loss):
     history = model.fit(tokens, labels, epochs=2, verbose=0).history["loss"]
     assert np.isfinite(history).all()
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_an_ignored_class_is_compared_beyond_the_type_of_the_labels():
+    """256 is 0 in eight bits: labels of class 0 were ignored. Oracle: log 3 of three equal scores."""
+    loss = losses.SoftmaxCrossEntropy(ignore_class=256, reduction=None)
+    labels = keras.ops.convert_to_tensor(np.array([0, 1, 2], "uint8"))
+    assert_close(loss(labels, keras.ops.zeros((3, 3))), np.full(3, np.log(3.0)))

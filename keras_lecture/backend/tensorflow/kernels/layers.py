@@ -48,7 +48,7 @@ def max_pool(x, pool_size, strides, padding, data_format):
         return keras.ops.max_pool(padded, pool_size, strides, "valid", data_format)
 
     def formula():
-        return formulas["max_pool"](x, pool_size, strides, padding, data_format)
+        return formulas["layers.max_pool"](x, pool_size, strides, padding, data_format)
 
     return tf.cond(tf.math.is_finite(tf.reduce_sum(tf.stop_gradient(x))), native, formula)
 
