@@ -143,7 +143,7 @@ def test_steps_that_are_skipped_on_request_end_nothing(tmp_path):
         (["trian"], "invalid choice: 'trian' (choose from"),
         (
             ["train", "--epoch", "3"],
-            "unrecognized arguments: --epoch 3. Did you mean --epochs? (`keras-lecture train --help`",
+            "unrecognized arguments: --epoch 3. Did you mean '--epochs'? (`keras-lecture train --help`",
         ),
         (["train", "--epochs", "0"], "`--epochs` must be a whole number in [1, ∞). Received: --epochs=0."),
         (["train", "--epochs", "1e3"], "argument --epochs: invalid int value: '1e3'"),
