@@ -11,7 +11,7 @@ from keras_lecture import backend
 
 
 class _Carried:
-    """What Keras takes for a seed generator: something with a state."""
+    """A stand-in for a seed generator: Keras asks for its `state` alone."""
 
     def __init__(self, variable):
         self.state = variable

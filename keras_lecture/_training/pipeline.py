@@ -140,7 +140,7 @@ class Pipeline:
     def _drop_step(self):
         step = vars(self.model).get("train_step")
         if step is not None and step is not self._step_made:
-            # Somebody has put a train step of their own on the model since.
+            # The user has put another train step on the model since.
             self._own["train_step"] = step
         if step is not None:
             del self.model.train_step
@@ -216,7 +216,7 @@ class Pipeline:
 
 
 class Run:
-    """What takes part in one `fit`, and goes with it however it ends."""
+    """The stages and hooks of one `fit`; they go with it however it ends."""
 
     def __init__(self, pipeline, callbacks):
         self._pipeline = pipeline

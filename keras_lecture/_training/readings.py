@@ -1,4 +1,4 @@
-"""What a stage measures: numbers that are updated inside the compiled step and shown in the logs."""
+"""Measurements of a stage: numbers that are updated inside the compiled step and shown in the logs."""
 
 import keras
 from keras import ops

@@ -46,7 +46,7 @@ def is_training() -> bool:
 
 
 def number_of_fits(model) -> int:
-    """How many calls of the model's `fit` are running, one inside a callback of the other."""
+    """The number of running calls of the model's `fit`, each inside a callback of the one before."""
     frame, number = sys._getframe(1), 0
     while frame is not None:
         number += frame.f_code.co_name == "fit" and "epoch_iterator" in frame.f_locals and _is_of_model(frame, model)

@@ -1,4 +1,4 @@
-"""What takes part in a training step, and in which order."""
+"""The stages of a training step and their order."""
 
 import enum
 

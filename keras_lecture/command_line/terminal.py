@@ -19,7 +19,7 @@ _WIDE = 80
 
 class _ProgressConsole(Console):
     def on_broken_pipe(self):
-        """Nobody looks at the progress any more; rich would end the program, and the training with it."""
+        """The output is closed; rich would end the program, and the training with it."""
         self.quiet = True
         discard(sys.stderr)
 
