@@ -1,13 +1,13 @@
 """One call of a model's train step, with the stages of the pipeline around and inside it."""
 
 import contextlib
-import functools
 
 import keras
 
 from keras_lecture import backend
 from keras_lecture._training import carried as carrying
 from keras_lecture._training.condition import Condition
+from keras_lecture._training.meeting import met
 from keras_lecture._training.stage import Rank
 from keras_lecture._training.step import Step, snapshot
 
@@ -100,32 +100,19 @@ class TrainingStep:
 
     # What the optimizer is asked while the train step runs.
 
-    @contextlib.contextmanager
     def _met(self):
         """The optimizer's methods lead through the stages, for the length of the block."""
-        optimizer = self.optimizer
-        if not isinstance(optimizer, keras.optimizers.Optimizer):
-            yield
-            return
-        names = "apply", "stateless_apply", "scale_loss"
-        own = {name: vars(optimizer).get(name) for name in names}
-        for name in names:
-            setattr(optimizer, name, functools.partial(getattr(self, f"_{name}"), getattr(optimizer, name)))
-        try:
-            yield
-        finally:
-            for name in names:
-                delattr(optimizer, name)
-                if own[name] is not None:
-                    setattr(optimizer, name, own[name])
+        if not isinstance(self.optimizer, keras.optimizers.Optimizer):
+            return contextlib.nullcontext()
+        return met(self.optimizer, self)
 
-    def _scale_loss(self, plain, loss):
+    def scale_loss(self, plain, loss):
         if not self._inside:
             for stage in self._observers:
                 loss = stage.differentiated(loss)
         return plain(loss)
 
-    def _apply(self, plain, grads, trainable_variables=None):
+    def apply(self, plain, grads, trainable_variables=None):
         if self._inside:
             return plain(grads, trainable_variables)
         known = self.optimizer._trainable_variables if self.optimizer.built else self.model.trainable_variables
@@ -146,7 +133,7 @@ class TrainingStep:
         self._after(step, memos)
         return None
 
-    def _stateless_apply(self, plain, optimizer_variables, grads, trainable_variables):
+    def stateless_apply(self, plain, optimizer_variables, grads, trainable_variables):
         if self._inside:
             return plain(optimizer_variables, grads, trainable_variables)
         variables = self.optimizer._trainable_variables
