@@ -119,3 +119,33 @@ def attach(model, kind: str, values: list[tuple[Weight, object]]):
         if isinstance(layer, keras.Model):
             # The traced steps know the penalties and constraints of their time.
             layer.train_function = layer.test_function = None
+
+
+def attachments(layer) -> dict:
+    """What `attach` has given to the weights of a built `layer`, for its config: values with the places of the weights.
+
+    For a layer whose own settings have no place for it.
+    """
+    places = {id(variable): place for place, variable in enumerate(layer.weights)}
+    found = {}
+    for weight in weights(layer):
+        for kind in ("regularizer", "constraint"):
+            value = getattr(weight.variable, kind)
+            if value is None:
+                continue
+            config = keras.saving.serialize_keras_object(getattr(value, "setting", value))
+            entries = found.setdefault(kind, [])
+            same = next((entry for entry in entries if entry[0] == config), None)
+            if same is None:
+                entries.append(same := [config, []])
+            same[1].append(places[id(weight.variable)])
+    return found
+
+
+def reattach(layer, found: dict):
+    """Gives the weights of a `layer` made anew what `attachments` had found."""
+    by_variable = {id(weight.variable): weight for weight in weights(layer)}
+    for kind, entries in found.items():
+        for config, places in entries:
+            value = keras.saving.deserialize_keras_object(config)
+            attach(layer, kind, [(by_variable[id(layer.weights[place])], value) for place in places])

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from harness import BACKEND, assert_close, numpy
 
+from keras_lecture import models
 from keras_lecture.backend import value_and_grad
+from keras_lecture.constraints import MaxNorm, constrain
 from keras_lecture.regularizers import L1, L2, penalize
 from keras_lecture.weights import weights
 
@@ -145,6 +147,30 @@ def test_it_survives_saving_and_cloning(make, tmp_path):
     assert_close(total(clone), total(model))
     penalize(model, None)
     assert keras.models.clone_model(model).losses == []
+
+
+def test_blocks_keep_it_when_they_are_saved_cloned_and_fine_tuned(tmp_path):
+    """The config of a block made its convolutions anew without: 94 % of a residual net's penalty was lost."""
+    model = models.resnet(8, (8, 8, 1), 3, width=0.25)
+    kernels = penalize(model, L2(0.5))
+    penalize(model, L1(0.25), "biases")
+    constrain(model, MaxNorm(2.0))
+    model.save(tmp_path / "model.keras")
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    for other in (keras.saving.load_model(tmp_path / "model.keras"), clone, keras.models.clone_model(clone)):
+        other.set_weights(model.get_weights())
+        assert len(other.losses) == len(model.losses) > len(kernels)
+        assert_close(total(other), total(model))
+        for old, new in zip(weights(model), weights(other), strict=True):
+            assert getattr(old.variable.constraint, "axis", None) == getattr(new.variable.constraint, "axis", None)
+    tuned = models.fine_tune(model, 7)
+    for layer in tuned.layers:
+        layer.trainable = True
+    assert len(tuned.losses) == len(model.losses)
+    penalize(model, None, "all")
+    constrain(model, None)
+    assert "attached" not in model.layers[3].get_config()
 
 
 def test_the_config_of_a_subclassed_model_cannot_carry_it(tmp_path):

@@ -45,7 +45,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     With `statistics="moving"` it is `keras.layers.BatchNormalization`.
 
     A pass starts where `model.reset_metrics()` is called: `fit` does so at the start of every epoch, a training loop of
-    your own must, `train_on_batch` does so for each batch. An `evaluate` in between does not end the pass.
+    your own must, `train_on_batch` does so for each batch. An `evaluate` in between does not end the pass. A model that
+    overrides `metrics` must list those of its layers as well, or no second pass starts.
 
     σ² of the population, as of the slide, is the variance within a batch. It leaves out how far the means of the
     batches lie apart, Σ B·(μ_B − μ)²/Σ B: nothing to speak of for shuffled data, nearly all of it for sorted data.
@@ -92,6 +93,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
             self.seen = self.add_weight(
                 name="seen", shape=(2,), initializer="zeros", trainable=False, autocast=False, dtype="float32"
             )
+
+    @property
+    def metrics(self):
+        if self.statistics == "population":
+            self._pass.listed = True
+        return super().metrics
 
     def call(self, inputs, training=None, mask=None):
         inputs = floating(inputs, self.compute_dtype)
@@ -192,11 +199,14 @@ class _Pass(keras.metrics.Metric):
     """How a layer learns that a pass over the data starts: Keras resets all metrics there. Reports nothing.
 
     It resets them for an evaluation as well, and reads them at its end. In a compiled step reading may change nothing.
+    Before it resets metrics it lists them: that of a layer inside other layers once for each of those, so that all
+    resets after one listing are one.
     """
 
     def __init__(self, reset, read):
         super().__init__(name="population_pass")
         self._reset, self._read = reset, read
+        self.listed = True
 
     def update_state(self, *args, **kwargs):
         pass
@@ -206,4 +216,6 @@ class _Pass(keras.metrics.Metric):
         return {}
 
     def reset_state(self):
-        self._reset()
+        if self.listed:
+            self.listed = False
+            self._reset()

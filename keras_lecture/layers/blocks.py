@@ -7,6 +7,7 @@ from keras_lecture.initializers import Kaiming
 from keras_lecture.layers.batch_normalization import BatchNormalization
 from keras_lecture.layers.group_normalization import GroupNormalization, InstanceNormalization
 from keras_lecture.layers.layer_normalization import LayerNormalization
+from keras_lecture.weights import attachments, reattach
 
 NORMALIZATIONS = {
     "batch": BatchNormalization,
@@ -43,7 +44,7 @@ class Chain(keras.Layer):
 class Block(keras.Layer):
     """A layer made of convolutions, normalizations and activations, for sequences, images and volumes alike."""
 
-    def __init__(self, *, normalization, activation, data_format, **kwargs):
+    def __init__(self, *, normalization, activation, data_format, attached=None, **kwargs):
         owner = type(self).__name__
         normalization = configured(owner, normalization)
         activation = keras.activations.get(activation)
@@ -51,15 +52,19 @@ class Block(keras.Layer):
         super().__init__(**kwargs)
         self.normalization = normalization
         self.activation = activation
+        # From a config alone: what `penalize` and `constrain` had given to the weights of the parts.
+        self._attached = attached
         self.data_format = data_format or keras.config.image_data_format()
 
     def get_config(self):
-        return {
+        config = {
             **super().get_config(),
             "normalization": self.normalization,
             "activation": keras.activations.serialize(self.activation),
             "data_format": self.data_format,
         }
+        attached = attachments(self) if self.built else self._attached
+        return {**config, "attached": attached} if attached else config
 
     @property
     def axis(self) -> int:
@@ -72,6 +77,8 @@ class Block(keras.Layer):
             checks.reject(type(self).__name__, "inputs", expectation, tuple(input_shape))
         self.rank = len(input_shape) - 2
         self._make(input_shape)
+        if self._attached:
+            reattach(self, self._attached)
         # Keras hands `trainable` on when it is set. The parts of a block that is loaded frozen are made after that, and
         # on TensorFlow an attribute that is given the value it has is not set at all.
         if not self.trainable:

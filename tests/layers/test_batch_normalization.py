@@ -158,6 +158,19 @@ def test_an_evaluation_in_the_middle_of_an_epoch_does_not_disturb_the_pass(eager
     assert_close(model.layers[0].moving_variance, variance)
 
 
+def test_an_evaluation_does_not_disturb_the_pass_of_a_layer_inside_other_layers():
+    """Keras lists the metric of a nested layer once for each layer around it and resets it as often."""
+    x = data(12, 3)
+    layer = BatchNormalization(statistics="population")
+    inner = keras.Sequential([keras.Input((3,)), layer])
+    model = keras.Sequential([keras.Input((3,)), keras.Sequential([keras.Input((3,)), inner]), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    model.fit(x, x[:, :1], batch_size=4, epochs=2, shuffle=False, callbacks=[Evaluates(x + 9)], verbose=0)
+    mean, variance = oracles.population([x[:4], x[4:8], x[8:]])
+    assert_close(layer.moving_mean, mean)
+    assert_close(layer.moving_variance, variance)
+
+
 def test_a_train_step_as_in_keras_guide_runs_with_the_hidden_metric():
     """The guide updates every metric of the model with labels and predictions."""
     layer = BatchNormalization(statistics="population")
