@@ -2,7 +2,6 @@
 
 import gc
 import os
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -41,19 +40,7 @@ def pytest_collection_finish():
 def _frozen():
     """Nor through what Keras keeps: on TensorFlow thousands of objects for each model that its own Adam has trained."""
     yield
-    _forget_programs()
     _freeze()
-
-
-def _forget_programs():
-    """JAX keeps every program that it has compiled: above 2 GiB they go; what is needed is compiled again."""
-    statistics = Path("/proc/self/statm")
-    if BACKEND == "jax" and statistics.exists():
-        resident = int(statistics.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        if resident > 2**31:
-            import jax
-
-            jax.clear_caches()
 
 
 @pytest.fixture(autouse=True)
