@@ -11,14 +11,29 @@ from keras_lecture.saving import register
 class Average(keras.optimizers.Optimizer):
     """What the averages share: an optimizer inside, and one slot per weight beside it."""
 
+    _has_variables = False
+
     def __init__(self, optimizer, *, name=None):
         super().__init__(learning_rate=0.0, name=name)
         self.inner_optimizer = optimizer
 
+    @property
+    def built(self) -> bool:
+        """Whether both have their variables, and the one inside is bound if it must be."""
+        return self._has_variables and self.inner_optimizer.built
+
+    @built.setter
+    def built(self, built):
+        self._has_variables = built
+
     def build(self, variables):
-        if self.built:
-            return
+        # Also after loading: there it is refused while nothing is lost if it must be bound and is not.
         self.inner_optimizer.build(variables)
+        if not self._has_variables:
+            self.create(variables)
+
+    def create(self, variables):
+        """Makes the variables of the average."""
         super().build(variables)
         self._averages = self.add_optimizer_variables(variables, "average")
 
@@ -177,10 +192,8 @@ class StochasticWeightAverage(Average):
             self.inner_optimizer, start=self.start * steps, period=self.period * steps, name=self.name
         )
 
-    def build(self, variables):
-        if self.built:
-            return
-        super().build(variables)
+    def create(self, variables):
+        super().create(variables)
         self._count = self.add_variable((), dtype="float32", name="count")
 
     def _average(self, step, advanced):

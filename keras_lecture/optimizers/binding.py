@@ -33,6 +33,12 @@ class BoundStage(Stage):
         """Whether `model` is compiled with this optimizer, perhaps inside others such as Keras's loss scaling."""
         return model is self._model() and holds(getattr(model, "optimizer", None), self._optimizer())
 
+    def owns(self, variables) -> bool:
+        """Whether any of the variables is the model's, as far as it has been built."""
+        model = self._model()
+        own = () if model is None else {id(variable) for variable in model.trainable_variables}
+        return model is not None and (not own or any(id(variable) in own for variable in variables))
+
 
 class Bindable:
     """Mixin of the optimizers that must be bound: `stage` is the class of their place in the train step.
@@ -68,7 +74,7 @@ class Bindable:
         return self
 
     def build(self, variables):
-        if not self.is_ready and running_fit.is_training():
+        if running_fit.is_training() and not (self.is_ready and self._stage.owns(variables)):
             self.refuse()
         if not self._has_variables:
             self.create(variables)
@@ -77,6 +83,11 @@ class Bindable:
         """Makes the optimizer's variables: what `build` is in Keras."""
         super().build(variables)
 
+    @property
+    def fault(self) -> str:
+        """Why it is refused, for the error that shows the line to write."""
+        return "is bound to another model than the one" if self._stage else "is not bound to the model"
+
     def refuse(self):
-        """Raises the error that shows the line to write."""
-        raise ValueError(f"{type(self).__name__} is not bound to the model that it should train.")
+        """Raises that error."""
+        raise ValueError(f"{type(self).__name__} {self.fault} that it should train.")

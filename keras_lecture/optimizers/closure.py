@@ -162,9 +162,8 @@ class Closure(Bindable, keras.optimizers.Optimizer):
 
     def refuse(self):
         name = type(self).__name__
-        cause = "is bound to another model" if self._stage else "is not bound to the model"
         raise ValueError(
-            f"{name} evaluates the loss of the model and {cause} that it should train. Compile it bound: "
+            f"{name} evaluates the loss of the model and {self.fault} that it should train. Compile it bound: "
             f"`model.compile({name}().bind(model), …)`; bind a loaded model's: `model.optimizer.bind(model)` "
             "(`model.optimizer.inner_optimizer.bind(model)` under mixed_float16). Other wrappers, and training loops "
             "that call `apply`, hand over gradients alone and cannot be served."

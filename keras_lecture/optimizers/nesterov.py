@@ -136,7 +136,7 @@ class Nesterov(Bindable, Inertial):
 
     def refuse(self):
         raise ValueError(
-            "Nesterov takes its gradients at the look-ahead point and is not bound to the model that it should train. "
+            f"Nesterov takes its gradients at the look-ahead point and {self.fault} that it should train. "
             "Compile it bound: `model.compile(Nesterov(…).bind(model), …)`; bind a loaded model's: "
             "`model.optimizer.bind(model)`, or its `inner_optimizer` where it is inside another. In your own training "
             "loop call `optimizer.look_ahead(variables)` before you compute the gradients."

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import own_steps
 import pytest
-from harness import BACKEND
+from harness import BACKEND, numpy
 from test_matrix import COMPILED, X, Y, built, fit
 
 from keras_lecture import callbacks, optimizers
@@ -133,10 +133,12 @@ if BACKEND != "jax":
             fit(model, [callbacks.GradientMonitor()] if name == "GradientMonitor" else [])
 
 
-@pytest.mark.parametrize("name", ["Nesterov", "Armijo"])
+@pytest.mark.parametrize("name", ["Nesterov", "Armijo", "Lookahead"])
 def test_a_loaded_model_is_evaluated_before_its_optimizer_is_bound(name, tmp_path):
+    """Inside Lookahead it was refused in the step, where JAX has given the weights away."""
     model = built()
-    model.compile(getattr(optimizers, name)().bind(model), "mse", **COMPILED)
+    optimizer = getattr(optimizers, "Nesterov" if name == "Lookahead" else name)().bind(model)
+    model.compile(optimizers.Lookahead(optimizer) if name == "Lookahead" else optimizer, "mse", **COMPILED)
     fit(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -146,8 +148,23 @@ def test_a_loaded_model_is_evaluated_before_its_optimizer_is_bound(name, tmp_pat
         fit(loaded)
     for weight, before in zip(loaded.get_weights(), start, strict=True):
         np.testing.assert_array_equal(weight, before)
-    loaded.optimizer.bind(loaded)
+    state = [numpy(variable) for variable in loaded.optimizer.variables]
+    for variable, other in zip(state, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(variable, numpy(other))
+    getattr(loaded.optimizer, "inner_optimizer", loaded.optimizer).bind(loaded)
     fit(loaded)
+
+
+@pytest.mark.parametrize("name", ["Nesterov", "Armijo"])
+def test_an_optimizer_bound_to_another_model_is_refused_before_the_weights_are_given_away(name):
+    """JAX left the model without weights."""
+    model, other = built(), built()
+    model.compile(getattr(optimizers, name)().bind(other), "mse", **COMPILED)
+    start = model.get_weights()
+    with pytest.raises(ValueError, match="is bound to another model than the one that it should train"):
+        fit(model)
+    for weight, before in zip(model.get_weights(), start, strict=True):
+        np.testing.assert_array_equal(weight, before)
 
 
 def test_exact_resume_in_a_list_made_before_fit_is_an_error(tmp_path):
