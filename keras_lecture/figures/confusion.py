@@ -33,6 +33,10 @@ def confusion(matrix, names: Sequence[str] | None = None):
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
         checks.reject("confusion", "matrix", "a square matrix", counts.shape)
+    if counts.dtype.kind not in "iufb" or not np.all((counts >= 0) & (counts == np.floor(counts)) & (counts < np.inf)):
+        remedy = "Shares of the rows are made here, and shown as shades."
+        checks.reject("confusion", "matrix", "of counts, whole numbers from 0", counts.ravel()[:3].tolist(), remedy)
+    counts = counts.astype("int64")
     names = [str(i) for i in range(len(counts))] if names is None else [str(name) for name in names]
     if len(names) != len(counts):
         checks.reject("confusion", "names", f"{len(counts)} names, one for each row", names)

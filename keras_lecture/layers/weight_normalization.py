@@ -31,7 +31,8 @@ class WeightNormalization(KernelWrapper):
     Args:
         layer: A `Dense`, `EinsumDense`, convolution of any kind, `Maxout` or `MaxoutConv2D`.
         data_init: Whether the first training batch sets g and b, so that every unit starts with mean 0 and variance 1
-            before the activation; not in a frozen layer. Defaults to `True`.
+            before the activation; not in a frozen layer, and not from a batch that is empty or has NaN: the next one
+            does. Masked places count as the others. Defaults to `True`.
 
     Example:
         >>> layer = keras_lecture.layers.WeightNormalization(keras.layers.Dense(3))
@@ -134,8 +135,13 @@ class WeightNormalization(KernelWrapper):
         found = [ops.ones(()), g * factors - self.scale]
         if shift is not None:
             found.append(shift - self._linear.bias)
+        # An empty batch, or one with NaN, tells nothing: the next one is asked.
+        usable = ops.all(ops.stack([ops.all(ops.isfinite(value)) for value in found]))
         variables = (self.initialized, self.scale_start, self.bias_start)
-        return [ops.stop_gradient(ops.cast(value, v.dtype)) for value, v in zip(found, variables, strict=False)]
+        return [
+            ops.where(usable, ops.stop_gradient(ops.cast(value, v.dtype)), v.value)
+            for value, v in zip(found, variables, strict=False)
+        ]
 
 
 def _keep_plain(layer):

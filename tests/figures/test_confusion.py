@@ -28,6 +28,11 @@ def test_right_is_blue_wrong_is_red_and_nothing_is_white():
     assert green[2, 0] < green[0, 1] < 1.0
 
 
+def test_whole_numbers_of_another_type_are_counts():
+    (axes,) = confusion(MATRIX.astype("float32")).axes
+    assert {text.get_text() for text in axes.texts} == {"8", "2", "5", "1"}
+
+
 def test_a_class_without_samples_stays_white():
     (axes,) = confusion([[0, 0], [1, 3]]).axes
     assert np.all(axes.images[0].get_array()[0] == 1.0)
@@ -40,6 +45,10 @@ def test_a_class_without_samples_stays_white():
         ([1, 2], None, "matrix"),
         (np.zeros((0, 0)), None, "matrix"),
         ([[1, 0], [0, 1]], ["a"], "names"),
+        ([[0.5, 0.5], [0.0, 1.0]], None, "matrix"),
+        ([[1, -1], [0, 1]], None, "matrix"),
+        ([[1, float("nan")], [0, 1]], None, "matrix"),
+        ([["1", "0"], ["0", "1"]], None, "matrix"),
     ],
 )
 def test_what_fits_no_square_is_refused(matrix, names, argument):

@@ -89,6 +89,17 @@ def test_the_first_training_batch_gives_every_unit_mean_zero_and_variance_one(na
     assert not np.allclose(inference, numpy(layer(x)))
 
 
+@pytest.mark.parametrize("bad", [np.empty((0, 4)), np.full((2, 4), np.nan)], ids=["empty", "NaN"])
+def test_a_first_batch_that_tells_nothing_leaves_the_start_to_the_next(bad):
+    """Scale and bias were NaN for good."""
+    x, layer = np.random.default_rng(0).normal(5.0, 2.0, size=(64, 4)).astype("float32"), wrapped("Dense", True)
+    layer(bad.astype("float32"), training=True)
+    assert np.isfinite(numpy(layer(x))).all()
+    y = numpy(layer(x, training=True))
+    assert_close(y.mean(0), 0, atol=2e-5)
+    assert_close(y.std(0), 1, rtol=1e-4)
+
+
 def test_values_and_gradients_match_pytorch(float64):
     """Oracle: `torch.nn.utils.parametrizations.weight_norm` on a linear layer and on a convolution."""
     x = np.random.default_rng(2).normal(size=(4, 5, 6, 3))
@@ -214,7 +225,6 @@ def test_a_frozen_layer_keeps_everything_and_takes_no_start():
 
 def test_a_penalty_sees_the_derived_kernel_and_is_counted_once():
     layer = WeightNormalization(keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(0.5)), data_init=False)
-    layer.build((None, 4))
     layer.scale.assign([1.0, 2.0, 3.0])
     layer(IMAGES)
     layer(IMAGES)
