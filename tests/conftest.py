@@ -1,4 +1,4 @@
-"""Fixtures of every test. The suite runs once per backend, each in its own process."""
+"""Fixtures of every test. The suite runs once per backend, in processes of its own."""
 
 import gc
 import os

@@ -225,6 +225,7 @@ def test_a_frozen_layer_keeps_everything_and_takes_no_start():
 
 def test_a_penalty_sees_the_derived_kernel_and_is_counted_once():
     layer = WeightNormalization(keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(0.5)), data_init=False)
+    layer.build((None, 4))
     layer.scale.assign([1.0, 2.0, 3.0])
     layer(IMAGES)
     layer(IMAGES)
