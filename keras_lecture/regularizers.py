@@ -98,7 +98,7 @@ def penalize(model, regularizer, where: str | Callable = "kernels") -> list[str]
     calling once; a weight used in several places counts once; a frozen weight counts when it is trained again.
 
     Steps that are compiled already are traced again; of models nested in one another, call it on the one you train.
-    The regularizer is in the configs of Keras's layers, thus in the saved file and in clones. Where a config has no
+    The regularizer is in the configs of layers and blocks, thus in the saved file and in clones. Where a config has no
     place for it, call `penalize` again after loading: layers without a `kernel_regularizer`, sublayers made by a
     subclassed model, different regularizers for the kernels of one attention layer. `penalize(model, None)` removes.
 

@@ -122,9 +122,10 @@ def attach(model, kind: str, values: list[tuple[Weight, object]]):
 
 
 def attachments(layer) -> dict:
-    """What `attach` has given to the weights of a built `layer`, for its config: values with the places of the weights.
+    """The regularizers and constraints of a built layer's weights, to be saved in its config.
 
-    For a layer whose own settings have no place for it.
+    Use it for a layer that makes other layers inside and saves none of their settings. For each kind: every value, and
+    the numbers of the weights in `layer.weights` that have it.
     """
     places = {id(variable): place for place, variable in enumerate(layer.weights)}
     found = {}
@@ -143,7 +144,7 @@ def attachments(layer) -> dict:
 
 
 def reattach(layer, found: dict):
-    """Gives the weights of a `layer` made anew what `attachments` had found."""
+    """Gives a layer, just built from its config, the regularizers and constraints that `attachments` has found."""
     by_variable = {id(weight.variable): weight for weight in weights(layer)}
     for kind, entries in found.items():
         for config, places in entries:

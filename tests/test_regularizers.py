@@ -150,7 +150,7 @@ def test_it_survives_saving_and_cloning(make, tmp_path):
 
 
 def test_blocks_keep_it_when_they_are_saved_cloned_and_fine_tuned(tmp_path):
-    """The config of a block made its convolutions anew without: 94 % of a residual net's penalty was lost."""
+    """A block that was loaded made new convolutions without a penalty: 94 % of a residual net's penalty was lost."""
     model = models.resnet(8, (8, 8, 1), 3, width=0.25)
     kernels = penalize(model, L2(0.5))
     penalize(model, L1(0.25), "biases")

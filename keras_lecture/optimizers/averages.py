@@ -5,36 +5,28 @@ from keras import ops
 
 from keras_lecture import checks
 from keras_lecture.assignment import assign_when
+from keras_lecture.optimizers.binding import BuiltWhenReady
 from keras_lecture.saving import register
 
 
-class Average(keras.optimizers.Optimizer):
+class Average(BuiltWhenReady, keras.optimizers.Optimizer):
     """What the averages share: an optimizer inside, and one slot per weight beside it."""
-
-    _has_variables = False
 
     def __init__(self, optimizer, *, name=None):
         super().__init__(learning_rate=0.0, name=name)
         self.inner_optimizer = optimizer
 
     @property
-    def built(self) -> bool:
-        """Whether both have their variables, and the one inside is bound if it must be."""
-        return self._has_variables and self.inner_optimizer.built
+    def is_ready(self) -> bool:
+        """Whether the one inside is built, and bound if it must be."""
+        return self.inner_optimizer.built
 
-    @built.setter
-    def built(self, built):
-        self._has_variables = built
-
-    def build(self, variables):
-        # Also after loading: there it is refused while nothing is lost if it must be bound and is not.
+    def prepare(self, variables):
+        """Builds the one inside, which refuses here if it must be bound and is not."""
         self.inner_optimizer.build(variables)
-        if not self._has_variables:
-            self.create(variables)
 
     def create(self, variables):
-        """Makes the variables of the average."""
-        super().build(variables)
+        super().create(variables)
         self._averages = self.add_optimizer_variables(variables, "average")
 
     def apply(self, grads, trainable_variables=None):

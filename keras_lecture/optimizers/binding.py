@@ -40,26 +40,42 @@ class BoundStage(Stage):
         return model is not None and (not own or any(id(variable) in own for variable in variables))
 
 
-class Bindable:
-    """Mixin of the optimizers that must be bound: `stage` is the class of their place in the train step.
+class BuiltWhenReady:
+    """Mixin of the optimizers that need more than variables before they train: `build` says so while nothing is lost.
 
-    Keras builds an optimizer before it takes the state out of the model. That is where an optimizer that is not bound
-    is refused, if it is built to train; so it counts as built only when it is bound. A file is loaded, and evaluated,
-    first and bound then.
+    Keras builds an optimizer that is not built before it takes the state out of the model. One that is loaded has its
+    variables already; so it counts as built only when it is ready as well.
     """
 
-    stage = BoundStage
-    _stage = None
     _has_variables = False
 
     @property
     def built(self) -> bool:
-        """Whether it has its variables and is bound."""
+        """Whether it has its variables and is ready."""
         return self._has_variables and self.is_ready
 
     @built.setter
     def built(self, built):
         self._has_variables = built
+
+    def build(self, variables):
+        self.prepare(variables)
+        if not self._has_variables:
+            self.create(variables)
+
+    def create(self, variables):
+        """Makes the optimizer's variables: what `build` is in Keras."""
+        super().build(variables)
+
+
+class Bindable(BuiltWhenReady):
+    """Mixin of the optimizers that must be bound: `stage` is the class of their place in the train step.
+
+    A file is loaded, and evaluated, first and bound then.
+    """
+
+    stage = BoundStage
+    _stage = None
 
     @property
     def is_ready(self) -> bool:
@@ -73,15 +89,11 @@ class Bindable:
         pipeline_of(model).bind(self._stage)
         return self
 
-    def build(self, variables):
-        if running_fit.is_training() and not (self.is_ready and self._stage.owns(variables)):
+    def prepare(self, variables):
+        """Refuses to be built for training if it is not bound, or to another model."""
+        is_elsewhere = self._stage is not None and not self._stage.owns(variables)
+        if running_fit.is_training() and (is_elsewhere or not self.is_ready):
             self.refuse()
-        if not self._has_variables:
-            self.create(variables)
-
-    def create(self, variables):
-        """Makes the optimizer's variables: what `build` is in Keras."""
-        super().build(variables)
 
     @property
     def fault(self) -> str:

@@ -121,6 +121,32 @@ if BACKEND != "jax":
             finally:
                 self.optimizer.apply = plain
 
+    class Own(own_steps.MetricsLoop):
+        """Keeps its optimizer to itself, as GANs do, and looks ahead by hand: `fit` builds nothing."""
+
+        def train_step(self, *args):
+            plain = self.optimizer.apply
+
+            def apply(gradients, variables):
+                self.own.look_ahead(variables)
+                self.own.apply(gradients, variables)
+
+            self.optimizer.apply = apply
+            try:
+                return super().train_step(*args)
+            finally:
+                self.optimizer.apply = plain
+
+    def test_nesterov_may_look_ahead_by_hand_in_a_train_step_that_builds_it():
+        """An AttributeError: it is ready, and bound to nothing that could own the weights."""
+        model = Own()
+        model(X[:1])
+        model.own = optimizers.Nesterov(0.05)
+        model.compile("sgd", "mse", run_eagerly=True)
+        start = model.get_weights()
+        fit(model)
+        assert model.own.built and not np.array_equal(model.get_weights()[0], start[0])
+
     @pytest.mark.parametrize("name", ["Nesterov", "GradientMonitor"])
     def test_an_optimizer_that_is_applied_twice_in_a_step_is_refused(name):
         """The second group stepped from w with a gradient from the look-ahead point; the monitor halved its numbers."""
