@@ -1,6 +1,6 @@
 """The training methods of five deep-learning lectures, for Keras 3 on TensorFlow, PyTorch and JAX."""
 
-from keras_lecture.command_line import is_running
+from keras_lecture._command_line import is_running
 
 # The program selects a framework before Keras is imported, and imports these itself.
 if not is_running():

@@ -2,7 +2,7 @@
 
 import sys
 
-from keras_lecture.command_line import main
+from keras_lecture._command_line import main
 
 if __name__ == "__main__":
     sys.exit(main())

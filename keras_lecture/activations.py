@@ -5,9 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lecture import checks
-from keras_lecture.backend import accelerate
-from keras_lecture.saving import register
+from keras_lecture._backend import accelerate
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
 
 Tensor = Any
 

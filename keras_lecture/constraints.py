@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
-from keras_lecture import checks
-from keras_lecture.connections import check_axes, from_shape, from_weight, whole_numbers
-from keras_lecture.saving import register
-from keras_lecture.weights import Weight, attach, select
+from keras_lecture._core import checks
+from keras_lecture._core.connections import check_axes, from_shape, from_weight, whole_numbers
+from keras_lecture._core.saving import register
+from keras_lecture._core.weights import Weight, attach, select
 
 __all__ = ["MaxNorm", "constrain"]
 

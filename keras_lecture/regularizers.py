@@ -5,10 +5,10 @@ from typing import Any
 
 import keras
 
-from keras_lecture import checks
-from keras_lecture.kinks import absolute
-from keras_lecture.saving import register
-from keras_lecture.weights import attach, select
+from keras_lecture._core import checks
+from keras_lecture._core.kinks import absolute
+from keras_lecture._core.saving import register
+from keras_lecture._core.weights import attach, select
 
 __all__ = ["L1", "L2", "penalize"]
 

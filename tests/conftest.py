@@ -14,8 +14,8 @@ os.environ.setdefault(
 
 import keras
 import pytest
-from harness import BACKEND, precision
 from hypothesis import settings
+from support.harness import BACKEND, precision
 
 # The same examples in every run: a find is a bug for everybody, not for one unlucky change.
 settings.register_profile("suite", derandomize=True)

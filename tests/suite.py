@@ -19,7 +19,7 @@ ROOMS = {
     "contracts": ("contracts", "data", "parity"),
     "layers": ("initializers", "layers"),
     "models": ("losses", "models"),
-    "training": ("callbacks", "training"),
+    "training": ("callbacks", "_training"),
 }
 PARTS = {part: [f"tests/{room}" for room in rooms] for part, rooms in ROOMS.items()}
 PARTS["others"] = [f"--ignore={room}" for part in PARTS.values() for room in part]

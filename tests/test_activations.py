@@ -3,12 +3,12 @@
 import keras
 import ml_dtypes
 import numpy as np
-import oracles
 import pytest
-from harness import assert_close, numpy, precision
 from keras import ops
+from oracles import basic as oracles
+from support.harness import assert_close, numpy, precision
 
-from keras_lecture import activations, backend
+from keras_lecture import _backend, activations
 
 X = np.array([-1e4, -30.0, -2.5, -1.0, -1e-3, 0.0, 1e-3, 0.7, 1.0, 3.0, 30.0, 1e4])
 
@@ -36,7 +36,7 @@ def value_and_gradient(f, x, dtype):
         y = f(weights[0])
         return ops.sum(y), y
 
-    evaluate = backend.compile(backend.value_and_grad(total))
+    evaluate = _backend.compile(_backend.value_and_grad(total))
     (_, value), (gradient,) = evaluate([ops.convert_to_tensor(x, dtype=dtype)])
     return value, gradient
 

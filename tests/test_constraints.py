@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from harness import assert_close, in_one, numpy
-from oracles_initializers import max_norm
+from oracles.initializers import max_norm
+from support.harness import assert_close, in_one, numpy
 
 from keras_lecture.constraints import MaxNorm, constrain
 

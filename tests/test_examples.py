@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import BACKEND
+from support.harness import BACKEND
 
 # In a process of its own on JAX, each for the flags of its compiler: the suite leaves XLA unoptimized, and convolutions
 # of that kind take minutes; devices are simulated from the first computation on.

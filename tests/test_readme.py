@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from public import subpackages, units
+from support.public import subpackages, units
 
 import keras_lecture.figures
 

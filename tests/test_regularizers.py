@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, assert_close, numpy
+from support.harness import BACKEND, assert_close, numpy
 
 from keras_lecture import models
-from keras_lecture.backend import value_and_grad
+from keras_lecture._backend import value_and_grad
+from keras_lecture._core.weights import weights
 from keras_lecture.constraints import MaxNorm, constrain
 from keras_lecture.regularizers import L1, L2, penalize
-from keras_lecture.weights import weights
 
 layers = keras.layers
 

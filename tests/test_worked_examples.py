@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from harness import numpy
 from keras import ops
+from support.harness import numpy
 
-from keras_lecture import activations, backend
+from keras_lecture import _backend, activations
 
 
 def gradient(f, *values):
     weights = [ops.convert_to_tensor(v, dtype="float64") for v in values]
-    (value, _), slopes = backend.value_and_grad(lambda w: (f(*w), None))(weights)
+    (value, _), slopes = _backend.value_and_grad(lambda w: (f(*w), None))(weights)
     return float(value), [float(numpy(s)) for s in slopes]
 
 

@@ -7,7 +7,7 @@ of seed generators do, which Keras neither saves with the weights nor shows in `
 
 import contextlib
 
-from keras_lecture import backend
+from keras_lecture import _backend
 
 
 class _Carried:
@@ -19,7 +19,7 @@ class _Carried:
 
 def carry(model, variables):
     """From now on these, and no others, are carried by the train step of `model`."""
-    if backend.PURE_TRAIN_STEP:
+    if _backend.PURE_TRAIN_STEP:
         # A private name of Keras 3.15; saving passes over this list.
         model._seed_generators[:] = [*_own(model), *map(_Carried, variables)]
 

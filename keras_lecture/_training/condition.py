@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_lecture.backend import accelerate
+from keras_lecture._backend import accelerate
 
 Tensor = Any
 

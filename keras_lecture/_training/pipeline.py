@@ -3,7 +3,7 @@
 import functools
 import weakref
 
-from keras_lecture import backend
+from keras_lecture import _backend
 from keras_lecture._training import carried as carrying
 from keras_lecture._training import running_fit
 from keras_lecture._training.training_step import TrainingStep
@@ -279,7 +279,7 @@ class Run:
         if self not in self._pipeline.runs:
             return
         acts, self._after_exception = self._after_exception, []
-        backend.recover(self._pipeline.model)
+        _backend.recover(self._pipeline.model)
         self._pipeline.close(self)
         for act in acts:
             act()
@@ -313,9 +313,9 @@ class TrainFunction:
     def __call__(self, *args):
         try:
             return self._pipeline.surround(self.plain, *args)
-        except backend.END_OF_DATA:
+        except _backend.END_OF_DATA:
             raise
         except BaseException:
-            backend.recover(self._pipeline.model, *args)
+            _backend.recover(self._pipeline.model, *args)
             self._pipeline.interrupted()
             raise

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_lecture.backend import accelerate
+from keras_lecture._backend import accelerate
 
 
 class Readings(keras.metrics.Metric):

@@ -5,9 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_lecture._backend import accelerate
 from keras_lecture._training.chain import chain
 from keras_lecture._training.condition import Condition
-from keras_lecture.backend import accelerate
 
 Tensor = Any
 

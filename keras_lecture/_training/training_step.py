@@ -4,7 +4,7 @@ import contextlib
 
 import keras
 
-from keras_lecture import backend
+from keras_lecture import _backend
 from keras_lecture._training import carried as carrying
 from keras_lecture._training.condition import Condition
 from keras_lecture._training.meeting import met
@@ -42,7 +42,7 @@ class TrainingStep:
     def _in_place(self, data):
         if any(stage.needs_build for stage in self.stages):
             # Keras 3.15 on TensorFlow leaves to the end of the first step what is not built yet.
-            backend.build_first(self.model, data)
+            _backend.build_first(self.model, data)
         for stage in self.stages:
             stage.open(self)
         others = self.model.non_trainable_variables if self._refuses() else []
@@ -129,7 +129,7 @@ class TrainingStep:
             if step.taken.is_true:
                 plain(gradients, variables)
             elif not step.taken.is_false:
-                backend.only_if(step.taken.value, lambda: plain(gradients, variables))
+                _backend.only_if(step.taken.value, lambda: plain(gradients, variables))
         self._after(step, memos)
         return None
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from keras_lecture import checks
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
 from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture._training.running_fit import callback_list
-from keras_lecture.callbacks import model_state
-from keras_lecture.callbacks.monitoring import Monitoring, say
-from keras_lecture.callbacks.reduced_rate import reduced_schedules
-from keras_lecture.saving import register
+from keras_lecture.callbacks._rates.reduced_rate import reduced_schedules
+from keras_lecture.callbacks._resume import model_state
+from keras_lecture.callbacks._watch.monitoring import Monitoring, say
 
 
 @register

@@ -5,13 +5,13 @@ import warnings
 
 import keras
 
-from keras_lecture import checks
+from keras_lecture._core import checks
+from keras_lecture._core.random_state import as_arrays, from_arrays, random_state, set_random_state
+from keras_lecture._core.saving import register
 from keras_lecture._training.running_fit import callback_list, fit_variables
-from keras_lecture.callbacks import callback_states, model_state
-from keras_lecture.callbacks.checkpoints import Checkpoints
-from keras_lecture.callbacks.data_position import DataPosition
-from keras_lecture.random_state import as_arrays, from_arrays, random_state, set_random_state
-from keras_lecture.saving import register
+from keras_lecture.callbacks._resume import callback_states, model_state
+from keras_lecture.callbacks._resume.checkpoints import Checkpoints
+from keras_lecture.callbacks._resume.data_position import DataPosition
 
 # Metrics begin anew with each epoch: they are taken over in the middle of one, not at its beginning.
 _MODEL = ("trainable", "non_trainable", "optimizer")
@@ -28,10 +28,11 @@ class ExactResume(keras.callbacks.Callback):
     A file holds the weights and statistics, everything of the optimizer (slots, counters, averages, loss scale), the
     seeds of random layers, the metrics, the states of Python's, NumPy's, Keras's and PyTorch's random generators, the
     position in the data, the logs of all epochs, and the state of the callbacks: those here, Keras's `EarlyStopping`,
-    `ReduceLROnPlateau`, `ModelCheckpoint`, `CSVLogger` and `SwapEMAWeights`, and any callback that has `state()` and
-    `restore(state)`, see `keras_lecture.stateful`. It is written to the disk under another name first, and the two
-    latest are kept; a damaged one is refused with a warning and the one before it used. A finished run that is started
-    again returns at once; with more `epochs` it goes on. Remove the folder to start anew.
+    `ReduceLROnPlateau`, `ModelCheckpoint`, `CSVLogger` and `SwapEMAWeights`, and any callback with a
+    `state()` that returns a dictionary of arrays and a `restore(state)` that takes it. It is written to the disk under
+    another name first, and the two latest are kept; a damaged one is refused with a warning and the one before it used.
+    A finished run that is started again returns at once; with more `epochs` it continues. Remove the folder to start
+    over.
 
     The order of the data is exact for `keras_lecture.data` batches, for arrays, and for a `PyDataset` whose order
     depends on its own seed and the number of epochs begun and ended. A warning says where it is not.

@@ -2,14 +2,14 @@
 
 from keras import ops
 
-from keras_lecture import checks, connections
+from keras_lecture._core import checks, connections
+from keras_lecture._core.saving import register
+from keras_lecture._core.weights import weights
 from keras_lecture._training.condition import Condition
 from keras_lecture._training.readings import Readings
-from keras_lecture.callbacks import clipping_rules as rules
-from keras_lecture.callbacks.norms import all_finite, square_sum
-from keras_lecture.callbacks.observe import Observer
-from keras_lecture.saving import register
-from keras_lecture.weights import weights
+from keras_lecture.callbacks._watch import clipping_rules as rules
+from keras_lecture.callbacks._watch.norms import all_finite, square_sum
+from keras_lecture.callbacks._watch.observe import Observer
 
 _RULES = {
     "value": "(0, ∞)",

@@ -3,14 +3,14 @@
 import numpy as np
 from keras import ops
 
-from keras_lecture import checks
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
 from keras_lecture._training.condition import Condition
 from keras_lecture._training.readings import Readings, totaled
 from keras_lecture._training.step import Step
-from keras_lecture.callbacks.norms import is_multiple, step_norms
-from keras_lecture.callbacks.observe import Observer
-from keras_lecture.callbacks.tensorboard import boards, write_histogram
-from keras_lecture.saving import register
+from keras_lecture.callbacks._watch.norms import is_multiple, step_norms
+from keras_lecture.callbacks._watch.observe import Observer
+from keras_lecture.callbacks._watch.tensorboard import boards, write_histogram
 
 _QUANTITIES = ("gradient_norm", "weight_norm", "update_ratio")
 # Exponents of the bins: below 2⁻⁴⁰ lies what float16 gradients lose, with a loss scale too.
@@ -146,7 +146,7 @@ class GradientMonitor(Observer):
         return ops.stack(counts)
 
     def state(self) -> dict[str, np.ndarray]:
-        """What a resumed training needs, see `keras_lecture.stateful`."""
+        """What a resumed training needs, see `keras_lecture._core.stateful`."""
         return dict(self._restored_histograms) or self.histograms
 
     def restore(self, state: dict[str, np.ndarray]):

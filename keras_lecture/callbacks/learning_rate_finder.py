@@ -5,12 +5,12 @@ import warnings
 import keras
 import numpy as np
 
-from keras_lecture import checks
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
 from keras_lecture._training.chain import is_fixed
 from keras_lecture._training.running_fit import fit_variables
-from keras_lecture.callbacks.learning_rate_sweep import SUGGESTIONS, LearningRateSweep
-from keras_lecture.callbacks.sweep import rate_owner, sweep
-from keras_lecture.saving import register
+from keras_lecture.callbacks._rates.learning_rate_sweep import SUGGESTIONS, LearningRateSweep
+from keras_lecture.callbacks._rates.sweep import rate_owner, sweep
 
 # What `fit` may be told about the sweep; the rest of its arguments has no meaning there.
 _OF_FIT = ("batch_size", "callbacks", "class_weight", "sample_weight", "shuffle", "steps_per_epoch", "verbose")

@@ -4,13 +4,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lecture import checks
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
 from keras_lecture._training.chain import is_fixed
 from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture._training.running_fit import callback_list, fit_variables
-from keras_lecture.callbacks.monitoring import Monitoring, say
-from keras_lecture.callbacks.reduced_rate import RateFactor
-from keras_lecture.saving import register
+from keras_lecture.callbacks._rates.reduced_rate import RateFactor
+from keras_lecture.callbacks._watch.monitoring import Monitoring, say
 
 
 @register

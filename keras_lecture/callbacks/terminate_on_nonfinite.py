@@ -12,15 +12,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lecture import checks
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
 from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture._training.readings import Readings
 from keras_lecture._training.running_fit import callback_list, calls_directly
-from keras_lecture.callbacks.monitoring import say
-from keras_lecture.callbacks.norms import all_finite
-from keras_lecture.callbacks.observe import Observer
+from keras_lecture.callbacks._watch.monitoring import say
+from keras_lecture.callbacks._watch.norms import all_finite
+from keras_lecture.callbacks._watch.observe import Observer
 from keras_lecture.diagnosis import first_nonfinite
-from keras_lecture.saving import register
 
 _CURES = {
     "weight": "The update of the batch before made it so: lower the learning rate, or clip gradients.",

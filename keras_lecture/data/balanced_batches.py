@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from keras_lecture import checks
-from keras_lecture.data import examples
+from keras_lecture._core import checks
+from keras_lecture.data._rows import examples
+from keras_lecture.data._rows.labels import class_numbers
 from keras_lecture.data.batches import Batches
-from keras_lecture.data.labels import class_numbers
 
 
 class BalancedBatches(Batches):

@@ -6,8 +6,8 @@ import warnings
 import keras
 import numpy as np
 
-from keras_lecture import checks
-from keras_lecture.data import examples
+from keras_lecture._core import checks
+from keras_lecture.data._rows import examples
 
 
 class Batches(keras.utils.PyDataset):
@@ -121,7 +121,7 @@ class Batches(keras.utils.PyDataset):
             self._begin(self._epoch + 1)
 
     def state(self) -> dict[str, np.ndarray]:
-        """What a resumed training needs, see `keras_lecture.stateful`."""
+        """What a resumed training needs, see `keras_lecture._core.stateful`."""
         return {"seed": np.asarray(self.seed), "epoch": np.asarray(self._epoch)}
 
     def restore(self, state: dict[str, np.ndarray]):

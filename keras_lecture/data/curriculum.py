@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_lecture import checks
-from keras_lecture.data import examples
+from keras_lecture._core import checks
+from keras_lecture.data._rows import examples
 from keras_lecture.data.batches import Batches
 
 
@@ -114,7 +114,7 @@ class Curriculum(Batches):
         return np.concatenate(passes)[: self._count]
 
     def state(self) -> dict[str, np.ndarray]:
-        """What a resumed training needs, see `keras_lecture.stateful`."""
+        """What a resumed training needs, see `keras_lecture._core.stateful`."""
         return {**super().state(), "difficulty": self._difficulty}
 
     def restore(self, state: dict[str, np.ndarray]):

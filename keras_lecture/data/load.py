@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from keras_lecture import checks
-from keras_lecture.data import published
+from keras_lecture._core import checks
+from keras_lecture.data._sources import published
 
 _BUNDLED = ("breast_cancer", "diabetes", "digits", "wine")
 
@@ -68,7 +68,7 @@ def load(name: str) -> Loaded:
 def _bundled(name):
     try:
         # By its name, so that scikit-learn is imported only here.
-        bundled = importlib.import_module("keras_lecture.data.bundled")
+        bundled = importlib.import_module("keras_lecture.data._sources.bundled")
     except ImportError as error:
         message = f'load: "{name}" comes with scikit-learn, which is not installed. Run `pip install scikit-learn`.'
         raise ImportError(message) from error

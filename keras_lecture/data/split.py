@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from keras_lecture import checks
-from keras_lecture.data import apportionment, examples
-from keras_lecture.data.labels import strata
+from keras_lecture._core import checks
+from keras_lecture.data._rows import apportionment, examples
+from keras_lecture.data._rows.labels import strata
 
 
 def split(x, y=None, fractions=(0.6, 0.2, 0.2), *, stratify=True, seed: int | None = None):

@@ -7,9 +7,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lecture import backend, checks
-from keras_lecture.objective import loss_on
-from keras_lecture.optimizers.vectors import flat, wide
+from keras_lecture import _backend
+from keras_lecture._core import checks
+from keras_lecture._core.objective import loss_on
+from keras_lecture.optimizers._search.vectors import flat, wide
 
 
 class Curvature(NamedTuple):
@@ -103,7 +104,7 @@ def _hessian_of(model, batch, training):
     def loss(weights, batch, non_trainable):
         return loss_on(model, batch, non_trainable, training=training)(weights)
 
-    compiled = backend.compile(backend.hessian_vector_product(loss))
+    compiled = _backend.compile(_backend.hessian_vector_product(loss))
     state = [[ops.convert_to_tensor(v) for v in group] for group in (variables, model.non_trainable_variables)]
 
     def product(vector):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_lecture import checks
-from keras_lecture.figures.canvas import panels
+from keras_lecture._core import checks
+from keras_lecture.figures._canvas import panels
 
 
 def confusion(matrix, names: Sequence[str] | None = None):

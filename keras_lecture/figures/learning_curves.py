@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from keras_lecture import checks
-from keras_lecture.figures.canvas import BLUE, GRAY, RED, panels, whole_ticks
+from keras_lecture._core import checks
+from keras_lecture.figures._canvas import BLUE, GRAY, RED, panels, whole_ticks
 
 _PANELS = {"loss": "loss", "accuracy": "accuracy", "gradient_norm": "gradient norm ‖g‖"}
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from keras_lecture import checks
-from keras_lecture.callbacks.learning_rate_sweep import SUGGESTIONS, LearningRateSweep
-from keras_lecture.figures.canvas import BLUE, GRAY, GREEN, ORANGE, RED, panels
+from keras_lecture._core import checks
+from keras_lecture.callbacks._rates.learning_rate_sweep import SUGGESTIONS, LearningRateSweep
+from keras_lecture.figures._canvas import BLUE, GRAY, GREEN, ORANGE, RED, panels
 
 _COLORS = dict(zip(SUGGESTIONS, (ORANGE, RED, GREEN), strict=True))
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from keras_lecture import checks
-from keras_lecture.connections import whole_numbers
-from keras_lecture.saving import register
-from keras_lecture.weights import Weight
+from keras_lecture._core import checks
+from keras_lecture._core.connections import whole_numbers
+from keras_lecture._core.saving import register
+from keras_lecture._core.weights import Weight
 
 
 @register

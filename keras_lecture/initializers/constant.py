@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_lecture import checks
-from keras_lecture.saving import register
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
 
 
 @register

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import keras
 
-from keras_lecture import checks
-from keras_lecture.assignment import assign_copy
-from keras_lecture.weights import select
+from keras_lecture._core import checks
+from keras_lecture._core.assignment import assign_copy
+from keras_lecture._core.weights import select
 
 
 def initialize(model, initializer, where: str | Callable = "kernels") -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from keras_lecture import checks
-from keras_lecture.weights import layers, weights
+from keras_lecture._core import checks
+from keras_lecture._core.weights import layers, weights
 
 Tensor = Any
 

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lecture import checks
-from keras_lecture.backend import accelerate
-from keras_lecture.layers.inputs import refuse
-from keras_lecture.saving import register
+from keras_lecture._backend import accelerate
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
+from keras_lecture.layers._base.inputs import refuse
 
 Tensor = Any
 

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_lecture import checks
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
 from keras_lecture.activations import maxout
-from keras_lecture.saving import register
 
 
 @register

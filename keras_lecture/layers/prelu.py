@@ -5,10 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lecture import checks
-from keras_lecture.backend import accelerate
-from keras_lecture.layers.inputs import floating
-from keras_lecture.saving import register
+from keras_lecture._backend import accelerate
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
+from keras_lecture.layers._base.inputs import floating
 
 Tensor = Any
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from keras_lecture import checks
-from keras_lecture.connections import whole_numbers
+from keras_lecture._core import checks
+from keras_lecture._core.connections import whole_numbers
+from keras_lecture._core.saving import register
 from keras_lecture.initializers import Bilinear, Xavier
-from keras_lecture.layers.inputs import floating
-from keras_lecture.saving import register
+from keras_lecture.layers._base.inputs import floating
 
 
 @register

@@ -4,12 +4,12 @@ from typing import Any
 
 from keras import ops
 
-from keras_lecture import checks
-from keras_lecture.backend import accelerate, fuse
-from keras_lecture.losses.class_loss import ClassLoss
-from keras_lecture.losses.loss import Loss
-from keras_lecture.losses.targets import aligned, class_numbers, is_one_hot
-from keras_lecture.saving import register
+from keras_lecture._backend import accelerate, fuse
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
+from keras_lecture.losses._base.class_loss import ClassLoss
+from keras_lecture.losses._base.loss import Loss
+from keras_lecture.losses._base.targets import aligned, class_numbers, is_one_hot
 
 Tensor = Any
 

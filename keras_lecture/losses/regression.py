@@ -4,11 +4,11 @@ from typing import Any
 
 from keras import ops
 
-from keras_lecture.backend import fuse
-from keras_lecture.kinks import absolute
-from keras_lecture.losses.loss import Loss
-from keras_lecture.losses.targets import aligned
-from keras_lecture.saving import register
+from keras_lecture._backend import fuse
+from keras_lecture._core.kinks import absolute
+from keras_lecture._core.saving import register
+from keras_lecture.losses._base.loss import Loss
+from keras_lecture.losses._base.targets import aligned
 
 Tensor = Any
 

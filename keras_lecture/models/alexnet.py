@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_lecture import checks
+from keras_lecture._core import checks
 from keras_lecture.layers import LocalResponseNormalization, MaxPooling2D
-from keras_lecture.models.parts import Parts, check_sides, settle, sides
+from keras_lecture.models._parts import Parts, check_sides, settle, sides
 
 PUBLISHED = (224, 224, 3), 1000
 SMALLEST = 63

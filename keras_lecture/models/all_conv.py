@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_lecture import checks
+from keras_lecture._core import checks
 from keras_lecture.layers import Dropout
-from keras_lecture.models.parts import Parts, check_sides, scoring, settle
+from keras_lecture.models._parts import Parts, check_sides, scoring, settle
 
 PUBLISHED = (32, 32, 3), 10
 

@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_lecture import checks
+from keras_lecture._core import checks
 from keras_lecture.layers import DenseBlock, MaxPooling2D, TransitionBlock
-from keras_lecture.models.parts import Parts, check_sides, settle
+from keras_lecture.models._parts import Parts, check_sides, settle
 
 # Layers in each of the four blocks.
 BLOCKS = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32)}

@@ -3,12 +3,12 @@
 import keras
 from keras import ops
 
-from keras_lecture import checks
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
 from keras_lecture.initializers import Zeros
 from keras_lecture.layers import Upscale2D
-from keras_lecture.models.parts import Parts, scoring, settle
+from keras_lecture.models._parts import Parts, scoring, settle
 from keras_lecture.models.vgg import STAGES, pooled_stages
-from keras_lecture.saving import register
 
 PUBLISHED = (None, None, 3), 21
 

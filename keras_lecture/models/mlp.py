@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_lecture import checks
+from keras_lecture._core import checks
 from keras_lecture.initializers import Kaiming, PositiveBias, Xavier
-from keras_lecture.models.parts import Parts
+from keras_lecture.models._parts import Parts
 
 # Linear around zero: they keep the signal that Xavier's weights keep. The others drop about half of it.
 LINEAR_AT_ZERO = ("linear", "sigmoid", "softsign", "tanh")

@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_lecture import checks
+from keras_lecture._core import checks
 from keras_lecture.layers import MaxPooling2D, ResidualBlock
-from keras_lecture.models.parts import Parts, settle
+from keras_lecture.models._parts import Parts, settle
 
 # Blocks in each of the four stages; from 50 on they are bottlenecks.
 STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import keras
 
-from keras_lecture import checks
+from keras_lecture._core import checks
 from keras_lecture.layers import MaxPooling2D
-from keras_lecture.models.parts import Parts, check_sides, settle
+from keras_lecture.models._parts import Parts, check_sides, settle
 
 # Convolutions in each of the five stages.
 STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}

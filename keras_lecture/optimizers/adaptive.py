@@ -4,9 +4,9 @@ import math
 
 from keras import ops
 
-from keras_lecture import checks
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
 from keras_lecture.optimizers.rule import Rule
-from keras_lecture.saving import register
 
 
 @register

@@ -2,12 +2,12 @@
 
 from keras import ops
 
-from keras_lecture import checks
-from keras_lecture.backend import accelerate
-from keras_lecture.optimizers import vectors
-from keras_lecture.optimizers.closure import LEARNING_RATES, Closure
-from keras_lecture.optimizers.line_search import backtrack, first_trial
-from keras_lecture.saving import register
+from keras_lecture._backend import accelerate
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
+from keras_lecture.optimizers._search import vectors
+from keras_lecture.optimizers._search.closure import LEARNING_RATES, Closure
+from keras_lecture.optimizers._search.line_search import backtrack, first_trial
 
 # Of the two directions with a memory: the fading of the means of gradients and of squares, and the ε of the roots.
 BETAS, EPSILON = (0.9, 0.999), 1e-8

@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from keras_lecture import checks
-from keras_lecture.assignment import assign_when
-from keras_lecture.optimizers.binding import BuiltWhenReady
-from keras_lecture.saving import register
+from keras_lecture._core import checks
+from keras_lecture._core.assignment import assign_when
+from keras_lecture._core.saving import register
+from keras_lecture.optimizers._binding import BuiltWhenReady
 
 
 class Average(BuiltWhenReady, keras.optimizers.Optimizer):

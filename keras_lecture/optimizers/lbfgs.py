@@ -4,13 +4,13 @@ import math
 
 from keras import ops
 
-from keras_lecture import checks
-from keras_lecture.backend import accelerate, fuse
-from keras_lecture.optimizers import vectors
-from keras_lecture.optimizers.closure import LEARNING_RATES, Closure
-from keras_lecture.optimizers.line_search import armijo_alone, strong_wolfe
-from keras_lecture.optimizers.vectors import choose, dot, repeated
-from keras_lecture.saving import register
+from keras_lecture._backend import accelerate, fuse
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
+from keras_lecture.optimizers._search import vectors
+from keras_lecture.optimizers._search.closure import LEARNING_RATES, Closure
+from keras_lecture.optimizers._search.line_search import armijo_alone, strong_wolfe
+from keras_lecture.optimizers._search.vectors import choose, dot, repeated
 
 _LINE_SEARCHES = {"wolfe": strong_wolfe, "armijo": armijo_alone}
 

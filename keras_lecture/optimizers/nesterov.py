@@ -2,12 +2,12 @@
 
 from keras import ops
 
+from keras_lecture._backend import accelerate
+from keras_lecture._core.saving import register
 from keras_lecture._training.stage import Rank
-from keras_lecture.backend import accelerate
-from keras_lecture.optimizers.binding import Bindable, BoundStage
+from keras_lecture.optimizers._binding import Bindable, BoundStage
 from keras_lecture.optimizers.rule import scheduled
 from keras_lecture.optimizers.sgd import Inertial
-from keras_lecture.saving import register
 
 
 class LookAhead(BoundStage):

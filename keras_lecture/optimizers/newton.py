@@ -4,11 +4,11 @@ import math
 
 from keras import ops
 
-from keras_lecture import checks
-from keras_lecture.optimizers.closure import LEARNING_RATES, Closure
-from keras_lecture.optimizers.line_search import backtrack
-from keras_lecture.optimizers.vectors import choose, epsilon, flat, repeated, unflat
-from keras_lecture.saving import register
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
+from keras_lecture.optimizers._search.closure import LEARNING_RATES, Closure
+from keras_lecture.optimizers._search.line_search import backtrack
+from keras_lecture.optimizers._search.vectors import choose, epsilon, flat, repeated, unflat
 
 # Backtracking after the step is found: halving, until the loss falls by this part of what the slope promises.
 DECREASE, FACTOR = 1e-4, 0.5

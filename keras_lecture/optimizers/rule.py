@@ -8,12 +8,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lecture import checks
+from keras_lecture._backend import accelerate
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
+from keras_lecture._core.weights import role
 from keras_lecture._training.step import dense
-from keras_lecture.backend import accelerate
 from keras_lecture.optimizers.schedules import checked_rate
-from keras_lecture.saving import register
-from keras_lecture.weights import role
 
 Tensor = Any
 Schedule = keras.optimizers.schedules.LearningRateSchedule

@@ -5,8 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_lecture import checks
-from keras_lecture.saving import register
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
 
 __all__ = ["Exponential", "InverseTime", "WarmRestarts", "Warmup"]
 

@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_lecture import checks
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
 from keras_lecture.optimizers.rule import Rule, scheduled
-from keras_lecture.saving import register
 
 
 @register

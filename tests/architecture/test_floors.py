@@ -1,27 +1,15 @@
-"""The house: a file imports from its own floor and from floors below, and only `backend/` imports a framework."""
+"""The house: a file imports from its own floor and from floors below, and only `_backend/` imports a framework."""
 
 import ast
-from pathlib import Path
 
 import pytest
-
-PACKAGE = Path(__file__).resolve().parents[2] / "keras_lecture"
-FILES = sorted(path for path in PACKAGE.rglob("*.py"))
+from support.house import FILES, PACKAGE
 
 # Part of the package → its floor. A new part must be entered here.
 FLOORS = {
     "_training": 0,
-    "assignment": 0,
-    "backend": 0,
-    "checks": 0,
-    "connections": 0,
-    "kinks": 0,
-    "masks": 0,
-    "objective": 0,
-    "random_state": 0,
-    "saving": 0,
-    "stateful": 0,
-    "weights": 0,
+    "_backend": 0,
+    "_core": 0,
     "activations": 1,
     "constraints": 1,
     "initializers": 1,
@@ -34,12 +22,12 @@ FLOORS = {
     "models": 3,
     "callbacks": 4,
     "figures": 5,
-    "command_line": 6,
+    "_command_line": 6,
 }
 FRONT_DOOR = 7
 FRAMEWORKS = {"jax", "jaxlib", "tensorflow", "torch"}
 # What only one part may import; the package depends on keras and numpy alone.
-OPTIONAL = {"matplotlib": "figures", "optax": None, "rich": "command_line", "scipy": None, "sklearn": "data"}
+OPTIONAL = {"matplotlib": "figures", "optax": None, "rich": "_command_line", "scipy": None, "sklearn": "data"}
 
 
 def imports(path):
@@ -73,7 +61,7 @@ def test_a_file_imports_from_its_floor_and_below(path):
         assert not inside, f"{module} is imported inside a function: move it to the top, or split the file"
         assert "keras.src" not in module, f"{module} is private Keras"
         if root in FRAMEWORKS:
-            assert path.is_relative_to(PACKAGE / "backend" / root), f"{root} belongs into backend/{root}/"
+            assert path.is_relative_to(PACKAGE / "_backend" / root), f"{root} belongs into _backend/{root}/"
         if root in OPTIONAL:
             assert part == OPTIONAL[root], f"the package depends on keras and numpy alone, not {root}"
         if root == "keras_lecture" and rest:
@@ -89,7 +77,7 @@ def test_the_backends_offer_the_same_functions():
     """Same names and same arguments in `autodiff` and `training` of every backend."""
 
     def functions(folder, file):
-        tree = ast.parse((PACKAGE / "backend" / folder / file).read_text())
+        tree = ast.parse((PACKAGE / "_backend" / folder / file).read_text())
         public = (node for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"))
         return {node.name: ast.unparse(node.args) for node in public}
 

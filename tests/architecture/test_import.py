@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import BACKEND
-from public import configurable_classes
+from support.harness import BACKEND
+from support.public import configurable_classes
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from measure import environment, interleaved, row
 
-from keras_lecture import backend, layers
+from keras_lecture import _backend, layers
 
 k = keras.layers
 BACKEND = keras.backend.backend()
@@ -34,7 +34,7 @@ def runner(steps):
     """A training call of the layers in a row."""
     model = keras.Sequential([keras.Input(IMAGES.shape[1:]), *steps])
     trainable, rest = [], [v.value for v in model.non_trainable_variables]
-    call = backend.compile(lambda x: model.stateless_call(trainable, rest, x, training=True)[0])
+    call = _backend.compile(lambda x: model.stateless_call(trainable, rest, x, training=True)[0])
     x = keras.ops.convert_to_tensor(IMAGES)
     return lambda: keras.ops.convert_to_numpy(call(x))
 

@@ -15,8 +15,8 @@ import numpy as np
 from keras import ops
 from measure import environment, fits_in_turn, interleaved, row
 
-from keras_lecture import backend, optimizers
-from keras_lecture.objective import loss_on
+from keras_lecture import _backend, optimizers
+from keras_lecture._core.objective import loss_on
 
 BACKEND = keras.backend.backend()
 RNG = np.random.default_rng(0)
@@ -123,7 +123,7 @@ def gradients(model, x, y):
     """Losses with their gradients and nothing else, compiled."""
     # Copies: the training steps of JAX take the buffers of the variables.
     weights = [ops.copy(v.value) for v in model.trainable_variables]
-    evaluate = backend.compile(backend.value_and_grad(lambda w, batch: loss_on(model, batch, [])(w)))
+    evaluate = _backend.compile(_backend.value_and_grad(lambda w, batch: loss_on(model, batch, [])(w)))
 
     def run():
         for _ in range(REPEATS):

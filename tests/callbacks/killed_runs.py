@@ -16,7 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from keras_lecture.callbacks import ExactResume, GradientClipping, checkpoints
+from keras_lecture.callbacks import ExactResume, GradientClipping
+from keras_lecture.callbacks._resume import checkpoints
 
 EPOCHS, BATCHES = 7, 8
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, bound, numpy
+from support.harness import BACKEND, bound, numpy
 
 from keras_lecture import callbacks, data, optimizers
 from keras_lecture._training.running_fit import fit_variables
-from keras_lecture.callbacks import ExactResume, callback_states, model_state
+from keras_lecture.callbacks import ExactResume
+from keras_lecture.callbacks._resume import callback_states, model_state
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(24, 3)).astype("float32"), RNG.normal(size=(24, 1)).astype("float32")

@@ -5,11 +5,11 @@ import itertools
 import keras
 import numpy as np
 import optax
-import oracles_callbacks as oracles
 import pytest
 import torch
-from harness import BACKEND
-from watched_model import INITIAL, X, Y, fit, gradients, model
+from oracles import callbacks as oracles
+from support.harness import BACKEND
+from support.watched_model import INITIAL, X, Y, fit, gradients, model
 
 from keras_lecture import optimizers
 from keras_lecture.callbacks import GradientClipping, GradientMonitor, gradient_clipping

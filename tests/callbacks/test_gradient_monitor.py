@@ -5,12 +5,12 @@ import csv
 
 import keras
 import numpy as np
-import oracles_callbacks as oracles
 import pytest
-from harness import BACKEND
+from oracles import callbacks as oracles
+from support.harness import BACKEND
+from support.watched_model import INITIAL, LAYERS, X, Y, descent, fit, gradients, model
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
-from watched_model import INITIAL, LAYERS, X, Y, descent, fit, gradients, model
 
 from keras_lecture import optimizers
 from keras_lecture.callbacks import GradientMonitor

@@ -6,12 +6,12 @@ import re
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, bound, numpy
 from keras.optimizers.schedules import CosineDecay
+from support.harness import BACKEND, bound, numpy
 
 from keras_lecture import optimizers
+from keras_lecture._core.random_state import random_state
 from keras_lecture.callbacks import GradientClipping, LearningRateFinder, find_learning_rate
-from keras_lecture.random_state import random_state
 
 rng = np.random.default_rng(0)
 # Mean squared error of a linear model without bias: the Hessian is 2/n·XᵀX, here with eigenvalues 0.5, 1 and 4.

@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND
-from watched_model import INITIAL, X, Y, fit, model
+from support.harness import BACKEND
+from support.watched_model import INITIAL, X, Y, fit, model
 
 from keras_lecture import optimizers
+from keras_lecture._core.stateful import Stateful
 from keras_lecture.callbacks import EarlyStopping, GradientClipping, ReduceLearningRate
-from keras_lecture.stateful import Stateful
 
 # XLA, where it is not the only compiler, takes longer than the tests.
 COMPILED = {"jit_compile": False} if BACKEND == "tensorflow" else {}

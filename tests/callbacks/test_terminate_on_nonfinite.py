@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, bound
 from keras import ops
-from watched_model import X, Y, fit, model
+from support.harness import BACKEND, bound
+from support.watched_model import X, Y, fit, model
 
 from keras_lecture import optimizers
 from keras_lecture.callbacks import EarlyStopping, GradientClipping, TerminateOnNonFinite

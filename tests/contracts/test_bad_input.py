@@ -4,10 +4,10 @@ import inspect
 import math
 
 import pytest
-from constructions import ARGUMENTS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from public import public_classes
+from support.constructions import ARGUMENTS
+from support.public import public_classes
 
 AREAS = ("callbacks.", "losses.", "initializers.", "regularizers.", "constraints.")
 AREAS += ("optimizers.Armijo", "optimizers.LBFGS", "optimizers.Newton")

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from constructions import ARGUMENTS
-from harness import BACKEND
-from public import public_classes, public_functions
+from support.constructions import ARGUMENTS
+from support.harness import BACKEND
+from support.public import public_classes, public_functions
 
 X = np.random.default_rng(0).normal(size=(8, 6)).astype("float32")
 Y = np.random.default_rng(1).integers(0, 2, size=(8, 1))

@@ -7,7 +7,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from public import public_classes, public_objects
+from support.public import public_classes, public_objects
 
 import keras_lecture
 

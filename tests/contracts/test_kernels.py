@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from keras_lecture.backend import _part, acceleration
+from keras_lecture._backend import _part, acceleration
 
 KERNELS = getattr(_part("kernels"), "KERNELS", {})
 
@@ -34,7 +34,7 @@ def test_two_rooms_may_have_kernels_of_one_name_and_each_formula_finds_its_own()
     assert found == {"layers.drop": layers.drop, "data.drop": data.drop}
     formula = _module("keras_lecture.data.batches", "drop").drop
     assert acceleration.qualified(formula) == "data.drop"
-    assert acceleration.qualified(_module("keras_lecture.kinks", "drop").drop) == "kinks.drop"
+    assert acceleration.qualified(_module("keras_lecture._core.kinks", "drop").drop) == "_core.drop"
 
 
 def test_two_kernels_of_one_name_in_a_room_are_an_error():

@@ -5,14 +5,14 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from constructions import ARGUMENTS, Fresh
-from harness import BACKEND, assert_close, numpy, precision
 from keras import ops
 from keras.src.testing import TestCase
-from oracles import finite_differences
-from public import public_classes
+from oracles.basic import finite_differences
+from support.constructions import ARGUMENTS, Fresh
+from support.harness import BACKEND, assert_close, numpy, precision
+from support.public import public_classes
 
-from keras_lecture import backend
+from keras_lecture import _backend
 
 LAYERS = {
     name.removeprefix("layers."): cls
@@ -126,8 +126,8 @@ def test_float64_is_float64_and_gradients_match_finite_differences(name, argumen
             return ops.sum(ops.multiply(y, cotangent)), None
 
         start = [ops.convert_to_tensor(x), *[v.value for v in layer.trainable_variables]]
-        _, gradients = backend.compile(backend.value_and_grad(loss))(start)
-        value = backend.compile(lambda weights: loss(weights)[0])
+        _, gradients = _backend.compile(_backend.value_and_grad(loss))(start)
+        value = _backend.compile(lambda weights: loss(weights)[0])
         for place, gradient in enumerate(gradients):
             values = numpy(start[place])
 

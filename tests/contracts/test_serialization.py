@@ -5,8 +5,8 @@ import json
 
 import keras
 import pytest
-from constructions import ARGUMENTS
-from public import configurable_classes, public_functions
+from support.constructions import ARGUMENTS
+from support.public import configurable_classes, public_functions
 
 CLASSES = configurable_classes()
 SERIALIZABLE = sorted(name for name, cls in CLASSES.items() if hasattr(cls, "get_config"))

@@ -6,7 +6,7 @@ The model is one weight; a step at a time in float64 by NumPy is the oracle, and
 import keras
 import numpy as np
 import pytest
-from harness import assert_close
+from support.harness import assert_close
 
 from keras_lecture.data import BalancedBatches, Batches, Curriculum, CyclicBatches
 

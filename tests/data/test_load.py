@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from keras_lecture.data import load, published
+from keras_lecture.data import load
+from keras_lecture.data._sources import published
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_lecture._core.stateful import Stateful
 from keras_lecture.data import BalancedBatches, Batches, Curriculum, CyclicBatches
-from keras_lecture.stateful import Stateful
 
 X = np.arange(23, dtype="float64")[:, None] + [0, 0.5]
 Y = np.repeat([0, 1, 2], [11, 7, 5])

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from keras_lecture.data import apportionment, split, split_indices
+from keras_lecture.data import split, split_indices
+from keras_lecture.data._rows import apportionment
 
 FRACTIONS = [(0.6, 0.2, 0.2), (0.8, 0.2), (0.5, 0.25, 0.25), (1 / 3, 1 / 3, 1 / 3)]
 

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from harness import numpy
 from keras import layers, ops
+from support.harness import numpy
 
 from keras_lecture.diagnosis import curvature
 from keras_lecture.diagnosis.curvature import _hessian_of

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from public import public_objects
+from support.public import public_objects
 
 import keras_lecture
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_lecture.callbacks.learning_rate_sweep import LearningRateSweep
+from keras_lecture.callbacks._rates.learning_rate_sweep import LearningRateSweep
 from keras_lecture.figures import learning_rates
 
 RATES = np.logspace(-4, 1, 6)

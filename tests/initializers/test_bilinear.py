@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import torch
-from harness import numpy
-from oracles_initializers import interpolate
+from oracles.initializers import interpolate
+from support.harness import numpy
 
 from keras_lecture.initializers import Bilinear, initialize
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from harness import numpy
+from support.harness import numpy
 
 from keras_lecture.initializers import PositiveBias, Zeros, initialize
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.stats
-from harness import numpy, precision
+from support.harness import numpy, precision
 
 from keras_lecture.initializers import Gaussian, Kaiming, Xavier, initialize
 

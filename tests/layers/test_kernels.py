@@ -7,22 +7,17 @@ kernel has no test of it here.
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, assert_close, in_one, numpy
 from keras import ops
+from support.harness import BACKEND, assert_close, in_one, numpy
 
-from keras_lecture import backend
-from keras_lecture.backend.acceleration import formulas, qualified
-from keras_lecture.layers import (
-    affine,
-    batch_normalization,
-    group_normalization,
-    layer_normalization,
-    max_pooling,
-    prelu,
-    random_bits,
-)
+from keras_lecture import _backend
+from keras_lecture._backend.acceleration import formulas, qualified
+from keras_lecture.layers import max_pooling, prelu
+from keras_lecture.layers._base import random_bits
+from keras_lecture.layers.augmentation import random_affine
+from keras_lecture.layers.normalization import batch_normalization, group_normalization, layer_normalization
 
-KERNELS = backend._part("kernels").KERNELS
+KERNELS = _backend._part("kernels").KERNELS
 
 
 def data(*shape, seed=0):
@@ -55,11 +50,11 @@ CALLS = {
     "pool, large": (max_pooling.max_pool, [(2, 13, 24, 2)], ((12, 11), (6, 11), "same", "channels_last")),
     "slopes": (prelu.leak, [IMAGE, (1, 1, 4)], ()),
     "a slope per unit": (prelu.leak, [IMAGE, (6, 5, 4)], ()),
-    "an affine change": (affine.place, [IMAGE], (*PLACES, "constant", 0.3, ops)),
+    "an affine change": (random_affine.place, [IMAGE], (*PLACES, "constant", 0.3, ops)),
 }
 KEY = np.array([5, 77], "int32")
 DROP = {"dropout": (random_bits.drop, [IMAGE], (KEY, IMAGE, 0.3, True))}
-MODULES = (batch_normalization, group_normalization, layer_normalization, max_pooling, prelu, affine)
+MODULES = (batch_normalization, group_normalization, layer_normalization, max_pooling, prelu, random_affine)
 
 
 def with_a_kernel(cases):
@@ -80,13 +75,13 @@ def test_value_and_gradient_equal_those_of_the_formula(case, compiled, monkeypat
         # An uneven weight on every output, the moments of batch normalization included.
         return sum(ops.sum(ops.sin(ops.cast(o, "float32"))) for o in outputs), outputs
 
-    evaluate = backend.compile(backend.value_and_grad(loss)) if compiled else backend.value_and_grad(loss)
+    evaluate = _backend.compile(_backend.value_and_grad(loss)) if compiled else _backend.value_and_grad(loss)
     (_, outputs), gradients = evaluate(start)
     for module in MODULES:
         for name in {name.removeprefix("layers.") for name in formulas} & vars(module).keys():
             monkeypatch.setattr(module, name, formulas[f"layers.{name}"])
     function = formulas[qualified(function)]
-    (_, expected), slopes = in_one(backend.value_and_grad(loss))(start)
+    (_, expected), slopes = in_one(_backend.value_and_grad(loss))(start)
     for output, value in zip(outputs, expected, strict=True):
         assert_close(output, numpy(value), atol=1e-5)
     for gradient, slope in zip(gradients, slopes, strict=True):
@@ -114,7 +109,7 @@ def test_hessian_vector_products_equal_those_of_the_formula(case):
             y = function(*weights, *(ops.convert_to_tensor(r) if r is KEY else r for r in rest))
             return ops.sum(ops.sin(y[0] if isinstance(y, tuple) else y)), None
 
-        return in_one(backend.hessian_vector_product(loss))(start, direction)
+        return in_one(_backend.hessian_vector_product(loss))(start, direction)
 
     for product, expected in zip(products(function), products(formulas[qualified(function)]), strict=True):
         assert_close(product, numpy(expected), rtol=1e-4, atol=1e-4)
@@ -134,7 +129,7 @@ def test_the_dropout_kernels_draw_the_mask_of_the_formula(shape, scaled):
         y = random_bits.drop(weights[0], key, shape, 0.3, scaled)
         return ops.sum(y), y
 
-    (_, y), (gradient,) = in_one(backend.value_and_grad(loss))([x])
+    (_, y), (gradient,) = in_one(_backend.value_and_grad(loss))([x])
     assert_close(y, kept)
     assert_close(gradient, expected / (1 - random_bits.drawn_rate(0.3)) if scaled else expected.astype("float32"))
 
@@ -153,7 +148,7 @@ def test_what_is_dropped_is_zero_whatever_it_was(dtype):
         return ops.sum(ops.cast(y, "float32") * weights[1]), y
 
     leaves = [ops.convert_to_tensor(strange), ops.convert_to_tensor(strange)]
-    (_, y), (gradient, _) = in_one(backend.value_and_grad(loss))(leaves)
+    (_, y), (gradient, _) = in_one(_backend.value_and_grad(loss))(leaves)
     for found in (y, gradient):
         expected = np.where(keep, strange / (1 - random_bits.drawn_rate(0.3)), 0)
         if BACKEND == "torch" and dtype == "float32":

@@ -2,13 +2,13 @@
 
 import keras
 import numpy as np
-import oracles_layers as oracles
 import pytest
 import torch
-from harness import assert_close, in_one, numpy
 from keras import ops
+from oracles import layers as oracles
+from support.harness import assert_close, in_one, numpy
 
-from keras_lecture import backend
+from keras_lecture import _backend
 from keras_lecture.layers import MaxPooling1D, MaxPooling2D, MaxPooling3D
 
 CLASSES = {1: MaxPooling1D, 2: MaxPooling2D, 3: MaxPooling3D}
@@ -22,7 +22,7 @@ def value_and_gradient(layer, x, cotangent):
         y = layer(inputs[0])
         return ops.sum(y * weigh), y
 
-    (_, y), (gradient,) = in_one(backend.value_and_grad(loss))([ops.convert_to_tensor(x)])
+    (_, y), (gradient,) = in_one(_backend.value_and_grad(loss))([ops.convert_to_tensor(x)])
     return numpy(y), numpy(gradient)
 
 

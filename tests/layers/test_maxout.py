@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import torch
-from harness import BACKEND, assert_close, numpy
+from support.harness import BACKEND, assert_close, numpy
 
 from keras_lecture.layers import Maxout, MaxoutConv2D, PReLU
 

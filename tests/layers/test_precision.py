@@ -9,10 +9,10 @@ import keras
 import ml_dtypes
 import numpy as np
 import pytest
-from harness import in_one, numpy
 from keras import ops
+from support.harness import in_one, numpy
 
-from keras_lecture import backend, layers
+from keras_lecture import _backend, layers
 
 DTYPES = ["float32", "float16", "bfloat16"]
 SLOPES = [0.25, 0.01, 1e-3]
@@ -44,7 +44,7 @@ def value_and_gradient(f, *inputs):
         y = f(*weights)
         return ops.sum(ops.cast(y, "float32")), y
 
-    (_, value), gradients = in_one(backend.value_and_grad(total))(list(inputs))
+    (_, value), gradients = in_one(_backend.value_and_grad(total))(list(inputs))
     return value, gradients
 
 

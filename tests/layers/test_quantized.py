@@ -11,7 +11,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from harness import assert_close, numpy
+from support.harness import assert_close, numpy
 
 from keras_lecture.layers import DropConnect, Maxout, MaxoutConv2D, ResidualBlock, WeightNormalization
 

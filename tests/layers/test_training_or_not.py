@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import BACKEND, numpy
+from support.harness import BACKEND, numpy
 
 from keras_lecture.layers import (
     BatchNormalization,

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from harness import assert_close, numpy
-from oracles_blocks import bilinear, tensor
+from oracles.blocks import bilinear, tensor
+from support.harness import assert_close, numpy
 from torch.nn import functional
 
 from keras_lecture.layers import Upscale2D

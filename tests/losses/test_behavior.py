@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, assert_close, in_one, numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keras import ops
+from support.harness import BACKEND, assert_close, in_one, numpy
 
-from keras_lecture import backend, losses
+from keras_lecture import _backend, losses
 
 CLASS_LOSSES = [losses.SoftmaxCrossEntropy, losses.MulticlassHinge]
 PAIR_LOSSES = [losses.L1, losses.L2, losses.BinaryCrossEntropy]
@@ -157,13 +157,13 @@ def test_curvature_passes_through_every_loss(loss, float64):
     def f(weights):
         return unit(labels, weights[0]), None
 
-    value_and_grad = in_one(backend.value_and_grad(f))
+    value_and_grad = in_one(_backend.value_and_grad(f))
 
     def gradient(at):
         return numpy(value_and_grad([ops.convert_to_tensor(at, "float64")])[1][0])
 
     tensors = [[ops.convert_to_tensor(a, "float64")] for a in (scores, vector)]
-    (product,) = in_one(backend.hessian_vector_product(f))(*tensors)
+    (product,) = in_one(_backend.hessian_vector_product(f))(*tensors)
     expected = (gradient(scores + 1e-6 * vector) - gradient(scores - 1e-6 * vector)) / 2e-6
     np.testing.assert_allclose(numpy(product), expected, rtol=1e-6, atol=1e-8)
 
@@ -182,11 +182,11 @@ def test_curvature_and_label_gradient_of_one_hot_cross_entropy(width, float64):
     p /= p.sum(-1, keepdims=True)
     unit = losses.SoftmaxCrossEntropy(reduction="sum")
     tensors = [ops.convert_to_tensor(a, "float64") for a in (scores, vector, q)]
-    (product,) = in_one(backend.hessian_vector_product(lambda w: (unit(tensors[2], w[0]), None)))(
+    (product,) = in_one(_backend.hessian_vector_product(lambda w: (unit(tensors[2], w[0]), None)))(
         tensors[:1], tensors[1:2]
     )
     np.testing.assert_allclose(numpy(product), p * (vector - (p * vector).sum(-1, keepdims=True)), rtol=1e-9, atol=1e-9)
-    _, (gradient,) = in_one(backend.value_and_grad(lambda w: (unit(w[0], tensors[0]), None)))(tensors[2:])
+    _, (gradient,) = in_one(_backend.value_and_grad(lambda w: (unit(w[0], tensors[0]), None)))(tensors[2:])
     np.testing.assert_allclose(numpy(gradient), -np.log(p), rtol=1e-9, atol=1e-14)
 
 

@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, assert_close, in_one, numpy
 from keras import ops
+from support.harness import BACKEND, assert_close, in_one, numpy
 
-from keras_lecture import backend, losses
+from keras_lecture import _backend, losses
 
 CLASS_LOSSES = [losses.SoftmaxCrossEntropy, losses.MulticlassHinge]
 NUMBER_LOSSES = [unit for unit in map(losses.__dict__.get, losses.__all__) if unit not in CLASS_LOSSES]
@@ -35,7 +35,7 @@ def value_and_gradient(loss, labels, scores, mask=None, weight=None):
         value = loss(y, scores, weight)
         return ops.sum(value), value
 
-    (_, value), (gradient,) = in_one(backend.value_and_grad(total))([ops.convert_to_tensor(scores)], labels)
+    (_, value), (gradient,) = in_one(_backend.value_and_grad(total))([ops.convert_to_tensor(scores)], labels)
     return numpy(value), numpy(gradient)
 
 

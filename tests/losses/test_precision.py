@@ -7,13 +7,13 @@ backends may round to 0.
 
 import ml_dtypes
 import numpy as np
-import oracles_losses as oracles
 import pytest
-from harness import numpy
 from keras import ops
 from mpmath import mpf
+from oracles import losses as oracles
+from support.harness import numpy
 
-from keras_lecture import backend, losses
+from keras_lecture import _backend, losses
 
 TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 EVERY_TYPE = pytest.mark.parametrize("dtype", TYPES)
@@ -34,7 +34,7 @@ def check(loss, labels, scores, expected, slopes, dtype):
         return ops.sum(values), values
 
     predictions = ops.cast(ops.convert_to_tensor(scores.astype("float32")), dtype)
-    (_, values), (gradient,) = backend.compile(backend.value_and_grad(total))([predictions], labels)
+    (_, values), (gradient,) = _backend.compile(_backend.value_and_grad(total))([predictions], labels)
     _agree(numpy(values), expected, np.float32)
     _agree(numpy(gradient), slopes, TYPES[dtype])
 

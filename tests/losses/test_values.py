@@ -1,12 +1,12 @@
 """Every loss and its gradient against float64 NumPy: ordinary scores, kinks, ±1e4, and the decks' numbers."""
 
 import numpy as np
-import oracles
 import pytest
-from harness import assert_close, numpy
 from keras import ops
+from oracles import basic as oracles
+from support.harness import assert_close, numpy
 
-from keras_lecture import backend, losses
+from keras_lecture import _backend, losses
 
 RNG = np.random.default_rng(5)
 SCORES = np.concatenate([RNG.normal(scale=3, size=(6, 5)), 1e4 * np.eye(5)[:2], -1e4 * np.eye(5)[:1], np.zeros((1, 5))])
@@ -24,7 +24,7 @@ def value_and_gradient(loss, y_true, y_pred, dtype):
         values = loss.call(y, weights[0])
         return ops.sum(values), values
 
-    evaluate = backend.compile(backend.value_and_grad(total))
+    evaluate = _backend.compile(_backend.value_and_grad(total))
     predictions = ops.convert_to_tensor(y_pred, dtype=dtype)
     (_, values), (gradient,) = evaluate([predictions], ops.convert_to_tensor(y_true))
     return values, gradient

@@ -2,8 +2,8 @@
 
 import keras
 import numpy as np
-from harness import numpy
 from sklearn.datasets import load_digits
+from support.harness import numpy
 
 from keras_lecture import losses, models, optimizers
 

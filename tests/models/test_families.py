@@ -2,11 +2,11 @@
 
 import keras
 import numpy as np
-import oracles_models
 import pytest
-from harness import BACKEND, assert_close, in_one, numpy
-from oracles_blocks import tensor
-from unweighted import unweighted
+from oracles import models as model_oracles
+from oracles.blocks import tensor
+from support.harness import BACKEND, assert_close, in_one, numpy
+from support.unweighted import unweighted
 
 from keras_lecture import initializers, layers, losses, models
 
@@ -39,10 +39,10 @@ def symbolic():
 @pytest.mark.parametrize(
     ("make", "oracle"),
     [
-        (lambda s: models.mlp(s, 5, units=(7, 6), activation="tanh"), oracles_models.mlp),
-        (SMALL["all_conv"], oracles_models.all_conv),
-        (SMALL["vgg"], lambda x, w: oracles_models.vgg(x, w, (1, 1, 2, 2, 2))),
-        (SMALL["alexnet"], oracles_models.alexnet),
+        (lambda s: models.mlp(s, 5, units=(7, 6), activation="tanh"), model_oracles.mlp),
+        (SMALL["all_conv"], model_oracles.all_conv),
+        (SMALL["vgg"], lambda x, w: model_oracles.vgg(x, w, (1, 1, 2, 2, 2))),
+        (SMALL["alexnet"], model_oracles.alexnet),
     ],
     ids=["mlp", "all_conv", "vgg", "alexnet"],
 )
@@ -54,7 +54,7 @@ def test_the_nets_are_those_of_their_papers(make, oracle):
     weights = [np.random.default_rng(1).normal(scale=0.3, size=w.shape).astype("float32") for w in model.weights]
     model.set_weights(weights)
     images = tensor(x).flatten(1) if model.name == "mlp" else tensor(x).movedim(-1, 1)
-    expected = oracle(images, oracles_models.Weights(weights)).numpy()
+    expected = oracle(images, model_oracles.Weights(weights)).numpy()
     assert_close(in_one(model)(x), expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from unweighted import unweighted
+from support.unweighted import unweighted
 
 from keras_lecture import models
 

@@ -2,10 +2,10 @@
 
 import keras
 import numpy as np
-import oracles_searches
 import pytest
-from harness import TOLERANCES, numpy
 from keras import ops
+from oracles import searches as search_oracles
+from support.harness import TOLERANCES, numpy
 
 from keras_lecture.optimizers import Armijo
 
@@ -57,7 +57,7 @@ def train(optimizer, steps):
 def test_steps_are_those_of_the_reference(float64, direction):
     """Weights to 1e-10, step sizes and numbers of evaluations, 40 steps of noisy batches."""
     settings = {"direction": direction, "reset": 1.7, "backtrack": 0.4, "gamma": 0.2}
-    expected = oracles_searches.armijo(value, gradient, START, 40, rate=2.0, **settings)
+    expected = search_oracles.armijo(value, gradient, START, 40, rate=2.0, **settings)
     count = []
     for ours, theirs in zip(train(Armijo(2.0, **settings), 40), expected, strict=True):
         np.testing.assert_allclose(ours[0], theirs[0], **TOLERANCES["float64"])
@@ -69,7 +69,7 @@ def test_steps_are_those_of_the_reference(float64, direction):
 
 @pytest.mark.parametrize("reset", [1, "full"])
 def test_restarts_are_those_of_the_reference(float64, reset):
-    expected = oracles_searches.armijo(value, gradient, START, 15, reset=reset)
+    expected = search_oracles.armijo(value, gradient, START, 15, reset=reset)
     sizes = []
     for ours, theirs in zip(train(Armijo(reset=reset), 15), expected, strict=True):
         np.testing.assert_allclose(ours[0], theirs[0], **TOLERANCES["float64"])

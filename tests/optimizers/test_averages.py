@@ -2,10 +2,10 @@
 
 import keras
 import numpy as np
-import oracles_optimizers as oracle
 import pytest
-from harness import TOLERANCES, built_for, numpy
-from noisy_quadratic import expected, gradient, run, start, variables
+from oracles import optimizers as oracle
+from support.harness import TOLERANCES, built_for, numpy
+from support.noisy_quadratic import expected, gradient, run, start, variables
 
 from keras_lecture import optimizers
 

@@ -6,8 +6,8 @@ import importlib
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, bound, built_for
-from noisy_quadratic import RULES
+from support.harness import BACKEND, bound, built_for
+from support.noisy_quadratic import RULES
 
 from keras_lecture import optimizers
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND
-from noisy_quadratic import RULES
+from support.harness import BACKEND
+from support.noisy_quadratic import RULES
 
 FOLDER = Path(__file__).parent / "distributed"
 ROOT = FOLDER.parents[2]

@@ -5,11 +5,11 @@ import importlib
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, TOLERANCES, built_for, numpy
-from noisy_quadratic import RULES, run, start, variables
+from support.harness import BACKEND, TOLERANCES, built_for, numpy
+from support.noisy_quadratic import RULES, run, start, variables
 
-from keras_lecture import backend, optimizers
-from keras_lecture.backend import acceleration
+from keras_lecture import _backend, optimizers
+from keras_lecture._backend import acceleration
 from keras_lecture.optimizers import rule as rule_module
 from keras_lecture.optimizers import schedules
 
@@ -29,12 +29,12 @@ def small_pieces(monkeypatch):
     """Tensors of more than 10 elements count as large, so that the paths of large ones run."""
     limit = {"torch": "_CHUNK", "tensorflow": "LARGE"}.get(BACKEND)
     if limit:
-        kernels = importlib.import_module(f"keras_lecture.backend.{BACKEND}.kernels.optimizers")
+        kernels = importlib.import_module(f"keras_lecture._backend.{BACKEND}.kernels.optimizers")
         monkeypatch.setattr(kernels, limit, 10)
 
 
 # JAX has no kernel: it compiles the formula. What follows would compare it with itself.
-if "optimizers.optimizer_step" in backend._part("kernels").KERNELS:
+if "optimizers.optimizer_step" in _backend._part("kernels").KERNELS:
     FORMULA = acceleration.formulas["optimizers.optimizer_step"]
 
     def _both(monkeypatch, make, dtype="float64", steps=5, compiled=False):
@@ -148,7 +148,7 @@ if BACKEND == "torch":
         """
         torch = importlib.import_module("torch")
         overrides = importlib.import_module("torch.utils._python_dispatch")
-        kernels = importlib.import_module("keras_lecture.backend.torch.kernels.optimizers")
+        kernels = importlib.import_module("keras_lecture._backend.torch.kernels.optimizers")
         reads = []
 
         class Reads(overrides.TorchDispatchMode):

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 import scipy.optimize
-from harness import BACKEND, numpy
 from keras import layers, ops
-from smooth_problems import Flat, logistic, oscillator, rosenbrock, scipy_lbfgs, torch_lbfgs
+from support.harness import BACKEND, numpy
+from support.smooth_problems import Flat, logistic, oscillator, rosenbrock, scipy_lbfgs, torch_lbfgs
 
 from keras_lecture.optimizers import LBFGS
 from keras_lecture.optimizers.lbfgs import quasi_newton_direction, with_row

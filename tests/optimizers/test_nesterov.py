@@ -4,9 +4,9 @@ import gc
 
 import keras
 import numpy as np
-import oracles_optimizers as oracle
 import pytest
-from harness import BACKEND, numpy
+from oracles import optimizers as oracle
+from support.harness import BACKEND, numpy
 
 from keras_lecture import optimizers
 from keras_lecture.optimizers import schedules

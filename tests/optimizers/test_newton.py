@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from harness import numpy
 from keras import layers, ops
-from smooth_problems import Flat
+from support.harness import numpy
+from support.smooth_problems import Flat
 
-from keras_lecture import backend
-from keras_lecture.objective import Objective, loss_on
+from keras_lecture import _backend
+from keras_lecture._core.objective import Objective, loss_on
 from keras_lecture.optimizers import LBFGS, Armijo, Newton, NewtonCG
 from keras_lecture.optimizers.newton import conjugate_gradients
 
@@ -147,7 +147,7 @@ def test_masked_time_steps_have_no_curvature(compiled):
 
     kept = tokens != 0
     expected = measured(tokens[kept][:, None], labels[kept][:, None], masks=False)
-    for a, e in zip(measured(tokens, labels, True, *[backend.compile] * compiled), expected, strict=True):
+    for a, e in zip(measured(tokens, labels, True, *[_backend.compile] * compiled), expected, strict=True):
         np.testing.assert_allclose(numpy(a), numpy(e), rtol=1e-4, atol=1e-6)
 
 

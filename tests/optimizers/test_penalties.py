@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from harness import bound, numpy
-from noisy_quadratic import RULES, run, variables
+from support.harness import bound, numpy
+from support.noisy_quadratic import RULES, run, variables
 
 from keras_lecture import optimizers
-from keras_lecture.weights import role
+from keras_lecture._core.weights import role
 
 
 @keras.saving.register_keras_serializable("tests")

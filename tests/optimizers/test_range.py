@@ -8,10 +8,10 @@ import importlib
 
 import keras
 import numpy as np
-import oracles_optimizers as oracle
 import pytest
-from harness import BACKEND
-from noisy_quadratic import run
+from oracles import optimizers as oracle
+from support.harness import BACKEND
+from support.noisy_quadratic import run
 
 from keras_lecture import optimizers
 
@@ -48,7 +48,7 @@ def test_where_the_formula_is_finite_the_step_is_and_agrees(rule, epsilon, mode,
     """RMSProp on PyTorch was NaN from 1e16 on, with ε = 1e-20 from 1e10 on; Adam on TensorFlow after 1e30."""
     settings = {} if epsilon is None else {"epsilon": epsilon}
     if mode == "compiled, large":
-        kernels = importlib.import_module("keras_lecture.backend.tensorflow.kernels.optimizers")
+        kernels = importlib.import_module("keras_lecture._backend.tensorflow.kernels.optimizers")
         monkeypatch.setattr(kernels, "LARGE", 10)
     w = keras.Variable(np.zeros(GRADIENTS.shape, "float32"), name="kernel")
     (found,) = run(getattr(optimizers, rule)(RATE, **settings), [w], 3, gradient=gradient, compiled=mode != "eager")

@@ -4,11 +4,11 @@ import jax
 import keras
 import numpy as np
 import optax
-import oracles_optimizers as oracle
 import pytest
 import torch
-from harness import TOLERANCES, bound
-from noisy_quadratic import RULES, expected, gradient, run, start, variables
+from oracles import optimizers as oracle
+from support.harness import TOLERANCES, bound
+from support.noisy_quadratic import RULES, expected, gradient, run, start, variables
 
 from keras_lecture import optimizers
 from keras_lecture.optimizers import schedules

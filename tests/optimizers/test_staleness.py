@@ -7,8 +7,8 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, TOLERANCES, bound, built_for, numpy
-from noisy_quadratic import RULES, run, variables
+from support.harness import BACKEND, TOLERANCES, bound, built_for, numpy
+from support.noisy_quadratic import RULES, run, variables
 
 from keras_lecture import optimizers
 
@@ -99,7 +99,7 @@ if BACKEND == "torch":
         """`Variable.value` costs 2 µs, so the kernels read `_value`, which is not public."""
         w = keras.Variable(np.ones(3, "float32"))
         where = (
-            f"Keras {keras.__version__} keeps a variable's tensor elsewhere: see backend/torch/kernels/optimizers.py."
+            f"Keras {keras.__version__} keeps a variable's tensor elsewhere: see _backend/torch/kernels/optimizers.py."
         )
         assert isinstance(getattr(w, "_value", None), torch.Tensor), where
         assert w._value is w.value, where

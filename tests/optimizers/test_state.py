@@ -7,8 +7,8 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from harness import BACKEND, TOLERANCES, bound, built_for, numpy
-from noisy_quadratic import KERNELS, RULES, expected, gradient, run, start, variables
+from support.harness import BACKEND, TOLERANCES, bound, built_for, numpy
+from support.noisy_quadratic import KERNELS, RULES, expected, gradient, run, start, variables
 
 from keras_lecture import optimizers
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from harness import assert_close, numpy
+from support.harness import assert_close, numpy
 
 from keras_lecture import layers
 

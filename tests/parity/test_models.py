@@ -4,7 +4,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from harness import numpy
+from support.harness import numpy
 
 from keras_lecture import models
 

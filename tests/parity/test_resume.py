@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from harness import BACKEND
+from support.harness import BACKEND
 
 HERE = Path(__file__).resolve().parent / "resume"
 run = runpy.run_path(str(HERE / "make_golden.py"))["run"]

@@ -1,0 +1,77 @@
+"""The seam: what Keras lacks on each framework, with one signature on all of them.
+
+`value_and_grad(f)`          for `f(weights, *args) → (loss, aux)`: `(weights, *args) → ((loss, aux), gradients)`
+`hessian_vector_product(f)`  for the same `f`: `(weights, vectors, *args) → H·vectors`
+`compile(f)`                 `f` compiled as the framework does it
+`train_step(model, step)`    the pure `step(state, batch) → (logs, state)` as this backend's Keras `train_step`
+`repeatable(f)`              `f` with the same random numbers at every call
+`build_first(model, data)`   builds in a train step what Keras has left to it
+`only_if(condition, act)`    `act()` if a tensor holds, in a train step that changes variables in place
+`recover(model, *args)`      gives the model its values back after an exception, of a train function with these `args`
+`mean_over_ranks(model)`     the function that takes the means of tensors over processes that train `model` together
+`END_OF_DATA`                what a train function raises where its data end
+`PURE_TRAIN_STEP`            whether Keras's train step is a function of the model's state
+`generators()`               the states of the framework's own global random generators, in a list
+`set_generators(states)`     puts them back
+`scope(groups, state)`       a `StatelessScope` in which groups of variables have these values
+`build(model, batches)`      makes what `fit` has not made yet of model, optimizer and metrics, from its iterator
+`shuffles_alike()`           whether `fit` shuffles arrays in an order that a new process can repeat
+`fuse(formula)`              `formula` as one kernel forward and one backward, where compiling does not do that anyway
+`accelerate(formula)`        `formula`, or this backend's own kernel `room.name` where it exists and takes the call
+
+Only the folders below import a framework, and only the selected one is imported.
+"""
+
+import importlib
+
+import keras
+
+from keras_lecture._backend.acceleration import accelerator
+from keras_lecture._backend.state import scope
+
+_NAME = keras.backend.backend()
+_FOLDER = _NAME if _NAME in ("jax", "tensorflow", "torch") else "forward_only"
+
+
+def _part(name):
+    return importlib.import_module(f"keras_lecture._backend.{_FOLDER}.{name}")
+
+
+value_and_grad = _part("autodiff").value_and_grad
+hessian_vector_product = _part("autodiff").hessian_vector_product
+compile = _part("autodiff").compile
+fuse = _part("autodiff").fuse
+train_step = _part("training").train_step
+repeatable = _part("training").repeatable
+generators = _part("training").generators
+set_generators = _part("training").set_generators
+build = _part("training").build
+shuffles_alike = _part("training").shuffles_alike
+build_first = _part("training").build_first
+only_if = _part("training").only_if
+recover = _part("training").recover
+mean_over_ranks = _part("training").mean_over_ranks
+END_OF_DATA = _part("training").END_OF_DATA
+PURE_TRAIN_STEP = _part("training").PURE_TRAIN_STEP
+accelerate = accelerator(_part("kernels").KERNELS)
+
+__all__ = [
+    "END_OF_DATA",
+    "PURE_TRAIN_STEP",
+    "accelerate",
+    "build",
+    "build_first",
+    "compile",
+    "fuse",
+    "generators",
+    "hessian_vector_product",
+    "mean_over_ranks",
+    "only_if",
+    "recover",
+    "repeatable",
+    "scope",
+    "set_generators",
+    "shuffles_alike",
+    "train_step",
+    "value_and_grad",
+]

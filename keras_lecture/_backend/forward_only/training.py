@@ -1,0 +1,48 @@
+"""Backends without gradients do not train."""
+
+from keras_lecture._backend.forward_only.autodiff import _refuse
+
+PURE_TRAIN_STEP = False
+# What a train function raises where its data end.
+END_OF_DATA = (StopIteration,)
+
+
+def train_step(model, step):
+    return _refuse
+
+
+def repeatable(f):
+    return f
+
+
+def generators():
+    return []
+
+
+def set_generators(states):
+    pass
+
+
+def build(model, batches):
+    pass
+
+
+def shuffles_alike():
+    return True  # From NumPy's global generator, whose state can be put back.
+
+
+def build_first(model, data):
+    pass
+
+
+def only_if(condition, act):
+    if condition:
+        act()
+
+
+def recover(model, state=None, data=None):
+    pass
+
+
+def mean_over_ranks(model):
+    return lambda tensors: tensors

@@ -1,0 +1,23 @@
+"""Kernels on TensorFlow."""
+
+from keras_lecture._backend.acceleration import kernels
+from keras_lecture._backend.tensorflow.kernels import (
+    activations,
+    callbacks,
+    kinks,
+    layers,
+    losses,
+    optimizers,
+    searches,
+    training,
+)
+
+KERNELS = kernels(
+    activations=[activations],
+    callbacks=[callbacks],
+    _core=[kinks],
+    layers=[layers],
+    losses=[losses],
+    optimizers=[optimizers, searches],
+    _training=[training],
+)

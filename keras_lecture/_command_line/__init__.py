@@ -1,0 +1,5 @@
+"""The command line: `keras-lecture train`, `keras-lecture find-lr`."""
+
+from keras_lecture._command_line.start import is_running, main
+
+__all__ = ["is_running", "main"]

@@ -1,0 +1,46 @@
+"""Finds the command that the arguments name, and runs it."""
+
+import importlib
+
+import keras_lecture
+from keras_lecture._command_line import find_lr, train
+from keras_lecture._command_line.endings import EXIT_CODES, OWNER
+from keras_lecture._command_line.help import Parser
+
+# A command is a module: its docstring says what it does, `add_arguments(parser)` what it takes, `run(arguments)` does
+# it and returns the exit code.
+COMMANDS = {"train": train, "find-lr": find_lr}
+
+# The package leaves its parts out when it is started as a program; a model may use any of them.
+for part in keras_lecture.__all__:
+    importlib.import_module(f"keras_lecture.{part}")
+
+
+def run(argv: list[str] | None = None) -> int:
+    """Runs one command and returns the exit code."""
+    parser, commands = _parsers()
+    arguments, unknown = parser.parse_known_args(argv)
+    chosen = commands[arguments.command]
+    if unknown:
+        chosen.refuse(unknown)
+    return COMMANDS[arguments.command].run(arguments)
+
+
+def _parsers() -> tuple[Parser, dict[str, Parser]]:
+    about = f"{keras_lecture.__doc__} The environment variable KERAS_BACKEND picks the framework."
+    usage = f"{OWNER} command [options]"
+    parser = Parser(prog=OWNER, usage=usage, description=about, epilog=EXIT_CODES)
+    parser.add_argument("--version", action="version", version=f"{OWNER} {keras_lecture.__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="command", required=True, prog=OWNER)
+    commands = {}
+    for name, module in COMMANDS.items():
+        about = module.__doc__.strip()
+        commands[name] = subparsers.add_parser(
+            name,
+            usage=f"{OWNER} {name} [options]",
+            help=about.splitlines()[0],
+            description=about,
+            epilog=EXIT_CODES,
+        )
+        module.add_arguments(commands[name])
+    return parser, commands

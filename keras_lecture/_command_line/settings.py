@@ -1,0 +1,69 @@
+"""What is written on the command line as `NAME key=value …`, turned into a class or function and its arguments."""
+
+import ast
+import inspect
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from keras_lecture._command_line.endings import OWNER
+from keras_lecture._core import checks
+
+_CONSTANTS = {"true": True, "false": False, "none": None}
+
+
+def named(option: str, words: Sequence[str], choices: Mapping[str, Callable], **rest) -> tuple[Callable, dict]:
+    """The choice of that name, and the arguments after it; `rest` as in `settings`."""
+    name, *pairs = words
+    target = choices[chosen(option, name, choices)]
+    return target, settings(f"{option} {name}", pairs, target, **rest)
+
+
+def chosen(option: str, name: str, choices: Collection[str]) -> str:
+    """The choice of that name, however it is spelled."""
+    plain = {_plain(choice): choice for choice in choices}
+    if _plain(name) not in plain:
+        checks.one_of(OWNER, option, name, choices)
+    return plain[_plain(name)]
+
+
+def settings(owner: str, pairs: Sequence[str], target: Callable, *, taken=(), required=None) -> dict:
+    """`["depth=20", "activation=relu"]` as arguments of `target`, which must know them.
+
+    `taken` are arguments that another option sets; `required` has values for some that have no default of their own.
+    """
+    parameters = inspect.signature(target).parameters.values()
+    known = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name not in taken]
+    passes_on = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    needed = [p.name for p in parameters if p.name in known and p.default is p.empty]
+    arguments = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            checks.reject(owner, "key=value", "a name, an equals sign and a value", pair)
+        if key in taken or (key not in known and not passes_on):
+            expectation = f"one of {', '.join(sorted(known))}" if known else "left out: there are none"
+            checks.reject(owner, "argument", expectation, key, checks.nearest(key, known))
+        if key in arguments:
+            checks.reject(owner, key, "given once", text)
+        arguments[key] = _value(text)
+    arguments = {**{name: value for name, value in (required or {}).items() if name in needed}, **arguments}
+    for name in needed:
+        if name not in arguments:
+            checks.reject(owner, name, "given", None, f"Add {name}=…")
+    return arguments
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _value(text: str):
+    """A number, a list, a truth value or `none` as Python has it; everything else is a word."""
+    if text.lower() in _CONSTANTS:
+        return _CONSTANTS[text.lower()]
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return ast.literal_eval(text)
+    # Not a literal, or one nested so deep that Python gives up.
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text

@@ -1,0 +1,93 @@
+"""What the user sees: one progress bar while it runs, on the standard error, and a table at the end."""
+
+import sys
+
+import keras
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+from keras_lecture._command_line.streams import discard, out
+
+_MEASURED = {"loss": "loss {:.4f}", "val_loss": "validation {:.4f}", "val_accuracy": "{:.2%}"}
+
+
+# Narrower, a terminal shows no bar: the numbers matter more.
+_WIDE = 80
+
+
+class _ProgressConsole(Console):
+    def on_broken_pipe(self):
+        """The output is closed; rich would end the program, and the training with it."""
+        self.quiet = True
+        discard(sys.stderr)
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """One bar over all epochs of a `fit`, with what the last epoch measured."""
+
+    def __init__(self, epochs: int, steps: int):
+        super().__init__()
+        self._steps = steps
+        self._epoch = 0
+        console = _ProgressConsole(stderr=True)
+        words = (
+            # As wide as the last epoch needs it: the numbers behind are cut first.
+            TextColumn(
+                "epoch {task.fields[epoch]}/{task.fields[epochs]}",
+                table_column=Column(no_wrap=True, min_width=len(f"epoch {epochs}/{epochs}")),
+            ),
+            TextColumn("{task.fields[measured]}"),
+        )
+        wide = console.width >= _WIDE
+        columns = (words[0], BarColumn(bar_width=24), words[1], TimeRemainingColumn()) if wide else words
+        self._bar = Progress(*columns, console=console)
+        self._task = self._bar.add_task("", total=epochs * steps, epochs=epochs, epoch=0, measured="")
+
+    def __enter__(self):
+        self._bar.start()
+        return self
+
+    def __exit__(self, *reason):
+        self._bar.stop()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+        self._bar.update(self._task, completed=epoch * self._steps, epoch=epoch + 1)
+
+    # Not the end of a batch: Keras waits for each step where a callback may look at what it measured.
+    def on_train_batch_begin(self, batch, logs=None):
+        self._bar.update(self._task, completed=self._epoch * self._steps + batch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        measured = "  ".join(text.format(logs[name]) for name, text in _MEASURED.items() if name in (logs or {}))
+        self._bar.update(self._task, completed=(epoch + 1) * self._steps, measured=measured)
+
+
+def show(rows: dict[str, dict], lines: list[str]):
+    """A table of `rows`, each a mapping from columns to numbers, and lines below it."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("", no_wrap=True)
+    columns = list(next(iter(rows.values())))
+    for name in columns:
+        table.add_column(name, justify="right")
+    for title, values in rows.items():
+        table.add_row(title, *(_cell(name, values[name]) for name in columns))
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    with console.capture() as shown:
+        console.print(table)
+    out("\n".join([shown.get(), *lines]))
+
+
+def counted(number: int, unit: str) -> str:
+    """The number with its unit: `1 epoch`, `2 epochs`."""
+    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
+
+
+def _cell(column, value) -> str:
+    if value is None:
+        return "–"
+    if column == "accuracy":
+        return f"{value:.2%}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -1,0 +1,129 @@
+"""Trains a model on a data set and leaves its record, its curves and its mistakes in a folder.
+
+The framework is that of the environment variable KERAS_BACKEND. The test part is looked at once, when training is over.
+"""
+
+import math
+import time
+
+import numpy as np
+
+from keras_lecture import callbacks, layers
+from keras_lecture._command_line import options
+from keras_lecture._command_line.endings import DIVERGED, OK, OWNER, Ended, mistakes_of_the_user
+from keras_lecture._command_line.experiment import Experiment, experiment
+from keras_lecture._command_line.failures import training
+from keras_lecture._command_line.files import folder_of, write
+from keras_lecture._command_line.record import record_of, text_of
+from keras_lecture._command_line.resuming import state_of
+from keras_lecture._command_line.settings import settings
+from keras_lecture._command_line.streams import out
+from keras_lecture._command_line.terminal import ProgressBar, counted, show
+from keras_lecture._core import checks
+
+# Large batches where nothing is learned from them.
+_EVALUATION_BATCH = 256
+# Looking at every step would have Keras wait for each.
+_LOOK_EVERY = 16
+# In the order in which they see a step.
+_CALLBACKS = {
+    "--clip": (callbacks.GradientClipping, "shorten long gradients: value=…, norm=… or global_norm=…"),
+    "--reduce-learning-rate": (callbacks.ReduceLearningRate, "lower it when a number stalls: patience=5"),
+    "--early-stopping": (callbacks.EarlyStopping, "stop when a number stalls: patience=5 restore_best_weights=true"),
+}
+
+
+def add_arguments(parser):
+    options.add_arguments(parser)
+    group = options.add_course(parser)
+    for option, (_, about) in _CALLBACKS.items():
+        group.add_argument(option, nargs="*", metavar="key=value", help=about)
+    group = options.add_output(parser, "DATASET-MODEL")
+    group.add_argument("--save", action="store_true", help="save the model as model.keras")
+    about = "keep the state of the training in FOLDER/state, and go on from what is there; remove it to begin anew"
+    group.add_argument("--resume", action="store_true", help=about)
+
+
+def run(arguments) -> int:
+    with mistakes_of_the_user():
+        checks.whole(OWNER, "--epochs", arguments.epochs)
+        work = experiment(arguments)
+        folder = folder_of(arguments, f"{arguments.dataset}-{arguments.model[0]}")
+        watching = _callbacks(arguments, folder)
+    guards = [callback for callback in watching if isinstance(callback, callbacks.TerminateOnNonFinite)]
+    history, seconds = _fit(work, arguments, watching)
+    measured = {"history": history, "parameters": work.parameters, "seconds": seconds, **_results(work)}
+    record = record_of(arguments, **measured)
+    written = write(folder, record, _pictures(record), work.model if arguments.save else None)
+    if arguments.json:
+        out(text_of(record))
+    else:
+        show(record["results"], [_summary(record), *written])
+    if any(guard.finding for guard in guards):
+        raise Ended(DIVERGED, guards[0].finding.message)
+    if not math.isfinite(history["loss"][-1]):
+        raise Ended(DIVERGED, "the loss is not finite: try a lower --learning-rate, or --warmup 1")
+    return OK
+
+
+def _callbacks(arguments, folder) -> list:
+    watching = []
+    for option, (cls, _) in _CALLBACKS.items():
+        pairs = vars(arguments)[option[2:].replace("-", "_")]
+        if pairs is not None:
+            watching.append(cls(**settings(option, pairs, cls)))
+    watching.append(callbacks.GradientMonitor())
+    # Who asked for such steps to be skipped or changed wants the training to go on.
+    if not any(getattr(callback, "on_nonfinite", None) for callback in watching):
+        watching.append(callbacks.TerminateOnNonFinite(every=_LOOK_EVERY))
+    if arguments.resume:
+        watching.append(callbacks.ExactResume(state_of(arguments, folder)))
+    return watching
+
+
+def _fit(work: Experiment, arguments, watching) -> tuple[dict, float]:
+    """The history of the training and the seconds that it took."""
+    start = time.perf_counter()
+    after = "the same command goes on from the last epoch" if arguments.resume else "with --resume it could go on"
+    with training(f"interrupted: {after}"), ProgressBar(arguments.epochs, len(work.batches)) as bar:
+        history = work.model.fit(
+            work.batches,
+            epochs=arguments.epochs,
+            # They shuffle their samples themselves.
+            shuffle=False,
+            validation_data=work.parts["validation"],
+            validation_batch_size=_EVALUATION_BATCH,
+            callbacks=[*watching, bar],
+            verbose=0,
+        ).history
+    # An average of weights has other statistics than the weights that it is made of.
+    if arguments.average or getattr(work.model.optimizer, "use_ema", False):
+        layers.recalibrate(work.model, work.parts["training"][0], batch_size=arguments.batch_size, verbose=0)
+    return history, time.perf_counter() - start
+
+
+def _results(work: Experiment) -> dict:
+    """Loss and accuracy on each part, and which classes of the test part were taken for which."""
+    results = {}
+    for part, (x, y) in work.parts.items():
+        values = work.model.evaluate(x, y, batch_size=_EVALUATION_BATCH, verbose=0, return_dict=True)
+        results[part] = {"samples": len(y), "loss": values.pop("loss"), **values}
+    if work.task.classes is None:
+        return {"results": results}
+    x, y = work.parts["test"]
+    decided = work.task.decide(work.model.predict(x, batch_size=_EVALUATION_BATCH, verbose=0))
+    matrix = np.zeros((len(work.task.classes),) * 2, dtype=int)
+    np.add.at(matrix, (y, decided), 1)
+    return {"results": results, "classes": work.task.classes, "confusion": matrix}
+
+
+def _pictures(record) -> dict:
+    drawn = {"curves": lambda figures: figures.learning_curves(record)}
+    if "confusion" in record:
+        drawn["confusion"] = lambda figures: figures.confusion(record["confusion"], record["classes"])
+    return drawn
+
+
+def _summary(record) -> str:
+    trained = f"{counted(record['parameters'], 'parameter')}, {counted(len(record['history']['loss']), 'epoch')}"
+    return f"{trained} in {record['seconds']:.1f} s on {record['backend']}, seed {record['arguments']['seed']}"

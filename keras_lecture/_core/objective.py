@@ -1,0 +1,120 @@
+"""The loss of a model on one batch as a pure function of the model's weights."""
+
+import functools
+import inspect
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_lecture import _backend
+from keras_lecture._core.masks import with_mask_of
+
+Tensor = Any
+
+
+def loss_on(model, batch, non_trainable, metrics=None, *, training: bool = True):
+    """`f(weights, y_pred=None) → (loss, (y_pred, non_trainable, metrics))` of `model` on `batch`.
+
+    `batch` is `(x, y, sample_weight)`. A `y_pred` that is given takes the place of what the model predicts.
+
+    The loss is all that Keras minimizes: the compiled one or the model's own `compute_loss`, with sample weights,
+    regularizers and what layers add. Every call starts from the same `non_trainable` variables (seeds, statistics of
+    batch normalization) and `metrics`, and returns them as they are afterwards: the caller keeps those of one call.
+    """
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+    metrics = [v.value for v in model.metrics_variables] if metrics is None else metrics
+    compute_loss = model.compute_loss
+    mode = {"training": training} if _takes_training(getattr(compute_loss, "__func__", compute_loss)) else {}
+
+    @_backend.repeatable
+    def loss(weights, y_pred=None):
+        groups = model.trainable_variables, model.non_trainable_variables, model.metrics_variables
+        # One scope for both: losses that layers add while they are called are known to `compute_loss` only in there.
+        with _backend.scope(groups, (weights, non_trainable, metrics), collect_losses=True) as scope:
+            y_pred = model(x, training=training) if y_pred is None else y_pred
+            value = compute_loss(x, y, y_pred, sample_weight, **mode)
+        updated = [[scope.get_current_value(v) for v in group] for group in groups[1:]]
+        return value, (y_pred, *updated)
+
+    return loss
+
+
+@functools.lru_cache
+def _takes_training(compute_loss):
+    """Whether it does; Keras asks models from before version 3.3, whose `compute_loss` does not, the same way."""
+    return "training" in inspect.signature(compute_loss).parameters
+
+
+class Objective:
+    """The loss of one batch for a search: its value, its gradients and its curvature, unscaled, in one float type.
+
+    `loss` is `f(weights) → (loss, aux)`. With a `scale`, the loss scaling of float16, it is differentiated after a
+    multiplication by it, and the derivatives are divided by it. `mean` takes the means of tensors over processes that
+    train together, each with its part of the batch: the loss is that of the whole batch in all of them.
+    """
+
+    def __init__(self, loss, dtype: str, scale: Tensor | None = None, mean=list):
+        def scaled(weights, y_pred=None):
+            value, aux = loss(weights, y_pred)
+            product = value if scale is None else value * ops.cast(scale, value.dtype)
+            return product, (ops.cast(value, dtype), aux)
+
+        self.scale = scale
+        self._mean = mean
+        self._scaled = scaled
+        self._evaluate = _backend.value_and_grad(scaled)
+        self._product = _backend.hessian_vector_product(scaled)
+
+    def value(self, weights):
+        _, (value, _) = self._scaled(weights)
+        return self._mean([ops.stop_gradient(value)])[0]
+
+    def value_and_gradients(self, weights):
+        value, _, gradients = self.start(weights)
+        return value, self._unscaled(gradients)
+
+    def start(self, weights):
+        """The value, what else the evaluation gave, and the gradients, still scaled."""
+        (_, (value, aux)), gradients = self._evaluate(weights)
+        return self._mean([value])[0], aux, self._mean(gradients)
+
+    def curvature(self, weights, vectors):
+        """The Hessian times `vectors`."""
+        return self._unscaled(self._mean(self._product(weights, vectors)))
+
+    def gauss_newton(self, weights):
+        """The function that multiplies by the Gauss-Newton matrix at `weights`, JᵀℓJ + R.
+
+        J is the Jacobian of the model's outputs, ℓ the Hessian of the loss in the outputs, R its Hessian in the weights
+        while the outputs stay: that of regularizers. Without the curvature of the model itself it has no negative
+        eigenvalue where the loss is convex in the outputs.
+        """
+        count = len(weights)
+        _, (_, (y_pred, *_)) = self._scaled(weights)
+        outputs = keras.tree.flatten(y_pred)
+
+        def projected(both):
+            """⟨u, outputs⟩ as a function of the weights and u, whose mixed derivatives are J and Jᵀ."""
+            _, (_, (predicted, *_)) = self._scaled(both[:count])
+            pairs = zip(both[count:], keras.tree.flatten(predicted), strict=True)
+            return sum(ops.sum(u * z) for u, z in pairs), None
+
+        def split(both):
+            leaves = [with_mask_of(z, like) for z, like in zip(both[count:], outputs, strict=True)]
+            value, _ = self._scaled(both[:count], keras.tree.pack_sequence_as(y_pred, leaves))
+            return value, None
+
+        def product(vectors):
+            zeros = [ops.zeros_like(z) for z in outputs]
+            along = _backend.hessian_vector_product(projected)([*weights, *zeros], [*vectors, *zeros])[count:]
+            bent = _backend.hessian_vector_product(split)([*weights, *outputs], [*vectors, *along])
+            _, back = _backend.value_and_grad(lambda w: projected([*w, *bent[count:]]))(weights)
+            return self._unscaled(self._mean([a + b for a, b in zip(back, bent[:count], strict=True)]))
+
+        return product
+
+    def _unscaled(self, tensors):
+        if self.scale is None:
+            return tensors
+        return [t / ops.cast(self.scale, t.dtype) for t in tensors]

@@ -1,5 +1,0 @@
-"""The command line: `keras-lecture train`, `keras-lecture find-lr`."""
-
-from keras_lecture.command_line.start import is_running, main
-
-__all__ = ["is_running", "main"]

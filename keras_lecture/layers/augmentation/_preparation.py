@@ -1,0 +1,187 @@
+"""The bases of layers that prepare images, in a model or in a data pipeline."""
+
+import inspect
+
+import keras
+import numpy as np
+
+from keras_lecture._core import checks
+from keras_lecture.layers._base.seeded import SeededLayer
+
+# The base of Keras's own layers that run in `tf.data` on every backend. It has no public name in Keras 3.15; its
+# `backend`, `convert_weight` and `_get_seed_generator`, written for layers like ours, are used in this file alone.
+(DataLayer,) = keras.layers.Rescaling.__bases__
+# Nor has Keras public names for what it knows of the calls that are under way.
+_layer, _data_layer = inspect.getmodule(keras.Layer), inspect.getmodule(DataLayer)
+
+
+class Preparation(DataLayer):
+    """A layer that runs in a model and, on every backend, in a `tf.data` pipeline: it computes with `self.ops` alone.
+
+    Data in such a pipeline are TensorFlow's, though Keras's backend may be another.
+    """
+
+    def __call__(self, inputs, **kwargs):
+        inputs = self._one_tensor(inputs)
+        # Keras builds from tensors of its own backend only; for those of a pipeline it would skip the build.
+        if not self.built:
+            self.build(tuple(inputs.shape))
+        return super().__call__(inputs, **kwargs)
+
+    @property
+    def ops(self):
+        """The operations of `keras.ops`, for the framework of the tensors that this call is about."""
+        return keras.ops if self.backend.name == keras.backend.backend() else _Operations(self.backend)
+
+    def _one_tensor(self, inputs):
+        """`inputs` as they are, or as an array if they are a list or number."""
+        if hasattr(inputs, "shape") and not isinstance(inputs, np.ndarray):
+            return inputs
+        try:
+            # A tuple is a pair of inputs and targets, or another structure.
+            array = np.asarray(None if isinstance(inputs, tuple) else inputs)
+        except ValueError:
+            # Rows of unequal length.
+            array = np.asarray(None)
+        if array.dtype.kind not in "biuf":
+            received = inputs.dtype if isinstance(inputs, np.ndarray) else type(inputs)
+            checks.reject(type(self).__name__, "inputs", "one array of numbers", received, error=TypeError)
+        return array
+
+    def widen(self, x):
+        """`x` in the precision to compute in: float32 at least."""
+        return self.ops.cast(x, keras.backend.result_type(self.compute_dtype, "float32"))
+
+    def value(self, statistic):
+        """The value of a weight that `adapt` found, in the precision to compute in."""
+        if not statistic.known:
+            remedy = "Call `adapt(training_data)` first, or give it to the constructor."
+            checks.reject(type(self).__name__, statistic.name, "known before the layer is called", None, remedy)
+        return self.widen(self.convert_weight(statistic))
+
+
+class ImageLayer(Preparation):
+    """A layer of images: a batch (images, height, width, channels), or a single one without the first axis.
+
+    With `data_format="channels_first"` the channels come before the height.
+    """
+
+    def __init__(self, *, data_format: str | None = None, **kwargs):
+        checks.one_of(type(self).__name__, "data_format", data_format, (None, "channels_first", "channels_last"))
+        super().__init__(**kwargs)
+        self.data_format = data_format or keras.config.image_data_format()
+
+    def build(self, input_shape):
+        if len(input_shape) not in (3, 4):
+            checks.reject(type(self).__name__, "inputs", "an image or a batch of images", tuple(input_shape))
+
+    def on_images(self, formula, inputs):
+        """`formula` of a batch of channels-last images, applied to whatever came."""
+        ops, first, single = self.ops, self.data_format == "channels_first", len(inputs.shape) == 3
+        images = ops.expand_dims(inputs, 0) if single else inputs
+        outputs = formula(ops.moveaxis(images, 1, -1) if first else images)
+        outputs = ops.moveaxis(outputs, -1, -3) if first else outputs
+        return outputs[0] if single else outputs
+
+    def get_config(self):
+        return {**super().get_config(), "data_format": self.data_format}
+
+
+class Augmentation(SeededLayer, Preparation):
+    """A random change of each sample, in training only; a subclass has `augment(x, key)` and may have `rest(x)`.
+
+    `fit` trains, `evaluate` and `predict` do not. Where no call says whether it trains, it augments, as Keras's
+    augmentations do; where such a call may be a prediction, it is refused: docs/training_or_not.md has the table.
+
+    Its random stream is that of `SeededLayer`. In a pipeline on a backend other than TensorFlow a second stream of the
+    same seed runs in the pipeline, where it is not saved with the model.
+    """
+
+    def __call__(self, inputs, **kwargs):
+        context = _layer.global_state.get_global_attribute("current_call_ctx")
+        told = None if context is None else context.get_value("training")
+        if not isinstance(inputs, keras.KerasTensor):
+            if "training" not in kwargs and told is None:
+                self._check_default(context)
+                kwargs["training"] = True
+            kwargs["training"] = bool(kwargs.get("training", told))
+        try:
+            return super().__call__(inputs, **kwargs)
+        finally:
+            # Keras 3.15 tells the layers behind this one what this one was told.
+            if context is not None:
+                context.set_value("training", told)
+
+    @property
+    def generator(self):
+        """The name under which Keras's base looks for the random stream."""
+        return self.seed_generator
+
+    def call(self, inputs, training=None):
+        x = self.widen(inputs)
+        # Where Keras looks for shapes alone, both have the same, and JAX has no sizes to draw for.
+        training = training and not _layer.in_symbolic_scope()
+        y = self.augment(x, self._get_seed_generator(self.backend.name).next()) if training else self.rest(x)
+        return self.ops.cast(y, self.compute_dtype)
+
+    def rest(self, x):
+        return x
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def _check_default(self, context):
+        """Refuses to augment by default where the data may be those of a prediction."""
+        if _layer.in_symbolic_scope():
+            return
+        # Keras's `stateless_call`, with which JAX trains and predicts, does not tell the layers of a model.
+        unknown = _layer.backend.in_stateless_scope()
+        model = None if context is None else context.entry_layer
+        if isinstance(model, keras.Model):
+            mute = "training" not in inspect.signature(model.call).parameters
+            exported = _data_layer.backend_utils.in_tf_graph() and model.trainable_variables
+            unknown = unknown or mute or exported
+        if unknown:
+            remedy = (
+                "Give `call` of the model the argument `training=None` and write `layer(x, training=training)` in it; "
+                "by hand, call `model(x, training=False)`."
+            )
+            checks.reject(type(self).__name__, "training", "given, for this may be a prediction", None, remedy)
+
+
+class ImageAugmentation(Augmentation, ImageLayer):
+    """A random change of each image."""
+
+
+def sides(shape, data_format) -> tuple:
+    """Height and width in the shape of images, `None` where unknown."""
+    return tuple(shape[-2:] if data_format == "channels_first" else shape[-3:-1])
+
+
+def resized(shape, data_format, height, width) -> tuple:
+    """The shape of images with another height and width."""
+    if data_format == "channels_first":
+        return (*shape[:-2], height, width)
+    return (*shape[:-3], height, width, shape[-1])
+
+
+def pick(images, rows, columns, ops):
+    """`images[i, rows[i], columns[i]]` of channels-last images; the indices broadcast to (images, height, width)."""
+    count, height, width, channels = ops.shape(images)
+    start = ops.reshape(ops.arange(count, dtype="int32") * (height * width), (-1, 1, 1))
+    index = start + rows * width + columns
+    if 0 in index.shape:
+        # Keras 3.15 loses axes on JAX where nothing is taken.
+        return ops.zeros((*index.shape, channels), images.dtype)
+    return ops.take(ops.reshape(images, (-1, channels)), index, axis=0)
+
+
+class _Operations:
+    """The part of `keras.ops` that these layers use, on Keras's implementation of another backend."""
+
+    def __init__(self, backend):
+        self._parts = (backend.core, backend.numpy)
+
+    def __getattr__(self, name):
+        first, second = self._parts
+        return getattr(first if hasattr(first, name) else second, name)

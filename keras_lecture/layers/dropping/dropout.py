@@ -1,0 +1,87 @@
+"""Dropout, inverted or as the slides draw it."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_lecture._core import checks
+from keras_lecture._core.saving import register
+from keras_lecture.layers._base.inputs import floating
+from keras_lecture.layers._base.random_bits import drop
+from keras_lecture.layers._base.seeded import SeededLayer
+
+Tensor = Any
+
+
+@register
+class Dropout(SeededLayer):
+    """Sets a random share of the values to zero in training, so that units cannot rely on one another.
+
+    Use it between dense layers, or after convolutions with a small rate. It costs one hash per value in training.
+
+        m ~ Bernoulli(1 − rate)
+        "train": training y = m·x/(1 − rate),  inference y = x
+        "test":  training y = m·x,             inference y = (1 − rate)·x
+
+    The expected output in training is the output at inference, with both scalings.
+    `scaling="train"` draws as `keras.layers.Dropout` does, from another stream.
+
+    Args:
+        rate: Share of values that are dropped, in [0, 1).
+        noise_shape: Shape of the mask, broadcast against the input; `None` entries are the input's sizes. `(None, 1, 1,
+            None)` drops whole channels of an image. Defaults to `None`, one draw per value.
+        seed: Start of the random stream. Defaults to `None`, a random start.
+        scaling: `"train"` (inverted dropout) or `"test"` (the slides). Defaults to `"train"`.
+
+    Example:
+        >>> layer = keras_lecture.layers.Dropout(0.5, seed=1)
+        >>> y = layer(keras.ops.ones((4, 1000)), training=True)
+        >>> sorted(set(keras.ops.convert_to_numpy(y).ravel().tolist()))
+        [0.0, 2.0]
+
+    Reference:
+        Srivastava et al., 2014, JMLR 15:1929. Decks B, D, E. Deviation: the probability is rounded to a multiple of
+        2⁻¹⁶, in the mask and in the scale alike. Differences from `keras.layers.Dropout`: `scaling`; the random stream
+        is the same on every backend and is saved with the model, so that training goes on after loading as if it had
+        not stopped; `rate=1` is refused.
+    """
+
+    def __init__(
+        self, rate: float, noise_shape: tuple | None = None, seed: int | None = None, *, scaling="train", **kwargs
+    ):
+        checks.number("Dropout", "rate", rate, "[0, 1)", "A rate of 1 would drop everything.")
+        for size in noise_shape or ():
+            if size is not None:
+                checks.whole("Dropout", "noise_shape", size, "[1, ∞)")
+        checks.one_of("Dropout", "scaling", scaling, ("train", "test"))
+        super().__init__(seed=seed, **kwargs)
+        self.rate = rate
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.scaling = scaling
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        if self.noise_shape is not None and len(self.noise_shape) != len(input_shape):
+            checks.reject("Dropout", "noise_shape", f"a shape of {len(input_shape)} axes", self.noise_shape)
+
+    def call(self, inputs, training=False):
+        inputs = floating(inputs, self.compute_dtype)
+        if self.rate == 0:
+            return inputs
+        if not training:
+            return inputs if self.scaling == "train" else inputs * (1 - self.rate)
+        shape = ops.shape(inputs)
+        if self.noise_shape is not None:
+            shape = tuple(size if given is None else given for size, given in zip(shape, self.noise_shape, strict=True))
+        return drop(inputs, self.seed_generator.next(), shape, self.rate, self.scaling == "train")
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "rate": self.rate,
+            "noise_shape": self.noise_shape,
+            "scaling": self.scaling,
+        }

@@ -1,0 +1,173 @@
+"""Exact population statistics for the batch normalization of a trained model."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_lecture import _backend
+from keras_lecture._core import checks, weights
+from keras_lecture.layers.normalization._one_pass import batches
+from keras_lecture.layers.normalization.batch_normalization import moments
+
+
+def recalibrate(model, data, *, formula: str = "exact", batch_size: int = 32, verbose: int = 1):
+    """Recomputes what every batch normalization layer of `model` uses at inference, in one pass over `data`.
+
+    Use it after weights were averaged, fine-tuned or changed by hand, after a training with few or tiny batches, and
+    wherever validation is worse than training for no other reason. It costs one forward pass.
+
+        μ = Σ B·μ_B / Σ B
+        exact:  σ² = Σ B·(σ²_B + (μ_B − μ)²) / Σ B
+        slide:  σ² = Σ B·σ²_B / Σ (B−1)
+
+    μ_B, σ²_B the moments of one batch and B its values per channel, masked ones left out. During the pass batch
+    normalization normalizes by the batch, everything else (dropout) runs as at inference, and no variable changes.
+    `"exact"` gives the mean and the variance of what enters the layer, in whatever order and batches the data come;
+    the slide's formula leaves out how far the means of the batches lie apart.
+
+    Args:
+        model: A built model with `keras_lecture` or Keras batch normalization layers, at any depth. Frozen layers
+            (`trainable=False`) keep their statistics.
+        data: As `x` of `fit`: an array, or a list, tuple or dict of arrays, one for each input of the model; or what
+            yields batches, a data set, a `PyDataset`, a `DataLoader`, a generator. Batches that are tuples or lists
+            are read as `(x, …)`.
+        formula: `"exact"`, or `"slide"`. Defaults to `"exact"`.
+        batch_size: Size of the batches taken from arrays; use that of the training. Defaults to `32`.
+        verbose: 1 for a progress bar, 0 for none. Defaults to `1`.
+
+    Returns:
+        The number of recalibrated layers.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.BatchNormalization()])
+        >>> keras_lecture.layers.recalibrate(model, np.array([[1.0], [3.0]]), verbose=0)
+        1
+        >>> float(model.layers[0].moving_mean[0]), float(model.layers[0].moving_variance[0])
+        (2.0, 1.0)
+
+    Reference:
+        Ioffe and Szegedy, 2015, arXiv:1502.03167, algorithm 2 (`"slide"`); Wu and Johnson, 2021, arXiv:2105.07576,
+        section 3 ("precise batch norm"). Decks A, B, E. Deviation: dropout is off in the pass, as at inference;
+        `"exact"` adds the variance of the batch means, and divides by Σ B.
+    """
+    checks.instance("recalibrate", "model", model, keras.Model, "a Keras model")
+    checks.one_of("recalibrate", "formula", formula, ("exact", "slide"))
+    checks.whole("recalibrate", "batch_size", batch_size)
+    checks.one_of("recalibrate", "verbose", verbose, (0, 1))
+    layers = _normalizing(model)
+    if not layers:
+        return 0
+    measured = _backend.compile(_measured(model, layers))
+    groups = model.trainable_variables, model.non_trainable_variables
+    parts, length = _batches(model, data, batch_size)
+    bar = keras.utils.Progbar(length, verbose=verbose)
+    totals = [Population() for _ in layers]
+    done = 0
+    for done, inputs in enumerate(parts, start=1):
+        # Detached: PyTorch would keep a graph that nobody differentiates.
+        state = [[ops.stop_gradient(v.value) for v in group] for group in groups]
+        for total, calls in zip(totals, measured(*state, inputs), strict=True):
+            for moments_of_call in calls:
+                total.update(*map(_float64, moments_of_call))
+        bar.update(done)
+    if not done:
+        checks.reject("recalibrate", "data", "at least one batch", data)
+    for layer, total in zip(layers, totals, strict=True):
+        _write(layer, total.mean, total.variance(formula))
+    return len(layers)
+
+
+class Population:
+    """Mean and variance of values that come in batches, from the moments of each batch."""
+
+    def __init__(self):
+        self.count = self.degrees = 0.0
+        self.mean = self.within = self.between = 0.0
+
+    def update(self, mean, variance, count):
+        """Merged without cancellation (Chan, Golub and LeVeque, 1979); a batch without values changes nothing."""
+        if not count:
+            return  # Its moments may be NaN.
+        total, shift = self.count + count, mean - self.mean
+        share = count / total
+        self.between = self.between + shift**2 * self.count * share
+        self.mean = self.mean + shift * share
+        self.within = self.within + variance * count
+        self.count, self.degrees = total, self.degrees + max(count - 1, 0)
+
+    def variance(self, formula):
+        if formula == "slide":
+            return self.within / max(self.degrees, 1)
+        return (self.within + self.between) / max(self.count, 1)
+
+
+def _batches(model, data, batch_size):
+    """The inputs of the model in batches, as tensors, and how many there are; None if that is not known."""
+    leaves = keras.tree.flatten(data)
+    arrays = [leaf for leaf in leaves if hasattr(leaf, "shape")]
+    remedy = "A list, tuple or dict has one array for each input, as `x` of `fit`; give batches by a generator."
+    if not leaves or (len(leaves) > 1 or isinstance(data, list | tuple | dict)) and len(arrays) < len(leaves):
+        checks.reject("recalibrate", "data", "arrays, or something that yields batches", data, remedy)
+    if not arrays:
+        parts, length = batches(data, batch_size)
+        parts = (keras.utils.unpack_x_y_sample_weight(part)[0] for part in parts)
+    else:
+        inputs = len(getattr(model, "inputs", None) or arrays)
+        sizes = {array.shape[0] if array.shape else None for array in arrays}
+        if len(arrays) != inputs or len(sizes) > 1 or None in sizes:
+            expected = f"arrays of the same length, one for each of the {inputs} inputs"
+            checks.reject("recalibrate", "data", expected, [tuple(array.shape) for array in arrays], remedy)
+        starts = range(0, *sizes, batch_size)
+        parts = (keras.tree.map_structure(lambda x, i=i: x[i : i + batch_size], data) for i in starts)
+        length = len(starts)
+    return (keras.tree.map_structure(_tensor, part) for part in parts), length
+
+
+def _tensor(x):
+    return x if ops.is_tensor(x) else ops.convert_to_tensor(np.asarray(x))
+
+
+def _normalizing(model):
+    found = [layer for layer in weights.layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
+    return [layer for layer in found if layer.trainable]
+
+
+def _measured(model, layers):
+    """`f(trainable, non_trainable, inputs)` → for each layer the mean, variance and number of values of its calls."""
+
+    def measure(trainable, rest, inputs):
+        calls = [[] for _ in layers]
+        originals = [layer.call for layer in layers]
+        try:
+            for layer, call, found in zip(layers, originals, calls, strict=True):
+                layer.call = _recording(layer, call, found)
+            # Not `stateless_call`: it gives `training` also to a `call` that does not take it.
+            with _backend.scope((model.trainable_variables, model.non_trainable_variables), (trainable, rest)):
+                model(inputs, training=False)
+        finally:
+            for layer in layers:
+                del layer.call
+        return calls
+
+    return measure
+
+
+def _recording(layer, call, found):
+    def recording(inputs, training=None, mask=None):
+        mean, variance, count = moments(inputs, layer.axis, mask, layer.synchronized)
+        found.append((mean, variance, ops.cast(count, mean.dtype)))
+        return call(inputs, training=True, mask=mask)
+
+    return recording
+
+
+def _write(layer, mean, variance):
+    layer.moving_mean.assign(mean)
+    layer.moving_variance.assign(variance)
+    if getattr(layer, "moving_stddev", None) is not None:
+        # Batch renormalization derives the variance from this one on the next training step.
+        layer.moving_stddev.assign(np.sqrt(variance + layer.epsilon))
+
+
+def _float64(x):
+    return ops.convert_to_numpy(ops.stop_gradient(x)).astype("float64")

@@ -1,0 +1,181 @@
+"""The base of the optimizers that evaluate the loss more than once in a step."""
+
+import contextlib
+import functools
+
+import keras
+from keras import ops
+
+from keras_lecture import _backend
+from keras_lecture._core import checks
+from keras_lecture._core.objective import Objective, loss_on
+from keras_lecture._training.chain import innermost
+from keras_lecture._training.pipeline import pipeline_of
+from keras_lecture._training.stage import Rank
+from keras_lecture.optimizers._binding import Bindable, BoundStage
+from keras_lecture.optimizers._search import vectors
+
+# Keras keeps a learning rate in float32.
+LEARNING_RATES = "[1e-30, 1e30]"
+# Arguments of Keras's optimizers that contradict a search, and what serves their purpose.
+_CONTRADICTIONS = {
+    "weight_decay": "The loss must contain it: `regularizers.penalize(model, regularizers.L2(…))`.",
+    "clipnorm": "The search itself keeps a step from being too long.",
+    "clipvalue": "The search itself keeps a step from being too long.",
+    "global_clipnorm": "The search itself keeps a step from being too long.",
+    "gradient_accumulation_steps": "The loss and its gradient must be of the same samples: use larger batches.",
+    "ema_overwrite_frequency": "A search goes on from the weights that it found.",
+}
+
+
+class Search(BoundStage):
+    """The place of a `Closure` in the train step: it takes the place of Keras's own."""
+
+    rank = Rank.SEARCH
+
+    @property
+    def logged(self):
+        return tuple(self.optimizer._logged)
+
+    def acts_on(self, model) -> bool:
+        return super().acts_on(model) and innermost(model.optimizer) is self.optimizer
+
+    def check(self, model):
+        ours, theirs = self.optimizer._trainable_variables, model.trainable_variables
+        if self.optimizer.built and [id(v) for v in ours] != [id(v) for v in theirs]:
+            name = type(self.optimizer).__name__
+            raise ValueError(
+                f"{name} was built for other variables than {model.name!r} trains now. After layers were frozen or "
+                f"thawed compile with a new one: `model.compile({name}(…).bind(model), …)`."
+            )
+
+    def train_step(self, step, *args):
+        """Keras's train step, with the loss handed over."""
+        return _backend.train_step(step.model, functools.partial(self._searched, step))(*args)
+
+    def _searched(self, step, state, data):
+        """One training step as a pure function, in the order of Keras's own."""
+        weights, non_trainable, slots, metrics = state
+        model, outer, optimizer = step.model, step.model.optimizer, self.optimizer
+        scale = None
+        if outer is not optimizer or optimizer.loss_scale_factor:
+            with _backend.scope([outer.variables], [slots]):
+                scale = outer.scale_loss(ops.ones((), optimizer.dtype))
+            # What a step leaves behind that loss scaling skips because a gradient overflowed.
+            skipped = {id(optimizer._step_size): 0.0, id(optimizer._evaluations): 1}
+            slots = [ops.cast(skipped.get(id(v), s), v.dtype) for v, s in zip(outer.variables, slots, strict=True)]
+        loss_of = loss_on(model, data, non_trainable, metrics)
+        objective = Objective(loss_of, optimizer.dtype, scale, _backend.mean_over_ranks(model))
+        loss, (y_pred, non_trainable, metrics), gradients = objective.start(weights)
+        step.loss = loss
+        with optimizer.on(objective, loss):
+            weights, slots = outer.stateless_apply(slots, gradients, list(weights))
+
+        logs, metrics = _measured(model, metrics, loss, data, y_pred)
+        named = dict(zip(map(id, outer.variables), slots, strict=True))
+        logs |= {name: named[id(variable)] for name, variable in optimizer._logged.items()}
+        return logs, (list(weights), non_trainable, list(slots), metrics)
+
+
+class Closure(Bindable, keras.optimizers.Optimizer):
+    """What turns a search into an optimizer for `fit`: a subclass writes `slots_for` and `search`.
+
+    Keras hands an optimizer gradients and nothing else. `bind(model)` makes the model's training steps hand it the
+    loss as a function of the weights, too, as long as the model is compiled with it. A step is pure and compiled as
+    Keras compiles its own. Every evaluation in it sees the same batch, the same dropout masks and the same statistics,
+    which advance once. Metrics are those of the weights before the step, as always.
+    """
+
+    # While a step runs: the loss of the batch, as a function and its value.
+    _batch = None
+    # What the logs tell of each step: names and variables.
+    _logged = {}
+    stage = Search
+
+    def __init__(self, learning_rate=1.0, **kwargs):
+        owner = type(self).__name__
+        for argument, remedy in _CONTRADICTIONS.items():
+            if kwargs.get(argument) is not None:
+                checks.reject(owner, argument, "left out", kwargs[argument], remedy)
+        super().__init__(learning_rate=float(learning_rate), **kwargs)
+
+    def slots_for(self, variables):
+        """Adds the variables that the search needs from step to step, and returns them in a list."""
+        return []
+
+    def search(self, objective, loss, gradients, weights, slots):
+        """The step: new weights, new slots, the accepted step size (0: none) and the number of evaluations.
+
+        `objective` is the loss of the batch (see `Objective`), `loss` and `gradients` are its own at `weights`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `search`.")
+
+    def bind(self, model):
+        """Makes the training steps of `model` hand over the loss; returns the optimizer, for `compile`."""
+        own = vars(model).get("train_step") if isinstance(model, keras.Model) else None
+        if own is not None and not pipeline_of(model).has_made(own):
+            remedy = "Take the `train_step` that was put on the model away: a search replaces it."
+            checks.reject(type(self).__name__, "model", "a model with Keras's own `train_step`", model.name, remedy)
+        if isinstance(model, keras.Model) and type(model).train_step is not keras.Model.train_step:
+            remedy = "A search replaces the `train_step`; override `compute_loss` instead."
+            checks.reject(type(self).__name__, "model", "a model with Keras's own `train_step`", model.name, remedy)
+        return super().bind(model)
+
+    def create(self, variables):
+        super().create(variables)
+        if any(map(self._overwrite_variable_with_gradient, variables)):
+            raise ValueError(f"{type(self).__name__} cannot train float8 layers: their scales are no weights.")
+        self.dtype = vectors.wide(variables)
+        self._step_size = self.add_variable((), dtype=self.dtype, name="step_size")
+        self._evaluations = self.add_variable((), dtype="int32", name="evaluations")
+        self._logged = {"step_size": self._step_size, "evaluations": self._evaluations}
+        self._slots = self.slots_for(variables)
+
+    def apply(self, grads, trainable_variables=None):
+        self.refuse()
+
+    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+        if self._batch is None:
+            self.refuse()
+        objective, loss = self._batch
+        # Keras's loss scaling passes variables, in a scope of its own that knows their values.
+        with _backend.scope([self.variables], [optimizer_variables]) as scope:
+            scale, slots = self.loss_scale_factor, [slot.value for slot in self._slots]
+            gradients = [g / scale for g in grads] if scale else grads
+            found = self.search(objective, loss, gradients, trainable_variables, slots)
+            weights, slots, step_size, evaluations = found
+            targets = [*self._trainable_variables, *self._slots, self._step_size, self._evaluations]
+            for target, value in zip(targets, [*weights, *slots, step_size, evaluations], strict=True):
+                target.assign(value if target.constraint is None else target.constraint(value))
+            if self.use_ema:
+                self._update_model_variables_moving_average(self._trainable_variables)
+            self._iterations.assign_add(1)
+        return [[scope.get_current_value(v) for v in group] for group in (self._trainable_variables, self.variables)]
+
+    @contextlib.contextmanager
+    def on(self, objective, loss):
+        """While a step runs: what its search evaluates."""
+        self._batch = objective, loss
+        try:
+            yield
+        finally:
+            self._batch = None
+
+    def refuse(self):
+        name = type(self).__name__
+        raise ValueError(
+            f"{name} evaluates the loss of the model and {self.fault} that it should train. Compile it bound: "
+            f"`model.compile({name}().bind(model), …)`; bind a loaded model's: `model.optimizer.bind(model)` "
+            "(`model.optimizer.inner_optimizer.bind(model)` under mixed_float16). Other wrappers, and training loops "
+            "that call `apply`, hand over gradients alone and cannot be served."
+        )
+
+
+def _measured(model, metrics, loss, data, y_pred):
+    """The logs of the step and the metric variables after it."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    size = next(ops.shape(leaf)[0] for leaf in keras.tree.flatten(x) if leaf is not None)
+    with _backend.scope([model.metrics_variables], [metrics]) as scope:
+        model._loss_tracker.update_state(loss, sample_weight=size)
+        logs = model.compute_metrics(x, y, y_pred, sample_weight)
+    return dict(logs), [scope.get_current_value(v) for v in model.metrics_variables]

@@ -1,0 +1,39 @@
+"""The record is JSON that any program reads: no NumPy, no NaN, no paths."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_lecture._command_line.record import plain, record_of, text_of
+
+
+def test_what_json_does_not_have_becomes_what_it_has():
+    given = {
+        "a": np.float32(0.5),
+        "b": [np.int64(3), float("nan")],
+        "c": np.array([[1, 2]]),
+        "d": Path("x"),
+        5: (True,),
+    }
+    assert plain(given) == {"a": 0.5, "b": [3, None], "c": [[1, 2]], "d": "x", "5": [True]}
+    assert plain(np.bool_(True)) is True
+
+
+def test_a_record_says_what_ran_on_what():
+    arguments = Namespace(command="train", json=True, seed=3, out=Path("runs"))
+    record = json.loads(text_of(record_of(arguments, history={"loss": [1.0, np.inf]})))
+    assert record["arguments"] == {"seed": 3, "out": "runs"}
+    assert (record["command"], record["backend"]) == ("train", keras.backend.backend())
+    assert record["versions"]["keras"] == keras.__version__
+    assert {"python", "keras_lecture", "numpy"} < set(record["versions"])
+    assert record["history"] == {"loss": [1.0, None]}
+
+
+def test_a_path_of_any_bytes_is_written():
+    """A name on the disk that is no Unicode has no UTF-8: the record would fail after the training."""
+    path = b"f\xfc\xff\xc3\xbc".decode(errors="surrogateescape")
+    text = text_of(plain({"out": Path(path)}))
+    assert text.isascii() and json.loads(text) == {"out": path}

@@ -1,0 +1,134 @@
+"""ZeroCenter: the training mean and variance against NumPy, in every kind of call."""
+
+import keras
+import numpy as np
+import pytest
+from support.harness import assert_close, numpy
+
+from keras_lecture.layers import PCAColor, ZeroCenter
+
+DATA = np.random.default_rng(0).normal([5.0, -3.0, 100.0], [1.0, 4.0, 9.0], size=(50, 4, 5, 3)).astype("float32")
+AXES = {"channel": (0, 1, 2), "pixel": 0}
+
+
+def adapted(per="channel", **arguments):
+    layer = ZeroCenter(per, **arguments)
+    layer.adapt(DATA)
+    return layer
+
+
+@pytest.mark.parametrize("per", ["channel", "pixel"])
+def test_after_adapt_the_training_data_have_mean_0_and_variance_1(per):
+    """Oracle: NumPy's mean and standard deviation in float64; with the mean alone the variance stays."""
+    exact = DATA.astype("float64")
+    mean, deviation = exact.mean(AXES[per]), exact.std(AXES[per])
+    assert_close(adapted(per)(DATA), exact - mean, rtol=1e-5, atol=1e-5)
+    y = numpy(adapted(per, unit_variance=True)(DATA)).astype("float64")
+    assert_close(y, (exact - mean) / deviation, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(y.mean(AXES[per]), 0, atol=1e-5)
+    np.testing.assert_allclose(y.var(AXES[per]), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("per", ["channel", "pixel"])
+def test_channels_first_is_channels_last_transposed(per):
+    moved = np.moveaxis(DATA, -1, 1)
+    layer = ZeroCenter(per, unit_variance=True, data_format="channels_first")
+    layer.adapt(moved)
+    assert_close(layer(moved), np.moveaxis(numpy(adapted(per, unit_variance=True)(DATA)), -1, 1), atol=1e-6)
+
+
+def test_a_constant_pixel_is_only_centered():
+    """The border of digits: Keras's Normalization divides by 1e-7, and one speck at test time becomes 10⁷."""
+    data = np.concatenate([np.full((64, 1), 0.1), np.arange(64.0)[:, None]], 1)
+    layer = ZeroCenter("pixel", unit_variance=True)
+    layer.adapt(data)
+    assert_close(layer(np.array([[1.1, 31.5]])), [[1.0, 0.0]], atol=1e-5)
+
+
+def test_it_is_active_at_inference_and_saved(tmp_path):
+    layer = adapted("pixel", unit_variance=True)
+    model = keras.Sequential([keras.Input((4, 5, 3)), layer])
+    expected = numpy(layer(DATA))
+    assert_close(model.predict(DATA, verbose=0), expected, atol=1e-6)
+    assert_close(model(DATA, training=True), expected)
+    model.save(tmp_path / "model.keras")
+    assert_close(keras.saving.load_model(tmp_path / "model.keras")(DATA), expected)
+
+
+def test_a_new_adapt_reaches_a_compiled_model():
+    """Keras's Normalization bakes its constants into the compiled step."""
+    layer = adapted()
+    model = keras.Sequential([keras.Input((4, 5, 3)), layer])
+    before = model.predict(DATA, verbose=0)
+    layer.adapt(DATA - 1)
+    assert_close(model.predict(DATA, verbose=0), before + 1, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_called_before_adapt_it_says_what_to_do(compiled):
+    model = keras.Sequential([keras.Input((4, 5, 3)), ZeroCenter()])
+    call = (lambda: model.predict(DATA, verbose=0)) if compiled else (lambda: model(DATA))
+    with pytest.raises(ValueError, match="ZeroCenter: `mean` must be known .* Call `adapt"):
+        call()
+
+
+def test_a_clone_that_is_given_the_weights_is_adapted():
+    """Weights that came by `set_weights` count as known, in compiled calls as well."""
+    model = keras.Sequential([keras.Input((4, 5, 3)), adapted()])
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    assert_close(clone.predict(DATA, verbose=0), model.predict(DATA, verbose=0))
+
+
+def test_given_numbers_do_without_adapt():
+    layer = ZeroCenter("pixel", unit_variance=True, mean=DATA[0], deviation=2.0)
+    assert_close(layer(DATA), (DATA - DATA[0]) / 2, atol=1e-5)
+    again = ZeroCenter.from_config(layer.get_config())
+    assert_close(again(DATA), (DATA - DATA[0]) / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        ({"per": "image"}, "per"),
+        ({"unit_variance": 1}, "unit_variance"),
+        ({"mean": "many"}, "mean"),
+        ({"mean": [[1.0]]}, "mean"),
+        ({"mean": 1.0, "unit_variance": True}, "deviation"),
+        ({"mean": 1.0, "deviation": 1.0}, "deviation"),
+        ({"mean": 1.0, "deviation": 0.0, "unit_variance": True}, "deviation"),
+        ({"data_format": "last"}, "data_format"),
+    ],
+)
+def test_rejects(arguments, argument):
+    with pytest.raises((ValueError, TypeError), match=f"ZeroCenter: `{argument}`"):
+        ZeroCenter(**arguments)
+
+
+def test_rejects_data_of_other_or_unknown_size():
+    with pytest.raises(ValueError, match="ZeroCenter: `data`"):
+        adapted("pixel").adapt(DATA[:, :3])
+    with pytest.raises(ValueError, match="ZeroCenter: `data`"):
+        ZeroCenter().adapt(DATA[:, 0, 0, 0])
+    with pytest.raises(ValueError, match="ZeroCenter: `inputs` must be of known size"):
+        keras.Sequential([keras.Input((None, 5, 3)), ZeroCenter("pixel")])
+    with pytest.raises(ValueError, match="ZeroCenter: `mean`"):
+        ZeroCenter(mean=[1.0, 2.0])(DATA)
+
+
+@pytest.mark.parametrize("make", [ZeroCenter, PCAColor])
+def test_what_was_not_adapted_is_not_adapted_by_loading(make, tmp_path):
+    """L10: a layer saved before `adapt` and loaded predicted NaN in silence; likewise `set_weights`, and loading that
+    file into an adapted layer."""
+    model = keras.Sequential([keras.Input((4, 5, 3)), make()])
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    clone, adapted_one = (keras.Sequential([keras.Input((4, 5, 3)), make()]) for _ in range(2))
+    clone.set_weights(model.get_weights())
+    adapted_one.layers[0].adapt(np.random.default_rng(1).uniform(0, 255, (8, 4, 5, 3)))
+    assert np.isfinite(adapted_one.predict(DATA, verbose=0)).all()
+    adapted_one.load_weights(tmp_path / "model.weights.h5")
+    for unknown in (loaded, clone, adapted_one):
+        with pytest.raises(ValueError, match=f"{make.__name__}: `.*` must be known before the layer is called"):
+            unknown(DATA, training=False)

@@ -1,0 +1,171 @@
+"""Fine-tuning: what is new, what is frozen, and that a trained network is left as it is."""
+
+import keras
+import numpy as np
+import pytest
+from support.harness import assert_close, in_one, numpy
+
+from keras_lecture import initializers, layers, models
+
+X = np.random.default_rng(0).normal(size=(12, 8, 8, 3)).astype("float32")
+Y = np.arange(12) % 3
+
+
+def trained():
+    """A residual net whose statistics are not at their start."""
+    model = models.resnet(8, (8, 8, 3), 10, width=0.25, normalization=layers.BatchNormalization(momentum=0.5))
+    for place, weight in enumerate(model.weights):
+        weight.assign(weight + np.random.default_rng(place).uniform(0.1, 0.2, size=weight.shape))
+    return model
+
+
+def learning(model):
+    return [layer.name for layer in model.layers if layer.trainable and layer.weights]
+
+
+def names(model):
+    return [layer.name for layer in model.layers]
+
+
+def test_the_last_layer_is_new_and_learns_alone_in_training_and_after_loading(tmp_path):
+    """Oracle: after steps of training, also of the loaded model, all else, moving statistics included, is bit for bit
+    what the trained network had; and the trained network itself has not changed at all."""
+    model = trained()
+    before = [numpy(w) for w in model.weights]
+    tuned = models.fine_tune(model, 3)
+    tuned.save(tmp_path / "tuned.keras")
+    loaded = keras.saving.load_model(tmp_path / "tuned.keras")
+    for part in (tuned, loaded):
+        assert part.output_shape == (None, 3) and len(part.trainable_variables) == 2
+        # `fit` of the frozen net compiles; eager, each backend trains the same in a fraction of the time.
+        part.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+        scores = numpy(part.get_layer("scores").kernel)
+        part.train_on_batch(X, Y)
+        for after, given in zip(part.weights[:-2], before[:-2], strict=True):
+            np.testing.assert_array_equal(numpy(after), given)
+        assert np.abs(numpy(part.get_layer("scores").kernel) - scores).max() > 0
+    for after, given in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(numpy(after), given)
+    assert all(layer.trainable for layer in model.layers)
+
+
+def test_the_features_are_those_of_the_trained_network_in_training_too():
+    """Frozen normalization goes by its moving statistics: training and inference give the same."""
+    model = trained()
+    tuned = models.fine_tune(model, 3)
+    features = keras.Model(model.input, model.get_layer("mean").output)
+    kernel, bias = (numpy(w) for w in tuned.get_layer("scores").weights)
+    expected = numpy(in_one(features)(X)) @ kernel + bias
+    assert_close(in_one(lambda x: tuned(x, training=True))(X), expected, rtol=1e-4, atol=1e-4)
+    assert isinstance(tuned.get_layer("scores").kernel_initializer, initializers.Xavier)
+    assert not bias.any()
+
+
+@pytest.mark.parametrize(
+    ("trainable", "expected"),
+    [
+        ("last", ["scores"]),
+        (1, ["scores"]),
+        (3, ["stage_2_1", "stage_3_1", "scores"]),
+        ("all", ["convolution", "convolution_normalization", "stage_1_1", "stage_2_1", "stage_3_1", "scores"]),
+    ],
+)
+def test_the_last_layers_learn(trainable, expected):
+    tuned = models.fine_tune(trained(), 3, trainable=trainable)
+    assert learning(tuned) == expected
+    # From frozen to all and back.
+    assert len(learning(models.fine_tune(tuned, 4, trainable="all"))) == 6
+
+
+@pytest.mark.parametrize(
+    ("make", "end"),
+    [
+        (lambda: models.all_conv((9, 9, 3), 5, width=0.05), ["convolution_3_2_relu", "scores", "mean"]),
+        (lambda: models.vgg(11, (32, 32, 3), 5, width=1 / 64), ["dense_2_relu", "dense_2_dropout", "scores"]),
+        # Ends in a 1×1 convolution, a reshaping to the number of classes, and softmax.
+        (
+            lambda: keras.applications.MobileNet((32, 32, 3), alpha=0.25, weights=None, classes=7),
+            ["global_average_pooling2d", "dropout", "scores", "flat"],
+        ),
+        # Without a top: the mean over the places and scores are new.
+        (
+            lambda: keras.applications.VGG16(False, None, input_shape=(32, 32, 3)),
+            ["block5_conv3", "block5_pool", "global_average_pooling2d", "scores"],
+        ),
+        # A Sequential model with softmax in a layer of its own.
+        (
+            lambda: keras.Sequential(
+                [keras.Input((4,)), *map(keras.layers.Dense, (6, 5)), keras.layers.Softmax(name="softmax")]
+            ),
+            ["input_layer", "dense", "scores"],
+        ),
+        # A hidden layer at the end is kept.
+        (
+            lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(6, "relu")]),
+            ["input_layer", "dense", "scores"],
+        ),
+    ],
+    ids=["all_conv", "vgg", "applications", "applications without top", "softmax layer", "hidden layer"],
+)
+def test_the_old_scores_give_way_and_features_are_kept(make, end):
+    model = make()
+    if "block5_pool" in names(model):
+        # Of its half gigabyte of weights only the last have a part in this.
+        model = keras.Model(model.get_layer("block5_conv2").output, model.output)
+    tuned = models.fine_tune(model, 3)
+    assert tuned.output_shape == (None, 3)
+    assert names(tuned)[-len(end) :] == end
+    assert learning(tuned) == ["scores"]
+    assert getattr(tuned.get_layer("scores"), "activation", None) is keras.activations.linear
+
+
+def test_a_model_inside_a_model_counts_as_one_layer():
+    inner = keras.Model((x := keras.Input((8, 8, 3))), layers.ResidualBlock(4)(x), name="inner")
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Rescaling(2.0), inner])
+    assert learning(models.fine_tune(model, 3)) == ["scores"]
+    assert learning(models.fine_tune(model, 3, trainable=2)) == ["inner", "scores"]
+
+
+def test_a_compiled_and_trained_model_with_random_streams_is_copied_whole():
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(6), layers.Dropout(0.5, seed=1), keras.layers.Dense(2)]
+    )
+    model.compile("adam", "mse", metrics=["mae"])
+    model.train_on_batch(np.ones((2, 4)), np.ones((2, 2)))
+    tuned = models.fine_tune(model, 3)
+    streams = [part.layers[-2].seed_generator.state for part in (model, tuned)]
+    np.testing.assert_array_equal(numpy(streams[0]), numpy(streams[1]))
+    assert_close(tuned.layers[1].kernel, numpy(model.layers[0].kernel))
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+def two_outputs():
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, [keras.layers.Dense(1)(inputs), keras.layers.Dense(2)(inputs)])
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        (Subclassed, {}, "`model` must be a built functional or Sequential .* give it new scores by yourself"),
+        (lambda: keras.Sequential([keras.layers.Dense(2)]), {}, "`model` must be a built functional or Sequential"),
+        (two_outputs, {}, "`model` must be a built functional or Sequential model with one output"),
+        (lambda: keras.layers.Dense(2), {}, "`model` must be a functional or Sequential Keras model"),
+        (lambda: models.mlp((4,), 2, units=()), {"trainable": 2}, "`trainable` must be at most 1, the layers with"),
+        (lambda: models.mlp((4,), 2, units=()), {"trainable": 0}, '`trainable` must be .* Or "last", the new scores'),
+        (lambda: models.mlp((4,), 2, units=()), {"trainable": "most"}, "`trainable` must be a whole number"),
+        (lambda: models.mlp((4,), 2, units=()), {"classes": 0}, "`classes` must be a whole number"),
+        (
+            lambda: keras.Sequential([keras.Input((4,)), models.mlp((4,), 2, name="inner")]),
+            {},
+            "`model` must be one that does not end in another model.*Fine-tune the model `inner` inside it",
+        ),
+    ],
+)
+def test_what_cannot_be_tuned_is_said(model, options, message):
+    with pytest.raises((ValueError, TypeError), match=f"fine_tune: {message}"):
+        models.fine_tune(model(), **{"classes": 3, **options})

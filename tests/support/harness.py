@@ -1,0 +1,78 @@
+"""Shared by all tests: the backend under test, precision, tolerances."""
+
+import contextlib
+
+import keras
+import numpy as np
+from keras.src.backend.common import dtypes
+
+from keras_lecture import _backend
+
+BACKEND = keras.backend.backend()
+
+# Relative and absolute tolerance against a float64 oracle, by the precision a value was computed in.
+TOLERANCES = {
+    "float64": {"rtol": 1e-10, "atol": 1e-12},
+    "float32": {"rtol": 1e-5, "atol": 1e-6},
+    "bfloat16": {"rtol": 2e-2, "atol": 2e-2},
+    "float16": {"rtol": 2e-3, "atol": 2e-3},
+}
+
+
+@contextlib.contextmanager
+def precision(dtype):
+    """Keras in `dtype`; float64 is real float64 on every backend.
+
+    Keras 3.15 casts float64 operands of many operations (`matmul` on torch, `tanh` on JAX) to float32 outside
+    TensorFlow, to match JAX's default. Lifting that table here, and JAX's own 64-bit switch, lets a formula be held
+    against its float64 oracle without Keras's rounding in between.
+    """
+    with contextlib.ExitStack() as stack:
+        if dtype == "float64" and BACKEND != "tensorflow":
+            table = dtypes.BIT64_TO_BIT32_DTYPE
+            stack.callback(table.update, dict(table))
+            table.update({name: name for name in table})
+        if dtype == "float64" and BACKEND == "jax":
+            import jax
+
+            stack.enter_context(jax.enable_x64(True))
+        keras.config.set_floatx(dtype)
+        keras.config.set_dtype_policy(dtype)
+        yield dtype
+
+
+def in_one(f):
+    """`f`, to be called once, as one program on JAX, where each operation called by itself is compiled by itself too.
+
+    Eager TensorFlow and PyTorch have nothing to compile.
+    """
+    return _backend.compile(f) if BACKEND == "jax" else f
+
+
+def numpy(tensor):
+    """A NumPy array from a tensor of any backend, graph attached or not; bfloat16 as float32."""
+    array = keras.ops.convert_to_numpy(keras.ops.stop_gradient(keras.ops.convert_to_tensor(tensor)))
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array
+
+
+def assert_close(actual, expected, dtype="float32", **override):
+    """`actual` equals the oracle within the tolerance of `dtype`."""
+    np.testing.assert_allclose(numpy(actual), expected, **{**TOLERANCES[dtype], **override})
+
+
+def bound(optimizer, model):
+    """`optimizer`, bound to `model` if it or one inside it must be."""
+    core = optimizer
+    while hasattr(core, "inner_optimizer"):
+        core = core.inner_optimizer
+    if hasattr(core, "bind"):
+        core.bind(model)
+    return optimizer
+
+
+def built_for(optimizer, variables):
+    """Builds an optimizer for a training loop by hand; one that looks ahead does so for the first time."""
+    if hasattr(optimizer, "look_ahead"):
+        optimizer.look_ahead(variables)
+    else:
+        optimizer.build(variables)
