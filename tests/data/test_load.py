@@ -45,7 +45,7 @@ def test_the_configured_data_format():
 
 
 def test_without_scikit_learn_the_error_says_how_to_get_it(monkeypatch):
-    monkeypatch.delitem(sys.modules, "keras_lecture.data.bundled", raising=False)
+    monkeypatch.delitem(sys.modules, "keras_lecture.data._sources.bundled", raising=False)
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match="pip install scikit-learn"):
         load("wine")
