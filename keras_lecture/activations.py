@@ -1,15 +1,12 @@
 """Activations of the lectures, as functions `f(x)`; at a kink all backends take the derivative that PyTorch takes."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
 from keras_lecture._backend import accelerate
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
-
-Tensor = Any
+from keras_lecture._core.types import Tensor
 
 __all__ = ["elu", "leaky_relu", "maxout", "relu", "sigmoid", "softsign", "tanh"]
 

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 
@@ -12,8 +11,6 @@ from keras_lecture._core.saving import register
 from keras_lecture._core.weights import Weight, attach, select
 
 __all__ = ["MaxNorm", "constrain"]
-
-Tensor = Any
 
 
 @register

@@ -1,18 +1,16 @@
 """Penalties on weights, and how a built model gets them."""
 
 from collections.abc import Callable
-from typing import Any
 
 import keras
 
 from keras_lecture._core import checks
 from keras_lecture._core.kinks import absolute
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import attach, select
 
 __all__ = ["L1", "L2", "penalize"]
-
-Tensor = Any
 
 
 class _Penalty(keras.regularizers.Regularizer):

@@ -2,15 +2,13 @@
 
 import functools
 import inspect
-from typing import Any
 
 import keras
 from keras import ops
 
 from keras_lecture import _backend
 from keras_lecture._core.masks import with_mask_of
-
-Tensor = Any
+from keras_lecture._core.types import Tensor
 
 
 def loss_on(model, batch, non_trainable, metrics=None, *, training: bool = True):

@@ -1,12 +1,8 @@
 """Whether something happens in a step: known while the step is traced, or only when it runs."""
 
-from typing import Any
-
 from keras import ops
 
 from keras_lecture._backend import accelerate
-
-Tensor = Any
 
 
 class Condition:

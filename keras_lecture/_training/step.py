@@ -1,15 +1,12 @@
 """One optimizer step, as stages read and change it."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
 from keras_lecture._backend import accelerate
+from keras_lecture._core.types import Tensor
 from keras_lecture._training.chain import chain
 from keras_lecture._training.condition import Condition
-
-Tensor = Any
 
 
 class Step:

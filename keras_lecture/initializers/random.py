@@ -4,16 +4,14 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import keras
 
 from keras_lecture._core import checks
 from keras_lecture._core.connections import Connections, check_axes, from_shape, from_weight, whole_numbers
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import Weight
-
-Tensor = Any
 
 
 @register

@@ -3,14 +3,12 @@
 import collections
 import contextlib
 import math
-from typing import Any
 
 import keras
 
 from keras_lecture._core import checks
+from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import layers, weights
-
-Tensor = Any
 
 
 def rescale(model, x, *, verbose: int = 1) -> list[dict]:

@@ -1,7 +1,5 @@
 """Max pooling with explicit padding, in one, two and three dimensions."""
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
@@ -9,9 +7,8 @@ from keras import ops
 from keras_lecture._backend import accelerate
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.inputs import refuse
-
-Tensor = Any
 
 
 @accelerate

@@ -1,7 +1,5 @@
 """Cross entropy: of a softmax over classes, and of a sigmoid."""
 
-from typing import Any
-
 from keras import ops
 
 from keras_lecture._backend import accelerate, fuse
@@ -10,8 +8,6 @@ from keras_lecture._core.saving import register
 from keras_lecture.losses._base.class_loss import ClassLoss
 from keras_lecture.losses._base.loss import Loss
 from keras_lecture.losses._base.targets import aligned, class_numbers, is_one_hot
-
-Tensor = Any
 
 
 @register

@@ -1,7 +1,5 @@
 """Losses for targets that are numbers: L2 and L1."""
 
-from typing import Any
-
 from keras import ops
 
 from keras_lecture._backend import fuse
@@ -9,8 +7,6 @@ from keras_lecture._core.kinks import absolute
 from keras_lecture._core.saving import register
 from keras_lecture.losses._base.loss import Loss
 from keras_lecture.losses._base.targets import aligned
-
-Tensor = Any
 
 
 class _Distance(Loss):

@@ -2,7 +2,6 @@
 
 import operator
 import re
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,7 +14,6 @@ from keras_lecture._core.weights import role
 from keras_lecture._training.step import dense
 from keras_lecture.optimizers.schedules import checked_rate
 
-Tensor = Any
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 

@@ -1,13 +1,10 @@
 """What layers ask of their inputs: sizes that only a run knows, and integers."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
 from keras_lecture._backend import accelerate
-
-Tensor = Any
+from keras_lecture._core.types import Tensor
 
 
 @accelerate

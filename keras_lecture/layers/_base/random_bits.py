@@ -1,13 +1,11 @@
 """Random numbers from a counter: the same on every backend, cheap where random bits are the cost of a layer."""
 
 import math
-from typing import Any
 
 from keras import ops
 
 from keras_lecture._backend import accelerate
-
-Tensor = Any
+from keras_lecture._core.types import Tensor
 
 # The multipliers of Wellons' "lowbias32" hash (2018), found by search for the least bias.
 FIRST, SECOND = 0x7FEB352D, 0x846CA68B - 2**32

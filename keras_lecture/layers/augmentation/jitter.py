@@ -1,14 +1,11 @@
 """Gaussian noise on training data."""
 
-from typing import Any
-
 from keras_lecture._backend import accelerate
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.random_bits import normal
 from keras_lecture.layers.augmentation._preparation import Augmentation
-
-Tensor = Any
 
 
 @accelerate

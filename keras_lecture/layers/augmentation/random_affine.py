@@ -1,15 +1,13 @@
 """Tiny rotations, shifts and stretchings of training images."""
 
 import math
-from typing import Any
 
 from keras_lecture._backend import accelerate
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.random_bits import uniform
 from keras_lecture.layers.augmentation._preparation import ImageAugmentation, pick
-
-Tensor = Any
 
 
 @register

@@ -1,7 +1,5 @@
 """Dropout, inverted or as the slides draw it."""
 
-from typing import Any
-
 from keras import ops
 
 from keras_lecture._core import checks
@@ -9,8 +7,6 @@ from keras_lecture._core.saving import register
 from keras_lecture.layers._base.inputs import floating
 from keras_lecture.layers._base.random_bits import drop
 from keras_lecture.layers._base.seeded import SeededLayer
-
-Tensor = Any
 
 
 @register

@@ -1,11 +1,9 @@
 """The start from data: which scale and bias give every unit of a linear layer mean 0 and variance 1 on a batch."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
-Tensor = Any
+from keras_lecture._core.types import Tensor
 
 
 def standardizing(layer, outputs: Tensor) -> tuple[Tensor, Tensor]:

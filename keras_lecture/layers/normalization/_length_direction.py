@@ -1,11 +1,10 @@
 """A kernel as lengths and directions: what its layer, its penalty and its constraint see of it."""
 
 import math
-from typing import Any
 
 from keras import ops
 
-Tensor = Any
+from keras_lecture._core.types import Tensor
 
 # A direction shorter than this is none: its kernel is 0 instead of 0/0. The square is still a normal float32.
 SHORTEST = 1e-18

@@ -1,16 +1,13 @@
 """Normalization of every sample by itself: over groups of channels, or every channel alone."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
 from keras_lecture._backend import accelerate
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.inputs import floating, refuse
-
-Tensor = Any
 
 
 @accelerate

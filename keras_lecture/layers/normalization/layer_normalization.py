@@ -1,7 +1,6 @@
 """Layer normalization, with the slide's activation."""
 
 import math
-from typing import Any
 
 import keras
 from keras import ops
@@ -9,9 +8,8 @@ from keras import ops
 from keras_lecture._backend import accelerate
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.inputs import floating
-
-Tensor = Any
 
 
 @accelerate

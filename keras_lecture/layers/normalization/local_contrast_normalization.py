@@ -1,15 +1,12 @@
 """Local contrast normalization: each place of an image against its neighborhood."""
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
 
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
-
-Tensor = Any
+from keras_lecture._core.types import Tensor
 
 
 def local_mean(x: Tensor, window) -> Tensor:

@@ -1,16 +1,13 @@
 """AlexNet's normalization across neighboring channels."""
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
 
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.inputs import floating
-
-Tensor = Any
 
 
 def local_response_normalize(x: Tensor, size: int, k: float, alpha: float, beta: float, axis: int) -> Tensor:

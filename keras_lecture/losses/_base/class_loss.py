@@ -1,14 +1,11 @@
 """The base of the losses for one class out of K."""
 
-from typing import Any
-
 from keras import ops
 
 from keras_lecture._core import checks
+from keras_lecture._core.types import Tensor
 from keras_lecture.losses._base.loss import Loss
 from keras_lecture.losses._base.targets import is_one_hot
-
-Tensor = Any
 
 
 class ClassLoss(Loss):

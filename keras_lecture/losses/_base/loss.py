@@ -1,7 +1,6 @@
 """The base class of the losses: precision, sample weights, reduction."""
 
 import re
-from typing import Any
 
 import keras
 from keras import ops
@@ -9,9 +8,8 @@ from keras import ops
 from keras_lecture._backend import accelerate
 from keras_lecture._core import checks
 from keras_lecture._core.masks import mask_of
+from keras_lecture._core.types import Tensor
 from keras_lecture.losses._base.exclusion import with_mask, without_excluded
-
-Tensor = Any
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
 HALF_PRECISION = ("float16", "bfloat16")
