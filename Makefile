@@ -1,15 +1,18 @@
 # make demo    train a small image classifier on the bundled digits (KERAS_BACKEND=torch SEED=1 make demo switches both)
-# make test    linter and suite on TensorFlow, PyTorch and JAX
-# make lint    the linter alone
+# make test    linter and suite on TensorFlow, PyTorch and JAX (BACKENDS=jax make test runs one)
+# make lint    the linter and the report of a type checker
 # make docs    the pages, examples executed, into docs/_build/html
 # make bench   the benchmark tables
-# make test-nightly   the suite on the Keras of tonight (keras-nightly), in an environment of its own
+# make dist    the wheel and the sdist, built and checked, into dist/
+# make test-oldest    the suite on the oldest Keras that we support, in an environment of its own
+# make test-nightly   the same on the Keras of tonight (keras-nightly)
 #
 # Each installs what it needs into .venv on first use.
 
 PYTHON ?= python3
 KERAS_BACKEND ?= jax
 SEED ?= 0
+BACKENDS ?=
 VENV := .venv
 RUN := KERAS_BACKEND=$(KERAS_BACKEND) TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/python
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
@@ -26,8 +29,10 @@ TENSORFLOW := tensorflow-cpu
 endif
 
 NIGHTLY := .venv-nightly
+OLDEST := .venv-oldest
+OLDEST_KERAS := 3.15.0
 
-.PHONY: demo test test-nightly lint docs bench clean
+.PHONY: demo test test-newest test-oldest test-nightly lint docs dist bench clean
 
 # A residual net that sees every digit a little turned, shifted and stretched; in the end the average of its weights.
 # Whoever imports TensorFlow gets its report on oneDNN kernels on the standard error, so they are off here. PyTorch's
@@ -38,19 +43,30 @@ demo: $(INSTALLED)
 		--loss softmax_cross_entropy label_smoothing=0.1 --optimizer nesterov use_ema=true --learning-rate 0.1 \
 		--schedule warm_restarts --epochs 40 --batch-size 64
 
-test: $(INSTALLED)
-	@$(VENV)/bin/python tests/suite.py
+test test-newest: $(INSTALLED)
+	@$(VENV)/bin/python tests/suite.py $(BACKENDS)
+
+test-oldest: $(OLDEST)/.keras
+	@$(OLDEST)/bin/python tests/suite.py $(BACKENDS)
 
 test-nightly: $(NIGHTLY)/.keras
-	@$(NIGHTLY)/bin/python tests/suite.py
+	@$(NIGHTLY)/bin/python tests/suite.py $(BACKENDS)
 
 lint: $(INSTALLED)
 	@$(VENV)/bin/python -m ruff check .
 	@$(VENV)/bin/python -m ruff format --check .
+	@$(VENV)/bin/python tests/type_report.py
 
 docs: $(DOCS_INSTALLED)
 	@$(RUN) -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+dist: $(INSTALLED)
+	@rm -rf dist build
+	@$(PIP) build twine
+	@$(VENV)/bin/python -m build --outdir dist . >/dev/null
+	@$(VENV)/bin/python -m twine check --strict dist/*
+	@$(VENV)/bin/python tests/distribution.py dist
 
 bench: $(INSTALLED)
 	@for script in $(filter-out %/measure.py,$(wildcard tests/benchmarks/*.py)); do \
@@ -64,17 +80,22 @@ $(NIGHTLY)/.keras: pyproject.toml Makefile
 	@$(NIGHTLY)/bin/python -m pip install --quiet --disable-pip-version-check --pre --upgrade --no-deps keras-nightly
 	@touch $@
 
+$(OLDEST)/.keras: pyproject.toml Makefile
+	@$(MAKE) --no-print-directory VENV=$(OLDEST) $(OLDEST)/.installed
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check keras==$(OLDEST_KERAS)
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(NIGHTLY) runs docs/_build docs/api docs/gallery
+	rm -rf $(VENV) $(NIGHTLY) $(OLDEST) runs build dist docs/_build docs/api docs/gallery
 
 $(INSTALLED): pyproject.toml Makefile
 	@echo "installing TensorFlow, PyTorch and JAX (CPU builds) into $(VENV) …"
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(TORCH)
-	@$(PIP) jax $(TENSORFLOW) --editable '.[test,examples]'
+	@$(PIP) jax $(TENSORFLOW) --config-settings editable_mode=compat --editable '.[test,examples]'
 	@touch $@
 
 $(DOCS_INSTALLED): $(INSTALLED)
 	@echo "installing Sphinx into $(VENV) …"
-	@$(PIP) --editable '.[docs]'
+	@$(PIP) --config-settings editable_mode=compat --editable '.[docs]'
 	@touch $@

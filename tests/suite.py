@@ -26,8 +26,8 @@ PARTS["others"] = [f"--ignore={room}" for part in PARTS.values() for room in par
 
 
 def lint():
-    commands = [["check", "."], ["format", "--check", "."]]
-    return all(subprocess.run([sys.executable, "-m", "ruff", *c], cwd=ROOT).returncode == 0 for c in commands)
+    commands = ["-m ruff check .", "-m ruff format --check .", "tests/type_report.py"]
+    return all([subprocess.run([sys.executable, *c.split()], cwd=ROOT).returncode == 0 for c in commands])
 
 
 def run(backend, part, arguments):
