@@ -1,4 +1,4 @@
-"""Activations of the lectures, as functions `f(x)`; at a kink all backends take the derivative that PyTorch takes."""
+"""Activation functions of the lectures; at a kink, all backends use PyTorch's derivative."""
 
 import keras
 from keras import ops
@@ -13,7 +13,7 @@ __all__ = ["elu", "leaky_relu", "maxout", "relu", "sigmoid", "softsign", "tanh"]
 
 @register
 def sigmoid(x: Tensor) -> Tensor:
-    """Squashes to (0, 1): a probability from a score. Saturates, and its outputs are not zero-centered.
+    """Maps a score to a probability in (0, 1); it saturates, and its outputs are not zero-centered.
 
         σ(x) = 1 / (1 + e⁻ˣ),  σ′ = σ·(1 − σ) ≤ ¼
 
@@ -31,7 +31,7 @@ def sigmoid(x: Tensor) -> Tensor:
 
 @register
 def tanh(x: Tensor) -> Tensor:
-    """Squashes to (−1, 1), zero-centered. Saturates.
+    """Maps to (−1, 1), zero-centered; it saturates.
 
         tanh(x) = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ) = 2σ(2x) − 1
 
@@ -67,7 +67,7 @@ def relu(x: Tensor) -> Tensor:
 
 @register
 def leaky_relu(x: Tensor, negative_slope: float = 0.1) -> Tensor:
-    """ReLU that never dies: a small slope a on the negative side keeps a gradient.
+    """ReLU that never dies: a small slope a on the negative side keeps the gradient nonzero.
 
         leaky_relu(x) = max(a·x, x),  derivative a at x = 0
 
@@ -89,7 +89,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.1) -> Tensor:
 
 @register
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
-    """Exponential linear unit: smooth, outputs with mean nearer to zero, for the price of an exponential.
+    """Exponential linear unit: smooth, with outputs of mean closer to zero, at the cost of an exponential.
 
         elu(x) = x for x > 0,  α·(eˣ − 1) for x ≤ 0
 
@@ -103,8 +103,8 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
         -0.6321
 
     Reference:
-        Decks A, C. Deviation: none. `keras.activations.elu` subtracts 1 from eˣ on TensorFlow, which leaves nothing of
-        a small x in half precision.
+        Decks A, C. Deviation: none. `keras.activations.elu` subtracts 1 from eˣ on TensorFlow, which rounds a small x
+        to 0 in half precision.
     """
     checks.number("elu", "alpha", alpha, "(0, ∞)")
     return exponential(_tensor(x), alpha=alpha)
@@ -112,7 +112,7 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
 
 @register
 def softsign(x: Tensor) -> Tensor:
-    """Squashes to (−1, 1) like tanh, but approaches its limits slowly, so that it saturates less.
+    """Maps to (−1, 1) like tanh, but approaches its limits slowly, so that it saturates less.
 
         softsign(x) = x / (1 + |x|)
 
@@ -123,12 +123,12 @@ def softsign(x: Tensor) -> Tensor:
         0.75
 
     Reference:
-        Deck B. Deviation: none. `keras.activations.softsign` is not a number at ±∞, where this one is ±1, and its
-        derivative cancels on JAX and PyTorch: 10⁻³ of it is lost at x = 10⁴.
+        Deck B. Deviation: none. `keras.activations.softsign` is NaN at ±∞, where this one is ±1, and its derivative
+        cancels on JAX and PyTorch: its relative error is 10⁻³ at x = 10⁴.
     """
     x = _tensor(x)
     side = ops.where(x < 0, -ops.ones_like(x), ops.ones_like(x))
-    # 1 − 1/(1 + |x|) has the derivative 1/(1 + |x|)², which autodiff of x/(1 + |x|) makes of a difference.
+    # The derivative of 1 − 1/(1 + |x|) is 1/(1 + |x|)²; autodiff of x/(1 + |x|) computes it as a difference.
     slope = -side / (1 + side * x)
     value = ops.stop_gradient(ops.where(ops.isinf(x), side, x / (1 + side * x)))
     return value + (slope - ops.stop_gradient(slope))
@@ -140,7 +140,7 @@ def maxout(x: Tensor, pieces: int = 2, axis: int = -1) -> Tensor:
 
         maxout(x)_j = max_k x_(k·n + j),  k = 0 … pieces − 1,  n = channels / pieces
 
-    `axis` holds `pieces` blocks of n channels, one block a piece. `pieces=1` is the identity.
+    `axis` holds `pieces` blocks of n channels, one block per piece. `pieces=1` is the identity.
 
     Args:
         pieces: Number k of linear pieces. Defaults to `2`.
@@ -156,7 +156,7 @@ def maxout(x: Tensor, pieces: int = 2, axis: int = -1) -> Tensor:
 
     Reference:
         Goodfellow et al., 2013, arXiv:1302.4389, eq. 1–2; decks A, C, D. Deviation from TensorFlow Addons' `Maxout`:
-        there the pieces of one output are neighbors; here a piece is one block, so that two slices are compared.
+        there the pieces of one output are adjacent channels; here a piece is a block, so that two slices are compared.
     """
     checks.whole("maxout", "pieces", pieces, "[1, ∞)")
     x = _tensor(x)
@@ -173,23 +173,23 @@ def _tensor(x):
 
 
 @accelerate
-def rectified(x, *, negative_slope):
+def rectified(x: Tensor, *, negative_slope: float) -> Tensor:
     return ops.where(x > 0, x, negative_slope * x)
 
 
 @accelerate
-def exponential(x, *, alpha):
+def exponential(x: Tensor, *, alpha: float) -> Tensor:
     negative = ops.where(x > 0, ops.zeros_like(x), x)
-    # The frameworks take the derivative of eˣ − 1 from the result, as y + 1, which cancels.
+    # The frameworks compute the derivative of eˣ − 1 as y + 1 from the result y, which cancels.
     slope = ops.exp(negative)
     value = ops.stop_gradient(ops.expm1(negative)) + (slope - ops.stop_gradient(slope))
     return ops.where(x > 0, x, alpha * value)
 
 
 @accelerate
-def maximum_of_pieces(x, *, pieces, axis):
+def maximum_of_pieces(x: Tensor, *, pieces: int, axis: int) -> Tensor:
     first, *others = ops.split(x, pieces, axis=axis)
     for piece in others:
-        # Not `ops.maximum`: on a tie JAX and PyTorch give half the gradient to each side. A NaN wins.
+        # Not `ops.maximum`: on a tie JAX and PyTorch give half the gradient to each side. NaN is propagated.
         first = ops.where(ops.logical_or(first >= piece, ops.isnan(first)), first, piece)
     return first

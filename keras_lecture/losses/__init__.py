@@ -1,4 +1,4 @@
-"""Losses on scores: regression, cross entropy, margins."""
+"""Losses for regression and classification."""
 
 from keras_lecture.losses.classification import BinaryCrossEntropy, SoftmaxCrossEntropy
 from keras_lecture.losses.margin import (

@@ -1,32 +1,36 @@
-"""Cross entropy: of a softmax over classes, and of a sigmoid."""
+"""Softmax and sigmoid cross entropy."""
 
+from typing import Any
+
+import keras
 from keras import ops
 
 from keras_lecture._backend import accelerate, fuse
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.losses._base.class_loss import ClassLoss
 from keras_lecture.losses._base.loss import Loss
-from keras_lecture.losses._base.targets import aligned, class_numbers, is_one_hot
+from keras_lecture.losses._base.targets import aligned, class_indices, is_one_hot
 
 
 @register
 class SoftmaxCrossEntropy(ClassLoss):
-    """Cross entropy of the softmax of scores: the loss of choice for one class out of K. Never satisfied, never 0.
+    """Softmax cross entropy, the loss of choice for one class out of K; it never reaches 0.
 
     Takes scores (logits), not probabilities: the last layer of the model has no activation.
 
         L = −Σₖ qₖ·log pₖ,  p = softmax(s),  log pₖ = (sₖ − m) − log Σᵢ exp(sᵢ − m),  m = maxᵢ sᵢ
         q = (1 − ε)·y + ε/K
 
-    s `y_pred`, y `y_true` (one-hot), ε `label_smoothing`. Class numbers give the same loss as their one-hot rows. A
-    number that names no class makes the loss of its sample NaN, on every backend and device. A score of −∞ takes a
-    class out: 0·(−∞) = 0. The loss of a sure and right answer keeps all digits, and so does its gradient p − q.
+    s `y_pred`, y `y_true` (one-hot), ε `label_smoothing`. Class indices give the same loss as one-hot rows. A label
+    that is no class index makes the loss of its sample NaN, on every backend and device. A score of −∞ excludes a
+    class: 0·(−∞) = 0. The loss of a confident correct prediction keeps full precision, and so does its gradient p − q.
 
     Args:
         label_smoothing: Share ε in [0, 1) of the target that is spread evenly over the classes. Defaults to `0.0`.
-        ignore_class: Number of a class, real or not, whose samples do not count, whatever their scores are; of one-hot
-            rows that with a 1 in this column. Defaults to `None`, no class.
+        ignore_class: Class index whose samples are excluded, whatever their scores; it may lie outside the classes. A
+            one-hot row is excluded if it has a 1 in this column. Defaults to `None`, all samples count.
         reduction, name, dtype: As in every Keras loss; the precision is at least float32.
 
     Example:
@@ -35,9 +39,9 @@ class SoftmaxCrossEntropy(ClassLoss):
         2.04
 
     Reference:
-        Decks A, C, D; smoothing: Szegedy et al., 2016, arXiv:1512.00567, section 7. Deviation: none. Keras has two
-        classes for the two forms of labels, expects probabilities unless `from_logits=True`, and raises or returns NaN
-        for a wrong label, depending on backend and device.
+        Decks A, C, D; smoothing: Szegedy et al., 2016, arXiv:1512.00567, section 7. Deviation: none. Keras has a loss
+        class for each form of labels, expects probabilities unless `from_logits=True`, and raises or returns NaN for a
+        wrong label, depending on backend and device.
     """
 
     def __init__(
@@ -45,27 +49,27 @@ class SoftmaxCrossEntropy(ClassLoss):
         *,
         label_smoothing: float = 0.0,
         ignore_class: int | None = None,
-        reduction="sum_over_batch_size",
-        name=None,
-        dtype=None,
-    ):
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         checks.number("SoftmaxCrossEntropy", "label_smoothing", label_smoothing, "[0, 1)")
         super().__init__(ignore_class=ignore_class, reduction=reduction, name=name, dtype=dtype)
         self.label_smoothing = label_smoothing
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         form = one_hot_cross_entropy if is_one_hot("SoftmaxCrossEntropy", y_true, y_pred) else class_cross_entropy
         return form(y_true, y_pred, label_smoothing=self.label_smoothing)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
 @accelerate
 @fuse
-def class_cross_entropy(y_true, scores, *, label_smoothing):
-    numbers, is_class = class_numbers(y_true, scores)
-    index = ops.expand_dims(numbers, -1)
+def class_cross_entropy(y_true: Tensor, scores: Tensor, *, label_smoothing: float) -> Tensor:
+    indices, is_class = class_indices(y_true, scores)
+    index = ops.expand_dims(indices, -1)
     true = ops.arange(scores.shape[-1], dtype="int32") == index
     if label_smoothing:
         losses = one_hot_cross_entropy(true, scores, label_smoothing=label_smoothing)
@@ -76,11 +80,11 @@ def class_cross_entropy(y_true, scores, *, label_smoothing):
 
 @accelerate
 @fuse
-def one_hot_cross_entropy(y_true, scores, *, label_smoothing):
-    return _cross_entropy(smoothed(ops.cast(y_true, scores.dtype), label_smoothing), scores)
+def one_hot_cross_entropy(y_true: Tensor, scores: Tensor, *, label_smoothing: float) -> Tensor:
+    return _cross_entropy(_smoothed(ops.cast(y_true, scores.dtype), label_smoothing), scores)
 
 
-def smoothed(y_true, label_smoothing):
+def _smoothed(y_true, label_smoothing):
     """q = (1 − ε)·y + ε/K."""
     return (1.0 - label_smoothing) * y_true + label_smoothing / y_true.shape[-1] if label_smoothing else y_true
 
@@ -88,8 +92,8 @@ def smoothed(y_true, label_smoothing):
 def _cross_entropy_of_one(true, s_y, s):
     """(m − s_y) + log(1 + u), u = Σ_{k≠y} exp(s_k − m) + exp(s_y − m) − 1: two terms without cancellation.
 
-    The 1 of the largest score is no part of the sum u, in which it would drown the others. Where s_y is the largest,
-    scores are measured from it, so that its derivative −(1 − p_y) is found as the sum of the other p.
+    The term 1 of the largest score is kept out of the sum u, where it would absorb the others. Where s_y is the
+    largest, scores are taken relative to it, so that its derivative −(1 − p_y) is computed as the sum of the other p.
     """
     m = ops.stop_gradient(ops.max(s, axis=-1, keepdims=True))
     right = s_y == m
@@ -100,7 +104,7 @@ def _cross_entropy_of_one(true, s_y, s):
 
 
 def _cross_entropy(q, s):
-    """Σ q·(m − s + log(1 + u)); as above where all of q lies on the largest score and no other equals it."""
+    """Σ q·(m − s + log(1 + u)); as above where q is zero except at the largest score, and that one is unique."""
     largest = ops.max(s, axis=-1, keepdims=True)
     m = ops.stop_gradient(largest)
     top, gap = s == m, m - s
@@ -108,16 +112,16 @@ def _cross_entropy(q, s):
     true = ops.logical_and(top, right)
     e = ops.where(true, 0.0, ops.exp(s - ops.where(right, largest, m)))
     u = ops.sum(e, axis=-1, keepdims=True) - ops.where(right, 0.0, 1.0)
-    # 0·∞ = 0, for a score of −∞ and for a gap beyond the range of floats.
+    # 0·∞ = 0, for a score of −∞ and for a gap that overflows.
     gap = ops.where(ops.logical_or(true, ops.logical_and(q == 0, gap == float("inf"))), 0.0, gap)
     return ops.sum(q * (gap + ops.log1p(u)), axis=-1)
 
 
 @register
 class BinaryCrossEntropy(Loss):
-    """Cross entropy of a sigmoid: for yes-or-no questions, one score each; several per sample are averaged.
+    """Sigmoid cross entropy for yes-or-no questions; several scores per sample are averaged.
 
-    Takes scores (logits), not probabilities. Its gradient at the score is the error itself, so that a saturated sigmoid
+    Takes scores (logits), not probabilities. Its gradient in the score is the error ŷ − y, so that a saturated sigmoid
     still learns.
 
         L = −y·log ŷ − (1 − y)·log(1 − ŷ),  ŷ = σ(s),  ∂L/∂s = ŷ − y
@@ -136,22 +140,19 @@ class BinaryCrossEntropy(Loss):
         Decks C, D. Deviation: none. `keras.losses.BinaryCrossentropy` expects probabilities unless `from_logits=True`.
     """
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return binary_cross_entropy(aligned("BinaryCrossEntropy", y_true, y_pred), y_pred)
-
-    def sample_shape(self, shape):
-        return shape[:-1] if len(shape) > 1 else shape
 
 
 @accelerate
 @fuse
-def binary_cross_entropy(y, s):
-    """Two terms that are never negative, log(1 + e^−|s|) and |s| times the share of the other answer."""
+def binary_cross_entropy(y: Tensor, s: Tensor) -> Tensor:
+    """The sum of two nonnegative terms, log(1 + e^−|s|) and |s| times the weight of the other label."""
     positive = s >= 0
-    # `where` and not `abs`: its derivative at 0 is 0, and that of the loss would be 0 instead of ½ − y.
+    # Not `abs`: its derivative at 0 is 0, which would make that of the loss 0 instead of ½ − y.
     magnitude = ops.where(positive, s, -s)
     wrong = ops.where(positive, 1 - y, y)
-    # 0·∞ = 0: a score that is infinitely right.
+    # 0·∞ = 0, for an infinite score with the right sign.
     away = ops.where(ops.logical_and(wrong == 0, magnitude == float("inf")), 0.0, magnitude)
     losses = wrong * away + ops.log1p(ops.exp(-magnitude))
     losses = ops.where(ops.logical_and(y >= 0, y <= 1), losses, float("nan"))

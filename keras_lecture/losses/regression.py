@@ -1,38 +1,38 @@
-"""Losses for targets that are numbers: L2 and L1."""
+"""Regression losses: L2 and L1."""
+
+from collections.abc import Callable
 
 from keras import ops
 
 from keras_lecture._backend import fuse
 from keras_lecture._core.kinks import absolute
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.losses._base.loss import Loss
 from keras_lecture.losses._base.targets import aligned
 
 
 class _Distance(Loss):
-    """Σ over the last axis of a distance between prediction and target; a single number for each sample."""
+    """A distance between prediction and target, summed over the last axis: one value per sample."""
 
-    distance = None
+    distance: Callable[[Tensor], Tensor]
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_true = aligned(type(self).__name__, y_true, y_pred)
-        return summed(y_true, y_pred, distance=type(self).distance)
-
-    def sample_shape(self, shape):
-        return shape[:-1] if len(shape) > 1 else shape
+        return _summed(y_true, y_pred, distance=type(self).distance)
 
 
 @fuse
-def summed(y_true, y_pred, *, distance):
+def _summed(y_true, y_pred, *, distance):
     values = distance(y_pred - y_true)
     return ops.sum(values, axis=-1) if len(values.shape) > 1 else values
 
 
 @register
 class L2(_Distance):
-    """Squared distance: the maximum-likelihood loss under Gaussian noise; outliers count most.
+    """Squared distance, the maximum-likelihood loss under Gaussian noise; outliers count most.
 
-    Smooth and cheap; a single bad target can dominate the batch, for which `L1` is the cure.
+    Smooth and cheap; a single bad target can dominate the batch: then use `L1`.
 
         L = ‖f − y‖² = Σⱼ (fⱼ − yⱼ)²
 
@@ -56,7 +56,7 @@ class L2(_Distance):
 
 @register
 class L1(_Distance):
-    """Absolute distance: robust, an outlier counts in proportion to its distance; fits the median.
+    """Absolute distance, a robust loss: an outlier counts in proportion to its distance, and the fit is the median.
 
     Its gradient does not shrink near the solution, so the learning rate must.
 

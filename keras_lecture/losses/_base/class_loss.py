@@ -1,4 +1,6 @@
-"""The base of the losses for one class out of K."""
+"""Base class of the losses for one class out of K."""
+
+from typing import Any
 
 from keras import ops
 
@@ -9,24 +11,27 @@ from keras_lecture.losses._base.targets import is_one_hot
 
 
 class ClassLoss(Loss):
-    """Labels are class numbers or one-hot rows; samples of the class `ignore_class` do not count."""
+    """A loss of class indices or one-hot rows; samples of the class `ignore_class` are excluded."""
 
-    def __init__(self, *, ignore_class: int | None, reduction, name, dtype):
+    def __init__(self, *, ignore_class: int | None, **options: Any) -> None:
         if ignore_class is not None:
-            checks.whole(type(self).__name__, "ignore_class", ignore_class, "(-∞, ∞)", "Or None: every class counts.")
-        super().__init__(reduction=reduction, name=name, dtype=dtype)
+            checks.whole(type(self).__name__, "ignore_class", ignore_class, "(-∞, ∞)", "None ignores no class.")
+        super().__init__(**options)
         self.ignore_class = ignore_class
+
+    def sample_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return shape[:-1]
 
     def counted(self, y_true: Tensor, y_pred: Tensor) -> Tensor | None:
         if self.ignore_class is None:
             return None
         if not is_one_hot(type(self).__name__, y_true, y_pred):
-            numbers = y_true[..., 0] if len(y_true.shape) == len(y_pred.shape) else y_true
-            # Not in the type of the labels: 256 is 0 in eight bits.
-            return ops.cast(numbers, "int32") != self.ignore_class
+            indices = y_true[..., 0] if len(y_true.shape) == len(y_pred.shape) else y_true
+            # Not compared in the dtype of the labels: 256 is 0 in uint8.
+            return ops.cast(indices, "int32") != self.ignore_class
         if not 0 <= self.ignore_class < y_pred.shape[-1]:
-            return None  # No row is of such a class.
+            return None  # No column stands for this class.
         return y_true[..., self.ignore_class] != 1
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "ignore_class": self.ignore_class}
