@@ -1,40 +1,44 @@
-"""The bases of layers that prepare images, in a model or in a data pipeline."""
+"""Base classes of layers that prepare images, in a model or in a data pipeline."""
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_lecture._core import checks
+from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.seeded import SeededLayer
+from keras_lecture.layers.normalization._one_pass import Statistic
 
-# The base of Keras's own layers that run in `tf.data` on every backend. It has no public name in Keras 3.15; its
-# `backend`, `convert_weight` and `_get_seed_generator`, written for layers like ours, are used in this file alone.
+# The base class of Keras's own layers that run in `tf.data` on every backend. It has no public name in Keras 3.15; only
+# this file uses its `backend`, `convert_weight` and `_get_seed_generator`, which were written for layers like ours.
 (DataLayer,) = keras.layers.Rescaling.__bases__
-# Nor has Keras public names for what it knows of the calls that are under way.
+# Keras has no public names for its records of the running calls either.
 _layer, _data_layer = inspect.getmodule(keras.Layer), inspect.getmodule(DataLayer)
 
 
 class Preparation(DataLayer):
-    """A layer that runs in a model and, on every backend, in a `tf.data` pipeline: it computes with `self.ops` alone.
+    """A layer that runs in a model and, on every backend, in a `tf.data` pipeline; it computes only with `self.ops`.
 
-    Data in such a pipeline are TensorFlow's, though Keras's backend may be another.
+    The tensors of such a pipeline are TensorFlow's, whatever the Keras backend.
     """
 
-    def __call__(self, inputs, **kwargs):
+    def __call__(self, inputs: Tensor, **kwargs: Any) -> Tensor:
         inputs = self._one_tensor(inputs)
-        # Keras builds from tensors of its own backend only; for those of a pipeline it would skip the build.
+        # Keras builds only from tensors of its own backend; for tensors of a pipeline it would skip the build.
         if not self.built:
             self.build(tuple(inputs.shape))
         return super().__call__(inputs, **kwargs)
 
     @property
-    def ops(self):
-        """The operations of `keras.ops`, for the framework of the tensors that this call is about."""
+    def ops(self) -> Any:
+        """The operations of `keras.ops`, for the framework of the tensors of the current call."""
         return keras.ops if self.backend.name == keras.backend.backend() else _Operations(self.backend)
 
     def _one_tensor(self, inputs):
-        """`inputs` as they are, or as an array if they are a list or number."""
+        """`inputs` unchanged, or as an array if they are a list or a number."""
         if hasattr(inputs, "shape") and not isinstance(inputs, np.ndarray):
             return inputs
         try:
@@ -48,56 +52,56 @@ class Preparation(DataLayer):
             checks.reject(type(self).__name__, "inputs", "one array of numbers", received, error=TypeError)
         return array
 
-    def widen(self, x):
-        """`x` in the precision to compute in: float32 at least."""
+    def widen(self, x: Tensor) -> Tensor:
+        """`x` in the precision of the computation: at least float32."""
         return self.ops.cast(x, keras.backend.result_type(self.compute_dtype, "float32"))
 
-    def value(self, statistic):
-        """The value of a weight that `adapt` found, in the precision to compute in."""
+    def value(self, statistic: Statistic) -> Tensor:
+        """The value of a weight set by `adapt`, in the precision of the computation."""
         if not statistic.known:
-            remedy = "Call `adapt(training_data)` first, or give it to the constructor."
+            remedy = "Call `adapt(training_data)` first, or pass it to the constructor."
             checks.reject(type(self).__name__, statistic.name, "known before the layer is called", None, remedy)
         return self.widen(self.convert_weight(statistic))
 
 
 class ImageLayer(Preparation):
-    """A layer of images: a batch (images, height, width, channels), or a single one without the first axis.
+    """A layer for images: a batch (images, height, width, channels), or one image without the first axis.
 
     With `data_format="channels_first"` the channels come before the height.
     """
 
-    def __init__(self, *, data_format: str | None = None, **kwargs):
+    def __init__(self, *, data_format: str | None = None, **kwargs: Any) -> None:
         checks.one_of(type(self).__name__, "data_format", data_format, (None, "channels_first", "channels_last"))
         super().__init__(**kwargs)
-        self.data_format = data_format or keras.config.image_data_format()
+        self.data_format: str = data_format or keras.config.image_data_format()
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if len(input_shape) not in (3, 4):
             checks.reject(type(self).__name__, "inputs", "an image or a batch of images", tuple(input_shape))
 
-    def on_images(self, formula, inputs):
-        """`formula` of a batch of channels-last images, applied to whatever came."""
+    def on_images(self, formula: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+        """Applies `formula`, written for a batch of channels-last images, to `inputs` in the layer's format."""
         ops, first, single = self.ops, self.data_format == "channels_first", len(inputs.shape) == 3
         images = ops.expand_dims(inputs, 0) if single else inputs
         outputs = formula(ops.moveaxis(images, 1, -1) if first else images)
         outputs = ops.moveaxis(outputs, -1, -3) if first else outputs
         return outputs[0] if single else outputs
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_format": self.data_format}
 
 
 class Augmentation(SeededLayer, Preparation):
-    """A random change of each sample, in training only; a subclass has `augment(x, key)` and may have `rest(x)`.
+    """A random change of each sample, in training only; subclasses define `augment(x, key)` and optionally `rest(x)`.
 
-    `fit` trains, `evaluate` and `predict` do not. Where no call says whether it trains, it augments, as Keras's
-    augmentations do; where such a call may be a prediction, it is refused: docs/training_or_not.md has the table.
+    `fit` augments, `evaluate` and `predict` do not. A call without `training` augments, as Keras's augmentations do,
+    or is an error if it may be a prediction; docs/training_or_not.md has the table.
 
-    Its random stream is that of `SeededLayer`. In a pipeline on a backend other than TensorFlow a second stream of the
-    same seed runs in the pipeline, where it is not saved with the model.
+    The random stream is that of `SeededLayer`. With a backend other than TensorFlow, a data pipeline uses a second
+    stream of the same seed, which is not saved with the model.
     """
 
-    def __call__(self, inputs, **kwargs):
+    def __call__(self, inputs: Tensor, **kwargs: Any) -> Tensor:
         context = _layer.global_state.get_global_attribute("current_call_ctx")
         told = None if context is None else context.get_value("training")
         if not isinstance(inputs, keras.KerasTensor):
@@ -108,33 +112,33 @@ class Augmentation(SeededLayer, Preparation):
         try:
             return super().__call__(inputs, **kwargs)
         finally:
-            # Keras 3.15 tells the layers behind this one what this one was told.
+            # Keras 3.15 would pass this layer's `training` on to the layers after it.
             if context is not None:
                 context.set_value("training", told)
 
     @property
-    def generator(self):
-        """The name under which Keras's base looks for the random stream."""
+    def generator(self) -> keras.random.SeedGenerator:
+        """The random stream, under the name that Keras's base class looks for."""
         return self.seed_generator
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = self.widen(inputs)
-        # Where Keras looks for shapes alone, both have the same, and JAX has no sizes to draw for.
+        # A symbolic call only infers shapes, which are the same for both, and on JAX has no sizes to draw for.
         training = training and not _layer.in_symbolic_scope()
         y = self.augment(x, self._get_seed_generator(self.backend.name).next()) if training else self.rest(x)
         return self.ops.cast(y, self.compute_dtype)
 
-    def rest(self, x):
+    def rest(self, x: Tensor) -> Tensor:
         return x
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
     def _check_default(self, context):
-        """Refuses to augment by default where the data may be those of a prediction."""
+        """Raises an error if a call without `training` may be a prediction."""
         if _layer.in_symbolic_scope():
             return
-        # Keras's `stateless_call`, with which JAX trains and predicts, does not tell the layers of a model.
+        # Keras's `stateless_call`, which JAX uses to train and to predict, does not pass `training` on to the layers.
         unknown = _layer.backend.in_stateless_scope()
         model = None if context is None else context.entry_layer
         if isinstance(model, keras.Model):
@@ -144,9 +148,9 @@ class Augmentation(SeededLayer, Preparation):
         if unknown:
             remedy = (
                 "Give `call` of the model the argument `training=None` and write `layer(x, training=training)` in it; "
-                "by hand, call `model(x, training=False)`."
+                "to call the model directly, write `model(x, training=False)`."
             )
-            checks.reject(type(self).__name__, "training", "given, for this may be a prediction", None, remedy)
+            checks.reject(type(self).__name__, "training", "given, because this call may be a prediction", None, remedy)
 
 
 class ImageAugmentation(Augmentation, ImageLayer):
@@ -154,7 +158,7 @@ class ImageAugmentation(Augmentation, ImageLayer):
 
 
 def sides(shape, data_format) -> tuple:
-    """Height and width in the shape of images, `None` where unknown."""
+    """Height and width from the shape of images, `None` where unknown."""
     return tuple(shape[-2:] if data_format == "channels_first" else shape[-3:-1])
 
 
@@ -171,13 +175,13 @@ def pick(images, rows, columns, ops):
     start = ops.reshape(ops.arange(count, dtype="int32") * (height * width), (-1, 1, 1))
     index = start + rows * width + columns
     if 0 in index.shape:
-        # Keras 3.15 loses axes on JAX where nothing is taken.
+        # Keras 3.15 loses axes on JAX if the index tensor is empty.
         return ops.zeros((*index.shape, channels), images.dtype)
     return ops.take(ops.reshape(images, (-1, channels)), index, axis=0)
 
 
 class _Operations:
-    """The part of `keras.ops` that these layers use, on Keras's implementation of another backend."""
+    """The part of `keras.ops` that these layers use, from Keras's implementation for another backend."""
 
     def __init__(self, backend):
         self._parts = (backend.core, backend.numpy)

@@ -1,9 +1,13 @@
-"""AlexNet's noise on the colors of training images."""
+"""AlexNet's color noise on training images."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.random_bits import normal
 from keras_lecture.layers.augmentation._preparation import ImageAugmentation
 from keras_lecture.layers.normalization._one_pass import given, moments, outer, statistic
@@ -11,27 +15,27 @@ from keras_lecture.layers.normalization._one_pass import given, moments, outer, 
 
 @register
 class PCAColor(ImageAugmentation):
-    """Shifts the color of each training image along the principal components of all pixels of the training set.
+    """Random color shifts of training images along the principal components of the pixels of the training set.
 
-    Use it on natural images: what an object is does not depend on the intensity and color of the light. Call
-    `adapt(training_images)` first, one pass, or give the components. It costs one addition per value.
+    Use it on natural images: the identity of an object does not depend on the intensity and color of the light. Call
+    `adapt(training_images)` first, which takes one pass, or give the components. It costs one addition per value.
 
         training:  x + [p₁ p₂ p₃]·[α₁λ₁, α₂λ₂, α₃λ₃]ᵀ,   α ~ N(0, stddev²)
         inference: x
 
     x the pixels of one image, all shifted by the same color; pᵢ, λᵢ the eigenvectors and eigenvalues of the covariance
-    of the channels over all training pixels; α drawn anew for each image. The mean shift is zero and its covariance is
-    `stddev`²·P·diag(λ²)·Pᵀ. λ goes with the square of the values, so the formula needs a unit: it is that of
-    `value_range`, and images of 0 … 255 are treated as the same images in 0 … 1.
+    of the channels over all training pixels; α drawn independently for each image. The mean shift is zero and its
+    covariance is `stddev`²·P·diag(λ²)·Pᵀ. λ scales with the square of the values, so the formula depends on their unit:
+    it is the width of `value_range`, so images in 0 … 255 are shifted like the same images in 0 … 1.
 
     Args:
         stddev: Standard deviation of α, ≥ 0. Defaults to `0.1`.
-        value_range: Smallest and largest value that the images can have; only the width counts, and nothing is
-            clipped to it, so that centered images do as well. Defaults to `(0, 255)`, as in Keras's color layers.
-        eigenvectors: The pᵢ as columns of a matrix, to do without `adapt`. Defaults to `None`.
-        eigenvalues: The λᵢ of values in 0 … 1, to do without `adapt`. Defaults to `None`.
-        seed: Start of the random stream. Defaults to `None`, a random start.
-        data_format: `"channels_last"` or `"channels_first"`. Defaults to that of the Keras configuration.
+        value_range: Smallest and largest possible value of the images. Only the width matters and nothing is clipped,
+            so centered images are fine. Defaults to `(0, 255)`, as in Keras's color layers.
+        eigenvectors: The pᵢ as columns of a matrix, instead of `adapt`. Defaults to `None`.
+        eigenvalues: The λᵢ for values in 0 … 1, instead of `adapt`. Defaults to `None`.
+        seed: Seed of the random stream. Defaults to `None`, a random seed.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to `keras.config.image_data_format()`.
 
     Example:
         >>> images = np.random.default_rng(0).uniform(size=(64, 8, 8, 3)) * [0.5, 0.4, 0.1]
@@ -41,9 +45,9 @@ class PCAColor(ImageAugmentation):
         [0.021, 0.013, 0.001]
 
     Reference:
-        Krizhevsky et al., 2012 (AlexNet), section 4.1: "a Gaussian with mean zero and standard deviation 0.1"; so 0.1
-        is the standard deviation in deck B's α ~ N(0, 0.1), not the variance. The deck writes one α for all three
-        components; the paper has one for each. Deviation: the unit of λ, which the paper leaves open. Keras has no
+        Krizhevsky et al., 2012 (AlexNet), section 4.1: "a Gaussian with mean zero and standard deviation 0.1", so the
+        0.1 in deck B's α ~ N(0, 0.1) is the standard deviation, not the variance. The deck writes one α for all three
+        components; the paper has one for each. Deviation: the unit of λ, which the paper does not state. Keras has no
         such layer.
     """
 
@@ -51,13 +55,13 @@ class PCAColor(ImageAugmentation):
         self,
         stddev: float = 0.1,
         *,
-        value_range=(0, 255),
-        eigenvectors=None,
-        eigenvalues=None,
+        value_range: Sequence[float] = (0, 255),
+        eigenvectors: Tensor | None = None,
+        eigenvalues: Tensor | None = None,
         seed: int | None = None,
         data_format: str | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         checks.number("PCAColor", "stddev", stddev, "[0, ∞)")
         bounds = given("PCAColor", "value_range", value_range, 1)
         if len(bounds) != 2 or bounds[0] >= bounds[1]:
@@ -75,7 +79,7 @@ class PCAColor(ImageAugmentation):
         self.value_range = bounds
         self._given = {"eigenvectors": eigenvectors, "eigenvalues": eigenvalues}
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         channels = input_shape[-3 if self.data_format == "channels_first" else -1]
         if self._given["eigenvalues"] is not None:
@@ -85,27 +89,27 @@ class PCAColor(ImageAugmentation):
         )
         self.eigenvalues = statistic("eigenvalues", (channels,), self.variable_dtype, self._given["eigenvalues"])
 
-    def adapt(self, data, *, verbose: int = 0):
-        """Finds the principal components of the pixels of `data`, in one pass.
+    def adapt(self, data: Any, *, verbose: int = 0) -> None:
+        """Computes the principal components of the pixels of `data` in one pass.
 
-        `data` are images or batches of images, alone or first in a tuple or list: an array, a `tf.data.Dataset`, a
-        `PyDataset`, a PyTorch `DataLoader`, a generator. `verbose=1` shows a progress bar.
+        `data` is an array of images, or a `tf.data.Dataset`, a `PyDataset`, a PyTorch `DataLoader` or a generator of
+        batches of images; in a tuple or list the images come first. `verbose=1` shows a progress bar.
         """
         found, shape = moments("PCAColor", data, self._pixels, outer, verbose)
         width, spread = self.value_range[1] - self.value_range[0], found.high - found.low
         if not width / 64 <= spread <= width * (1 + 1e-6):
-            remedy = f"The data go from {found.low:g} to {found.high:g}; the noise is in units of the range."
+            remedy = f"The data range from {found.low:g} to {found.high:g}; the noise is scaled by the range."
             checks.reject("PCAColor", "value_range", "the range of the data", tuple(self.value_range), remedy)
         if not self.built:
             self.build(shape)
         checks.same_shape("PCAColor", "data", found.mean.shape, self.eigenvalues.shape)
         values, vectors = np.linalg.eigh(found.scatter / found.count / width**2)
-        # The sign of an eigenvector is free, and LAPACK's choice differs between machines.
+        # The sign of an eigenvector is arbitrary, and LAPACK's choice differs between machines.
         largest = vectors[np.argmax(np.abs(vectors), axis=0), np.arange(len(values))]
         self.eigenvalues.assign(np.maximum(values[::-1], 0))
         self.eigenvectors.assign((vectors * np.sign(largest))[:, ::-1])
 
-    def augment(self, x, key):
+    def augment(self, x: Tensor, key: Tensor) -> Tensor:
         vectors, values = self.value(self.eigenvectors), self.value(self.eigenvalues)
         width = self.value_range[1] - self.value_range[0]
 
@@ -118,11 +122,11 @@ class PCAColor(ImageAugmentation):
 
         return self.on_images(shift, x)
 
-    def rest(self, x):
+    def rest(self, x: Tensor) -> Tensor:
         self.value(self.eigenvectors)
         return x
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"stddev": self.stddev, "value_range": self.value_range, **self._given}
         return {**super().get_config(), **own}
 

@@ -1,10 +1,13 @@
-"""The training mean subtracted, per channel or per pixel."""
+"""Subtraction of the training mean, per channel or per pixel."""
+
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.layers.augmentation._preparation import Preparation
 from keras_lecture.layers.normalization._one_pass import given, moments, squares, statistic
 
@@ -13,24 +16,23 @@ from keras_lecture.layers.normalization._one_pass import given, moments, squares
 class ZeroCenter(Preparation):
     """Subtracts the mean of the training data from every input, in training and at inference.
 
-    Use it as the first layer: inputs that are all positive make the gradients of a neuron's weights share one sign,
-    and training zig-zags. Call `adapt(training_data)` first, one pass, or give the mean. It costs one subtraction per
-    value.
+    Use it as the first layer: with all-positive inputs the gradients of a neuron's weights all have the same sign, and
+    training zig-zags. Call `adapt(training_data)` first, which takes one pass, or give the mean. It costs one
+    subtraction per value.
 
         y = x − μ            or, with `unit_variance=True`,            y = (x − μ)/σ
 
     μ, σ mean and standard deviation (divisor n) over the training data, of each channel (`per="channel"`) or of each
-    value of a sample (`per="pixel"`); a σ of zero, as at the border of digits, divides by 1. After `adapt` the training
-    data have mean 0 and, with `unit_variance=True`, variance 1.
+    value of a sample (`per="pixel"`). Where σ is zero, as at the border of digits, the divisor is 1. After `adapt` the
+    training data have mean 0 and, with `unit_variance=True`, variance 1.
 
     Args:
-        per: `"channel"` or `"pixel"`: what has a mean of its own. Per pixel, all inputs must have one size. Defaults to
-            `"channel"`.
+        per: `"channel"` for one mean per channel, or `"pixel"` for one mean per value of a sample; then all inputs must
+            have the same size. Defaults to `"channel"`.
         unit_variance: Whether to divide by the standard deviation. Defaults to `False`.
-        mean: μ, to do without `adapt`: a number, one for each channel, or one for each value of a sample. Defaults to
-            `None`.
+        mean: μ, instead of `adapt`: one number, or one per channel or per value of a sample. Defaults to `None`.
         deviation: σ > 0, like `mean`, for `unit_variance=True`. Defaults to `None`.
-        data_format: `"channels_last"` or `"channels_first"`. Defaults to that of the Keras configuration.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to `keras.config.image_data_format()`.
 
     Example:
         >>> layer = keras_lecture.layers.ZeroCenter(unit_variance=True)
@@ -42,8 +44,8 @@ class ZeroCenter(Preparation):
         Krizhevsky et al., 2012 (AlexNet), section 2: "subtracting the mean activity over the training set from each
         pixel" is `per="pixel"`; VGG, arXiv:1409.1556, section 2.1, subtracts per channel. Decks A, B, C. Deviation:
         none. Differences from `keras.layers.Normalization`: the mean alone or with the variance; statistics in float64
-        (Keras sums batches in float32); a constant value is divided by 1, not by 10⁻⁷; called before `adapt` it is an
-        error, not the identity; a new `adapt` reaches a model that is compiled already.
+        (Keras sums batches in float32); a constant value is divided by 1, not by 10⁻⁷; a call before `adapt` is an
+        error, not the identity; a new `adapt` takes effect in a model that is already compiled.
     """
 
     def __init__(
@@ -51,11 +53,11 @@ class ZeroCenter(Preparation):
         per: str = "channel",
         *,
         unit_variance: bool = False,
-        mean=None,
-        deviation=None,
+        mean: float | Tensor | None = None,
+        deviation: float | Tensor | None = None,
         data_format: str | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         ranks = (0, 1) if per == "channel" else range(4)
         checks.one_of("ZeroCenter", "per", per, ("channel", "pixel"))
         checks.boolean("ZeroCenter", "unit_variance", unit_variance)
@@ -72,30 +74,30 @@ class ZeroCenter(Preparation):
         super().__init__(**kwargs)
         self.per = per
         self.unit_variance = unit_variance
-        self.data_format = data_format or keras.config.image_data_format()
+        self.data_format: str = data_format or keras.config.image_data_format()
         self._given = {"mean": mean, "deviation": deviation}
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         checks.rank("ZeroCenter", "inputs", input_shape, 2)
-        # A channel that comes first broadcasts against the axes behind it.
-        behind = len(input_shape) - 2 if self.data_format == "channels_first" else 0
+        # A leading channel axis broadcasts against the axes after it.
+        after = len(input_shape) - 2 if self.data_format == "channels_first" else 0
         shape = tuple(input_shape[1:]) if self.per == "pixel" else (input_shape[self._axis],)
         if None in shape:
             checks.reject("ZeroCenter", "inputs", f'of known size with per="{self.per}"', tuple(input_shape))
         for name, value in self._given.items():
             if np.ndim(value):
                 checks.same_shape("ZeroCenter", name, np.shape(value), shape)
-        self._behind = (1,) * behind if self.per == "channel" else ()
+        self._after = (1,) * after if self.per == "channel" else ()
         self.mean = statistic("mean", shape, self.variable_dtype, self._given["mean"])
         if self.unit_variance:
             self.deviation = statistic("deviation", shape, self.variable_dtype, self._given["deviation"])
 
-    def adapt(self, data, *, verbose: int = 0):
-        """Finds the mean, and the standard deviation if it is wanted, of `data` in one pass.
+    def adapt(self, data: Any, *, verbose: int = 0) -> None:
+        """Computes the mean of `data`, and with `unit_variance=True` the standard deviation, in one pass.
 
-        `data` are samples or batches of samples, alone or first in a tuple or list: an array, a `tf.data.Dataset`, a
-        `PyDataset`, a PyTorch `DataLoader`, a generator. `verbose=1` shows a progress bar.
+        `data` is an array of samples, or a `tf.data.Dataset`, a `PyDataset`, a PyTorch `DataLoader` or a generator of
+        batches of samples; in a tuple or list the samples come first. `verbose=1` shows a progress bar.
         """
         found, shape = moments("ZeroCenter", data, self._rows, squares, verbose)
         if not self.built:
@@ -105,20 +107,20 @@ class ZeroCenter(Preparation):
         self.mean.assign(found.mean.reshape(expected))
         if self.unit_variance:
             deviation = np.sqrt(found.scatter / found.count)
-            # What varies less than float32 resolves is a constant.
+            # A variation below the resolution of float32 counts as a constant.
             constant = deviation <= np.finfo("float32").eps * np.abs(found.mean)
             self.deviation.assign(np.where(constant, 1.0, deviation).reshape(expected))
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         y = self.widen(inputs) - self._broadcast(self.mean)
         if self.unit_variance:
             y = y / self._broadcast(self.deviation)
         return self.ops.cast(y, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"per": self.per, "unit_variance": self.unit_variance, "data_format": self.data_format}
         return {**super().get_config(), **own, **self._given}
 
@@ -127,10 +129,10 @@ class ZeroCenter(Preparation):
         return 1 if self.data_format == "channels_first" else -1
 
     def _broadcast(self, weight):
-        return self.ops.reshape(self.value(weight), (*weight.shape, *self._behind))
+        return self.ops.reshape(self.value(weight), (*weight.shape, *self._after))
 
     def _rows(self, x):
-        checks.rank("ZeroCenter", "data", x.shape, 2, "Samples come in batches.")
+        checks.rank("ZeroCenter", "data", x.shape, 2, "Pass batches of samples.")
         if self.per == "pixel":
             return x.reshape(len(x), -1)
         return np.moveaxis(x, self._axis, -1).reshape(-1, x.shape[self._axis])

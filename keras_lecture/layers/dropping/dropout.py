@@ -1,9 +1,13 @@
-"""Dropout, inverted or as the slides draw it."""
+"""Dropout, inverted or as on the slides."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.inputs import floating
 from keras_lecture.layers._base.random_bits import drop
 from keras_lecture.layers._base.seeded import SeededLayer
@@ -11,7 +15,7 @@ from keras_lecture.layers._base.seeded import SeededLayer
 
 @register
 class Dropout(SeededLayer):
-    """Sets a random share of the values to zero in training, so that units cannot rely on one another.
+    """Sets a random fraction of the values to zero in training, so that units cannot rely on each other.
 
     Use it between dense layers, or after convolutions with a small rate. It costs one hash per value in training.
 
@@ -20,13 +24,13 @@ class Dropout(SeededLayer):
         "test":  training y = m·x,             inference y = (1 − rate)·x
 
     The expected output in training is the output at inference, with both scalings.
-    `scaling="train"` draws as `keras.layers.Dropout` does, from another stream.
+    `scaling="train"` has the distribution of `keras.layers.Dropout`, from another random stream.
 
     Args:
-        rate: Share of values that are dropped, in [0, 1).
-        noise_shape: Shape of the mask, broadcast against the input; `None` entries are the input's sizes. `(None, 1, 1,
-            None)` drops whole channels of an image. Defaults to `None`, one draw per value.
-        seed: Start of the random stream. Defaults to `None`, a random start.
+        rate: Fraction of the values that is dropped, in [0, 1).
+        noise_shape: Shape of the mask, broadcast against the input; a `None` entry stands for the input's size.
+            `(None, 1, 1, None)` drops whole channels of an image. Defaults to `None`, one draw per value.
+        seed: Seed of the random stream. Defaults to `None`, a random seed.
         scaling: `"train"` (inverted dropout) or `"test"` (the slides). Defaults to `"train"`.
 
     Example:
@@ -37,14 +41,20 @@ class Dropout(SeededLayer):
 
     Reference:
         Srivastava et al., 2014, JMLR 15:1929. Decks B, D, E. Deviation: the probability is rounded to a multiple of
-        2⁻¹⁶, in the mask and in the scale alike. Differences from `keras.layers.Dropout`: `scaling`; the random stream
-        is the same on every backend and is saved with the model, so that training goes on after loading as if it had
-        not stopped; `rate=1` is refused.
+        2⁻¹⁶, both in the mask and in the scale. Differences from `keras.layers.Dropout`: `scaling`; the random stream
+        is the same on every backend and is saved with the model, so that training continues after loading as if it had
+        not stopped; `rate=1` is an error.
     """
 
     def __init__(
-        self, rate: float, noise_shape: tuple | None = None, seed: int | None = None, *, scaling="train", **kwargs
-    ):
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        *,
+        scaling: str = "train",
+        **kwargs: Any,
+    ) -> None:
         checks.number("Dropout", "rate", rate, "[0, 1)", "A rate of 1 would drop everything.")
         for size in noise_shape or ():
             if size is not None:
@@ -56,11 +66,11 @@ class Dropout(SeededLayer):
         self.scaling = scaling
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.noise_shape is not None and len(self.noise_shape) != len(input_shape):
             checks.reject("Dropout", "noise_shape", f"a shape of {len(input_shape)} axes", self.noise_shape)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         inputs = floating(inputs, self.compute_dtype)
         if self.rate == 0:
             return inputs
@@ -71,10 +81,10 @@ class Dropout(SeededLayer):
             shape = tuple(size if given is None else given for size, given in zip(shape, self.noise_shape, strict=True))
         return drop(inputs, self.seed_generator.next(), shape, self.rate, self.scaling == "train")
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "rate": self.rate,
