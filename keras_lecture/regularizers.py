@@ -1,6 +1,7 @@
-"""Penalties on weights, and how a built model gets them."""
+"""Weight penalties, and setting them on a built model."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -14,26 +15,26 @@ __all__ = ["L1", "L2", "penalize"]
 
 
 class _Penalty(keras.regularizers.Regularizer):
-    """`factor` times a sum over the weights, formed in at least float32."""
+    """`factor` times a sum over the weights, computed in at least float32."""
 
-    def __init__(self, factor: float = 0.01):
+    def __init__(self, factor: float = 0.01) -> None:
         checks.number(type(self).__name__, "factor", factor, "[0, ∞)")
         self.factor = float(factor)
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Tensor:
         x = keras.ops.convert_to_tensor(x)
         # 65504 is float16's largest number: 70 000 weights of size 1 exceed it.
         if keras.backend.standardize_dtype(x.dtype) in ("float16", "bfloat16"):
             x = keras.ops.cast(x, "float32")
         return self.factor * keras.ops.sum(self.term(x))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"factor": self.factor}
 
 
 @register
 class L1(_Penalty):
-    """The sum of the absolute weights, which drives single weights to zero.
+    """L1 penalty, the sum of the absolute weights; it drives individual weights to zero.
 
     Use it to find the few inputs that matter. Under gradient descent the weights only oscillate around zero: for exact
     zeros use the proximal step of the optimizers, their argument `l1`.
@@ -61,10 +62,10 @@ class L1(_Penalty):
 
 @register
 class L2(_Penalty):
-    """The sum of the squared weights, which prefers many small weights to a few large ones.
+    """L2 penalty, the sum of the squared weights; it prefers many small weights to a few large ones.
 
-    Use it against overfitting. With an adaptive optimizer the penalty is divided by the gradient's size like any other
-    gradient; the argument `weight_decay` of the optimizers is not.
+    Use it against overfitting. An adaptive optimizer rescales its gradient with that of the loss; the argument
+    `weight_decay` of the optimizers is not rescaled.
 
         R = λ Σ w²
 
@@ -87,27 +88,31 @@ class L2(_Penalty):
         return keras.ops.square(x)
 
 
-def penalize(model, regularizer, where: str | Callable = "kernels") -> list[str]:
-    """Gives a built model a penalty on its weights, without building it anew, and returns the paths of these weights.
+def penalize(
+    model: keras.layers.Layer,
+    regularizer: Callable[[Tensor], Tensor] | None,
+    where: str | Callable[[keras.Variable], bool] = "kernels",
+) -> list[str]:
+    """Sets a penalty on weights of a built model, without rebuilding it, and returns their paths.
 
-    Use it on any model whose layers were made without regularizers: an application, a loaded file, a nested model.
-    Biases and the gains of normalization layers are left out unless `where` asks for them; embeddings and recurrent
-    kernels are kernels. A weight that has a regularizer already gets this one in its place, so that calling twice is
-    calling once; a weight used in several places counts once; a frozen weight counts when it is trained again.
+    Use it on any model whose layers were created without regularizers: an application, a loaded file, a nested model.
+    Biases and the gains of normalization layers are left out unless `where` selects them; embeddings and recurrent
+    kernels are kernels. It replaces the regularizer that a weight already has, so that a second call changes nothing; a
+    shared weight counts once; a frozen weight counts once it is trainable again.
 
-    Steps that are compiled already are traced again; of models nested in one another, call it on the one you train.
-    The regularizer is in the configs of layers and blocks, thus in the saved file and in clones. Where a config has no
-    place for it, call `penalize` again after loading: layers without a `kernel_regularizer`, sublayers made by a
-    subclassed model, different regularizers for the kernels of one attention layer. `penalize(model, None)` removes.
+    Compiled train and test steps are retraced; if models are nested, call it on the model that you train. Layers and
+    blocks keep the regularizer in their configs, thus in saved files and clones. Some configs cannot hold it: layers
+    without a `kernel_regularizer`, sublayers created by a subclassed model, different regularizers for the kernels of
+    one attention layer. For these call `penalize` again after loading. `penalize(model, None)` removes the penalty.
 
     Args:
         model: A built Keras model or layer.
-        regularizer: What to add to the loss, a function of the weight such as `L2(1e-4)`; `None` for nothing.
+        regularizer: A function from a weight to its penalty, such as `L2(1e-4)`; `None` removes the present one.
         where: `"kernels"`, `"biases"`, `"all"`, or a predicate on the variable
             (`lambda variable: variable.path.startswith("encoder")`). Defaults to `"kernels"`.
 
     Returns:
-        The paths of the weights that were chosen.
+        The paths of the selected weights.
 
     Example:
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, kernel_initializer="ones")])

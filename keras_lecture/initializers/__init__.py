@@ -1,4 +1,4 @@
-"""How weights start: the rules that keep a signal's variance, those that do not, and rescaling by data."""
+"""Weight initialization: initializers, drawing the weights of a built model, and data-dependent rescaling."""
 
 from keras_lecture.initializers.bilinear import Bilinear
 from keras_lecture.initializers.constant import PositiveBias, Zeros

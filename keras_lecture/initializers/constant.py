@@ -1,4 +1,4 @@
-"""Weights that start at one number."""
+"""Constant initializers: zeros and positive biases."""
 
 import keras
 
@@ -8,7 +8,7 @@ from keras_lecture._core.saving import register
 
 @register
 class Zeros(keras.initializers.Zeros):
-    """All weights zero: right for biases, and for kernels the start that fails.
+    """All weights zero, right for biases; kernels that start at zero cannot learn different units.
 
     Use it to see why: all units of a layer get the same gradient and stay copies of one another.
 
@@ -28,8 +28,8 @@ class Zeros(keras.initializers.Zeros):
 class PositiveBias(keras.initializers.Constant):
     """Biases slightly above zero, so that ReLU units are active for most inputs at the start.
 
-    Use it as the `bias_initializer` of layers with ReLU; `initialize(model, PositiveBias(), where="biases")` sets those
-    of a built model.
+    Use it as the `bias_initializer` of layers with ReLU; `initialize(model, PositiveBias(), where="biases")` sets the
+    biases of a built model.
 
         b = c
 
@@ -48,6 +48,6 @@ class PositiveBias(keras.initializers.Constant):
         Deck C; Krizhevsky et al., 2012, section 5 (with 1). Deviation from `keras.initializers.Constant`: c > 0.
     """
 
-    def __init__(self, value: float = 0.01):
+    def __init__(self, value: float = 0.01) -> None:
         checks.number("PositiveBias", "value", value, "(0, ∞)")
         super().__init__(float(value))

@@ -1,9 +1,10 @@
-"""Random weights: of a given spread, or of the spread that keeps a signal's variance."""
+"""Random initializers: a fixed standard deviation, or one that preserves the variance of the signal."""
 
 import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, Self
 
 import keras
 
@@ -16,9 +17,9 @@ from keras_lecture._core.weights import Weight
 
 @register
 class Gaussian(keras.initializers.RandomNormal):
-    """Normal weights of a spread that does not know the layer: too small, or too large.
+    """Normal weights with the same standard deviation in every layer, either too small or too large.
 
-    Use it to see both fail: with `std=0.01` the signal dies within a few layers, with `std=1` tanh units saturate.
+    Use it to see both fail: with `std=0.01` the signal vanishes within a few layers, with `std=1` tanh units saturate.
 
         w ~ N(μ, σ²)
 
@@ -40,24 +41,26 @@ class Gaussian(keras.initializers.RandomNormal):
         float32 and rounded.
     """
 
-    def __init__(self, std: float = 0.01, *, mean: float = 0.0, seed=None):
+    def __init__(
+        self, std: float = 0.01, *, mean: float = 0.0, seed: int | keras.random.SeedGenerator | None = None
+    ) -> None:
         checks.number("Gaussian", "std", std, "[0, ∞)")
         checks.number("Gaussian", "mean", mean, "(-∞, ∞)")
         _check_seed("Gaussian", seed)
         super().__init__(mean=float(mean), stddev=float(std), seed=seed)
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Tensor:
         return _draw("normal", shape, self.mean, self.stddev, self.seed, dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         return {"std": config["stddev"], "mean": config["mean"], "seed": config["seed"]}
 
 
-# A subclass of Keras's VarianceScaling, because to these alone `EinsumDense` (and attention, which is made of it) tells
-# the axes of its kernel.
+# A subclass of Keras's VarianceScaling, because `EinsumDense` (and attention, which uses it) passes the axes of its
+# kernel only to these.
 class _ByFans(keras.initializers.VarianceScaling):
-    """Weights of variance `scale`/n, n the number of connections that `mode` names."""
+    """Weights of variance `scale`/n, n the fan of `mode`."""
 
     def __init__(self, scale, mode, distribution, seed, input_axes, output_axes):
         owner = type(self).__name__
@@ -70,15 +73,15 @@ class _ByFans(keras.initializers.VarianceScaling):
         self.distribution = distribution
         self._connections = None
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Tensor:
         connections = self._connections or self._from_axes(shape)
         fan_in, fan_out = connections.fan_in, connections.fan_out
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
-        # A kernel smaller than its stride has fans below 1; one without entries has none.
+        # A kernel smaller than its stride has fans below 1; the fan of an empty kernel is 0.
         return _draw(self.distribution, shape, 0.0, math.sqrt(self.scale / (fan or 1)), self.seed, dtype)
 
-    def for_weight(self, weight: Weight):
-        """This initializer with the fans that the weight's layer knows, unless the user gave axes; of the same seed."""
+    def for_weight(self, weight: Weight) -> Self:
+        """This initializer, with the same seed and the fans of the weight's layer, unless axes were given."""
         if self.input_axes is not None or self.output_axes is not None:
             return self
         fitted = copy.copy(self)
@@ -92,7 +95,7 @@ class _ByFans(keras.initializers.VarianceScaling):
         given = {"incoming": self.input_axes, "outgoing": self.output_axes}
         return replace(connections, **{name: tuple(axes) for name, axes in given.items() if axes is not None})
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["scale"]
         return config
@@ -100,27 +103,28 @@ class _ByFans(keras.initializers.VarianceScaling):
 
 @register
 class Xavier(_ByFans):
-    """Weights that keep the variance of a signal on its way through linear and tanh layers.
+    """Weights that preserve the variance of the signal through linear and tanh layers.
 
-    Use it for tanh, softsign and linear layers. The normal distribution is a plain one, without truncation.
+    Use it for tanh, softsign and linear layers. The normal distribution is not truncated.
 
         Var w = 1/n
 
-    n the fan of `mode`: the weights that enter one unit (`"fan_in"`, keeps the signal), that leave one (`"fan_out"`,
-    keeps the gradient), or the mean of both. `mode="fan_avg", distribution="uniform"` is U(±√6/√(n_in + n_out)).
+    n the fan of `mode`: the number of weights into a unit (`"fan_in"`, preserves the signal), out of it (`"fan_out"`,
+    preserves the gradient), or the mean of both. `mode="fan_avg", distribution="uniform"` is U(±√6/√(n_in + n_out)).
 
-    A layer shows its initializer a shape and nothing else. From it the fans are right for dense layers and plain
-    convolutions, and for `EinsumDense` and attention, which also show the axes. For all kinds of layers they are
-    right with `initialize(model, Xavier())`.
+    A layer passes only a shape to its initializer. This gives the right fans for dense layers and plain convolutions,
+    and for `EinsumDense` and attention, which also pass the axes. `initialize(model, Xavier())` gives the right fans
+    for all kinds of layers.
 
     Args:
         mode: `"fan_in"`, `"fan_out"` or `"fan_avg"`. Defaults to `"fan_in"`.
         distribution: `"normal"` or `"uniform"`. Defaults to `"normal"`.
         seed: An integer, a `keras.random.SeedGenerator` or `None`, as in Keras: the same integer draws the same numbers
             at each call. Defaults to `None`.
-        input_axes: Axes of the kernel that enter one output unit: `(0, 1)` for a depthwise kernel, `(0, 1, 3)` for a
-            transposed convolution. By default all but the last.
-        output_axes: Axes of the kernel that leave one input unit. By default all but the last but one.
+        input_axes: Axes of the kernel over which the weights into one output unit lie: `(0, 1)` for a depthwise kernel,
+            `(0, 1, 3)` for a transposed convolution. By default all but the last.
+        output_axes: Axes of the kernel over which the weights out of one input unit lie. By default all but the
+            second to last.
 
     Example:
         >>> w = keras_lecture.initializers.Xavier(seed=0)((400, 100))
@@ -137,22 +141,22 @@ class Xavier(_ByFans):
         mode: str = "fan_in",
         *,
         distribution: str = "normal",
-        seed=None,
+        seed: int | keras.random.SeedGenerator | None = None,
         input_axes: Sequence[int] | None = None,
         output_axes: Sequence[int] | None = None,
-    ):
+    ) -> None:
         super().__init__(1.0, mode, distribution, seed, input_axes, output_axes)
 
 
 @register
 class Kaiming(_ByFans):
-    """Weights that keep the variance of a signal on its way through ReLU layers, which drop half of it.
+    """Weights that preserve the variance of the signal through ReLU layers, which lose half of it.
 
-    Use it for ReLU, leaky ReLU and parametric ReLU. The normal distribution is a plain one, without truncation.
+    Use it for ReLU, leaky ReLU and parametric ReLU. The normal distribution is not truncated.
 
         Var w = 2/((1 + a²)·n)
 
-    a `negative_slope`, n the fan of `mode`, of which `Xavier` tells more. `negative_slope=1` is `Xavier`.
+    a `negative_slope`, n the fan of `mode`, as in `Xavier`. `negative_slope=1` is `Xavier`.
 
     Args:
         mode: `"fan_in"`, `"fan_out"` or `"fan_avg"`. Defaults to `"fan_in"`.
@@ -160,8 +164,9 @@ class Kaiming(_ByFans):
         negative_slope: Slope a of the activation below zero. Defaults to `0.0`, ReLU.
         seed: An integer, a `keras.random.SeedGenerator` or `None`, as in Keras: the same integer draws the same numbers
             at each call. Defaults to `None`.
-        input_axes: Axes of the kernel that enter one output unit. By default all but the last.
-        output_axes: Axes of the kernel that leave one input unit. By default all but the last but one.
+        input_axes: Axes of the kernel over which the weights into one output unit lie. By default all but the last.
+        output_axes: Axes of the kernel over which the weights out of one input unit lie. By default all but the
+            second to last.
 
     Example:
         >>> w = keras_lecture.initializers.Kaiming(seed=0)((200, 100))
@@ -179,20 +184,20 @@ class Kaiming(_ByFans):
         *,
         distribution: str = "normal",
         negative_slope: float = 0.0,
-        seed=None,
+        seed: int | keras.random.SeedGenerator | None = None,
         input_axes: Sequence[int] | None = None,
         output_axes: Sequence[int] | None = None,
-    ):
+    ) -> None:
         checks.number("Kaiming", "negative_slope", negative_slope, "[-1000, 1000]")
         super().__init__(2 / (1 + negative_slope**2), mode, distribution, seed, input_axes, output_axes)
         self.negative_slope = float(negative_slope)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"negative_slope": self.negative_slope, **super().get_config()}
 
 
 def _draw(distribution: str, shape, mean: float, std: float, seed, dtype) -> Tensor:
-    """Half precision is drawn in float32: its own random bits are too coarse for the tails (bfloat16 has 8)."""
+    """Random numbers, for half precision drawn in float32: half-precision random bits (bfloat16: 8) cut the tails."""
     dtype = keras.backend.standardize_dtype(dtype)
     wide = "float32" if dtype in ("float16", "bfloat16") else dtype
     if distribution == "normal":
@@ -204,6 +209,6 @@ def _draw(distribution: str, shape, mean: float, std: float, seed, dtype) -> Ten
 
 
 def _check_seed(owner: str, seed):
-    # A dict is a SeedGenerator in a saved config.
+    # A saved config holds a SeedGenerator as a dict.
     kinds = (int, dict, keras.random.SeedGenerator, type(None))
     checks.instance(owner, "seed", seed, kinds, "an integer, a keras.random.SeedGenerator or None")

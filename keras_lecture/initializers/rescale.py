@@ -1,8 +1,9 @@
-"""Data-dependent initialization: every layer's output gets unit variance on a batch."""
+"""Data-dependent initialization: unit variance of every layer's output on a batch."""
 
 import collections
 import contextlib
 import math
+from typing import Any
 
 import keras
 
@@ -11,31 +12,31 @@ from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import layers, weights
 
 
-def rescale(model, x, *, verbose: int = 1) -> list[dict]:
+def rescale(model: keras.layers.Layer, x: Tensor, *, verbose: int = 1) -> list[dict[str, Any]]:
     """Scales the kernels of a built model so that each layer's output has unit variance on the batch `x`.
 
-    Use it after `initialize`, on a batch of training data as the model will see it: no formula knows the data, the
-    pooling, the activations and the skip connections; this measures. It takes three to five forward passes and a copy
-    of the weights.
+    Use it after `initialize`, on a batch of training data as the model will see it: fans take no account of the data,
+    pooling, activations and skip connections; this function measures their effect. It takes three to five forward
+    passes and a copy of the weights.
 
         w ← w/σ,    σ = std of Σ wᵢxᵢ over the batch and the units
 
-    σ is measured before the activation and without the bias, layer after layer in the order in which they run, each on
-    inputs that come from layers already rescaled. The model runs in inference mode, so that dropout is off and batch
-    normalization uses its moving averages. Everything but the kernels stays as it was; on an error all of it does.
+    σ is measured before the activation and without the bias, layer by layer in the order of execution, with inputs from
+    layers already rescaled. The model runs in inference mode, so that dropout is off and batch normalization uses its
+    moving averages. Only the kernels change; after an error they have their old values as well.
 
-    Every layer with a kernel takes part: dense, convolution of all kinds (of a separable one the pointwise kernel),
-    `EinsumDense`, attention, embeddings, a user's own. A layer used several times goes by its first use. Recurrent
-    cells do not take part (they feed themselves), nor layers that `x` does not reach. A kernel whose scale the output
-    does not follow, or whose output has no variance or is not finite, stays as it was, with factor 1.
+    Every layer with a kernel is rescaled: dense, convolution of all kinds (of a separable one the pointwise kernel),
+    `EinsumDense`, attention, embeddings, custom layers. A shared layer is rescaled at its first call. Recurrent cells
+    are not rescaled (they feed back into themselves), nor are layers that `x` does not reach. A kernel stays unchanged,
+    with factor 1, if the output does not scale with it, has no variance or is not finite.
 
     Args:
         model: A built Keras model or layer.
-        x: One batch of inputs, what `model(x)` takes.
+        x: One batch of inputs, as for `model(x)`.
         verbose: `1` shows a progress bar, `0` nothing. Defaults to `1`.
 
     Returns:
-        One record per kernel, in the order of execution: `name` (the kernel's path), `std_before`, `factor`,
+        One record per kernel, in the order of execution: `name` (the path of the kernel), `std_before`, `factor`,
         `std_after`.
 
     Example:
@@ -48,21 +49,21 @@ def rescale(model, x, *, verbose: int = 1) -> list[dict]:
     Reference:
         Mishkin and Matas, 2016, arXiv:1511.06422; decks A and E: keep reasonable values. Deviations: the paper first
         draws orthonormal kernels (`initialize(model, keras.initializers.Orthogonal())` does) and repeats the division
-        until the variance is within 0.1; the output follows the kernel, so that one is enough.
+        until the variance is within 0.1; the output is linear in the kernel, so that one division is enough.
     """
     checks.instance("rescale", "model", model, keras.layers.Layer, "a Keras model or layer")
     checks.one_of("rescale", "verbose", verbose, (0, 1, False, True))
     if not model.built:
         checks.reject("rescale", "model", "built", model.name, "Call it on a batch, or give it an `Input`, first.")
     owners = _owners(model)
-    report = []
+    records = []
     progress = keras.utils.Progbar(len(owners), verbose=verbose, unit_name="layer")
 
-    def tell(record):
-        report.append(record)
-        progress.update(len(report))
+    def report(record):
+        records.append(record)
+        progress.update(len(records))
 
-    # Read out here: inside of a layer of mixed precision a variable shows itself in half precision.
+    # Read here, because inside a mixed-precision layer a variable has half precision.
     values = {id(variable): keras.ops.copy(variable.value) for variable in model.variables}
     with contextlib.ExitStack() as on_error, contextlib.ExitStack() as wrapped:
         for variable in model.variables:
@@ -71,19 +72,19 @@ def rescale(model, x, *, verbose: int = 1) -> list[dict]:
             if isinstance(layer, keras.layers.TimeDistributed):
                 wrapped.enter_context(_replaced(layer, "call", _folded(layer)))
             if layer in owners:
-                wrapped.enter_context(_replaced(layer, "call", _rescaling(layer, *owners[layer], values, tell)))
+                wrapped.enter_context(_replaced(layer, "call", _rescaling(layer, *owners[layer], values, report)))
         model(x, training=False)
         on_error.pop_all()
     kernels = {id(kernel) for kernel, _ in owners.values()}
     for variable in model.variables:
         if id(variable) not in kernels:
             _assign(variable, values[id(variable)])
-    progress.update(len(report), finalize=True)
-    return report
+    progress.update(len(records), finalize=True)
+    return records
 
 
 def _owners(model) -> dict:
-    """The layers that take part, each with its last kernel, which its output follows, and its biases."""
+    """The layers to rescale, each with its last kernel, in which its output is linear, and its biases."""
     recurrent = {id(cell) for layer in layers(model) if isinstance(layer, keras.layers.RNN) for cell in layers(layer)}
     owners, biases = {}, collections.defaultdict(list)
     for weight in weights(model):
@@ -94,8 +95,8 @@ def _owners(model) -> dict:
     return owners
 
 
-def _rescaling(layer, kernel, biases, values, tell):
-    """The layer's `call`, which at its first use first rescales the layer's kernel."""
+def _rescaling(layer, kernel, biases, values, report):
+    """The layer's `call`, which rescales the layer's kernel when it first runs."""
     call = layer.call
     used = []
 
@@ -108,15 +109,15 @@ def _rescaling(layer, kernel, biases, values, tell):
                     _assign(bias, keras.ops.zeros_like(values[id(bias)]))
                 if callable(getattr(layer, "activation", None)):
                     linear.enter_context(_replaced(layer, "activation", keras.activations.linear))
-                tell(_rescale_kernel(kernel, values[id(kernel)], lambda: _std(call(*args, **kwargs))))
-        # On PyTorch the graph of the whole pass would be kept otherwise.
+                report(_rescale_kernel(kernel, values[id(kernel)], lambda: _std(call(*args, **kwargs))))
+        # PyTorch would keep the graph of the whole forward pass otherwise.
         return keras.tree.map_structure(keras.ops.stop_gradient, call(*args, **kwargs))
 
     return rescaling_call
 
 
 def _rescale_kernel(kernel, original, std) -> dict:
-    # The outputs of a float16 layer may overflow before they are measured.
+    # The outputs of a float16 layer may overflow: then they are measured with a smaller kernel.
     for shrink in (1.0, 2.0**-8, 2.0**-16):
         _assign(kernel, original * shrink)
         before = std() / shrink
@@ -132,8 +133,10 @@ def _rescale_kernel(kernel, original, std) -> dict:
 
 
 def _folded(layer):
-    """`TimeDistributed.call` with time as part of the batch: Keras calls the inner layer step by step, and the first
-    step alone would be measured."""
+    """`TimeDistributed.call` with the time axis folded into the batch.
+
+    Keras calls the inner layer for each time step, and only the first one would be measured.
+    """
     call = layer.call
 
     def folded_call(inputs, training=None, mask=None):
@@ -155,7 +158,7 @@ def _std(outputs: Tensor) -> float:
 
 @contextlib.contextmanager
 def _replaced(layer, name: str, value):
-    """`layer.name` is `value` for a while: set past the bookkeeping of Keras and PyTorch, which keep what they see."""
+    """Sets `layer.name` to `value` temporarily, in `vars(layer)`: Keras and PyTorch track what `setattr` assigns."""
     attributes = vars(layer)
     held, previous = name in attributes, attributes.get(name)
     attributes[name] = value
@@ -169,6 +172,8 @@ def _replaced(layer, name: str, value):
 
 
 def _assign(variable, value):
-    """Inside of a layer of mixed precision PyTorch (Keras 3.15) assigns to the half-precision copy that is seen there,
-    in vain; inside of a layer without casting in it, to the variable."""
+    """Assigns `value` inside a layer without autocast.
+
+    Inside a mixed-precision layer, PyTorch (Keras 3.15) would assign to the half-precision copy, without effect.
+    """
     keras.layers.Lambda(variable.assign, autocast=False, name="assign")(value)
