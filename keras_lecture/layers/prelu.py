@@ -1,4 +1,7 @@
-"""The rectifier whose negative slope is learned."""
+"""A rectifier with a learned slope for negative inputs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -29,8 +32,8 @@ class PReLU(keras.layers.PReLU):
     β the weight `alpha`. For β ≤ 1 this is max(βx, x). With all β = 0 it is ReLU.
 
     Args:
-        alpha_initializer: Start of the slopes. Defaults to `0.25` for all.
-        alpha_regularizer: Regularizer of the slopes. Weight decay would pull them to ReLU. Defaults to `None`.
+        alpha_initializer: Initializer of the slopes, or one number for all of them. Defaults to `0.25`.
+        alpha_regularizer: Regularizer of the slopes. Weight decay would pull them toward ReLU. Defaults to `None`.
         alpha_constraint: Constraint of the slopes. Defaults to `None`.
         shared_axes: Axes that share one slope. Defaults to `None`, all but the channels.
         axis: The axis of the channels; `1` for channels-first data. Defaults to `-1`.
@@ -43,19 +46,19 @@ class PReLU(keras.layers.PReLU):
     Reference:
         He et al., 2015, arXiv:1502.01852, eq. 1. Decks C, D. The slide writes max(βx, x), which differs for β > 1.
         Differences from `keras.layers.PReLU`: one slope per channel instead of one per unit (`shared_axes=[]` gives
-        that), and the paper's start 0.25 instead of 0.
+        that), and the paper's initial slope 0.25 instead of 0.
     """
 
     def __init__(
         self,
-        alpha_initializer=0.25,
-        alpha_regularizer=None,
-        alpha_constraint=None,
-        shared_axes=None,
+        alpha_initializer: float | str | Callable[..., Tensor] = 0.25,
+        alpha_regularizer: str | Callable[..., Tensor] | None = None,
+        alpha_constraint: str | Callable[..., Tensor] | None = None,
+        shared_axes: int | Sequence[int] | None = None,
         *,
         axis: int = -1,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         checks.whole("PReLU", "axis", axis, "(-∞, ∞)")
         if axis == 0:
             checks.reject("PReLU", "axis", "an axis other than the batch, 0", axis)
@@ -64,7 +67,7 @@ class PReLU(keras.layers.PReLU):
         super().__init__(alpha_initializer, alpha_regularizer, alpha_constraint, shared_axes, **kwargs)
         self.axis = axis
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         given = self.shared_axes
         if given is None:
             rank = len(input_shape)
@@ -72,9 +75,9 @@ class PReLU(keras.layers.PReLU):
         super().build(input_shape)
         self.shared_axes = given
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         inputs = floating(inputs, self.compute_dtype)
         return leak(inputs, ops.cast(self.alpha, inputs.dtype))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}
