@@ -10,7 +10,6 @@ import numpy as np
 from keras_lecture._core import checks
 from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.seeded import SeededLayer
-from keras_lecture.layers.normalization._one_pass import Statistic
 
 # The base class of Keras's own layers that run in `tf.data` on every backend. It has no public name in Keras 3.15; only
 # this file uses its `backend`, `convert_weight` and `_get_seed_generator`, which were written for layers like ours.
@@ -56,7 +55,7 @@ class Preparation(DataLayer):
         """`x` in the precision of the computation: at least float32."""
         return self.ops.cast(x, keras.backend.result_type(self.compute_dtype, "float32"))
 
-    def value(self, statistic: Statistic) -> Tensor:
+    def value(self, statistic: keras.Variable) -> Tensor:
         """The value of a weight set by `adapt`, in the precision of the computation."""
         if not statistic.known:
             remedy = "Call `adapt(training_data)` first, or pass it to the constructor."

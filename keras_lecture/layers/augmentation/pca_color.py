@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_lecture._core import checks
@@ -82,12 +83,15 @@ class PCAColor(ImageAugmentation):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         channels = input_shape[-3 if self.data_format == "channels_first" else -1]
-        if self._given["eigenvalues"] is not None:
-            checks.same_shape("PCAColor", "inputs", (channels,), (len(self._given["eigenvalues"]),))
-        self.eigenvectors = statistic(
+        vectors, values = self._given["eigenvectors"], self._given["eigenvalues"]
+        if values is not None:
+            checks.same_shape("PCAColor", "inputs", (channels,), (len(values),))
+        self.eigenvectors: keras.Variable = statistic(
             "eigenvectors", (channels, channels), self.variable_dtype, self._given["eigenvectors"]
         )
-        self.eigenvalues = statistic("eigenvalues", (channels,), self.variable_dtype, self._given["eigenvalues"])
+        self.eigenvalues: keras.Variable = statistic(
+            "eigenvalues", (channels,), self.variable_dtype, self._given["eigenvalues"]
+        )
 
     def adapt(self, data: Any, *, verbose: int = 0) -> None:
         """Computes the principal components of the pixels of `data` in one pass.

@@ -89,9 +89,10 @@ class ZeroCenter(Preparation):
             if np.ndim(value):
                 checks.same_shape("ZeroCenter", name, np.shape(value), shape)
         self._after = (1,) * after if self.per == "channel" else ()
-        self.mean = statistic("mean", shape, self.variable_dtype, self._given["mean"])
+        self.mean: keras.Variable = statistic("mean", shape, self.variable_dtype, self._given["mean"])
         if self.unit_variance:
-            self.deviation = statistic("deviation", shape, self.variable_dtype, self._given["deviation"])
+            given_deviation = self._given["deviation"]
+            self.deviation: keras.Variable = statistic("deviation", shape, self.variable_dtype, given_deviation)
 
     def adapt(self, data: Any, *, verbose: int = 0) -> None:
         """Computes the mean of `data`, and with `unit_variance=True` the standard deviation, in one pass.

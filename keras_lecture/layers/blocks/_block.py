@@ -1,8 +1,12 @@
-"""What blocks of convolutions share: parts that fit the input's dimensions, and how they run one after the other."""
+"""The base class of blocks of convolutions, and chains of layers."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from keras_lecture._core import checks
+from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import attachments, reattach
 from keras_lecture.initializers import Kaiming
 from keras_lecture.layers.normalization.batch_normalization import BatchNormalization
@@ -18,45 +22,53 @@ NORMALIZATIONS = {
 
 
 class Chain(keras.Layer):
-    """Layers one after the other; none are the identity. Lives inside a block, which makes it anew on loading."""
+    """A sequence of layers, the identity if empty. It is part of a block, which rebuilds it on loading."""
 
-    def __init__(self, layers, **kwargs):
+    def __init__(self, layers: list[keras.layers.Layer], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.layers = list(layers)
+        self.layers: list[keras.layers.Layer] = list(layers)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         for layer in self.layers:
             layer.build(input_shape)
             input_shape = layer.compute_output_shape(input_shape)
 
-    # `training` is taken for the layers inside, to which Keras hands it on.
-    def call(self, inputs, training=None):
+    # Keras passes `training` on to the layers only if `call` has the argument.
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         for layer in self.layers:
             inputs = layer(inputs)
         return inputs
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         for layer in self.layers:
             input_shape = layer.compute_output_shape(input_shape)
         return input_shape
 
 
 class Block(keras.Layer):
-    """A layer made of convolutions, normalizations and activations, for sequences, images and volumes alike."""
+    """A layer made of convolutions, normalizations and activations, for sequences, images and volumes."""
 
-    def __init__(self, *, normalization, activation, data_format, attached=None, **kwargs):
+    def __init__(
+        self,
+        *,
+        normalization: str | dict[str, Any] | keras.layers.Layer | None,
+        activation: str | Callable[[Tensor], Tensor],
+        data_format: str | None,
+        attached: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         owner = type(self).__name__
         normalization = configured(owner, normalization)
-        activation = keras.activations.get(activation)
+        function = keras.activations.get(activation)
         checks.one_of(owner, "data_format", data_format, (None, "channels_first", "channels_last"))
         super().__init__(**kwargs)
-        self.normalization = normalization
-        self.activation = activation
-        # From a config alone: what `penalize` and `constrain` had given to the weights of the parts.
+        self.normalization: str | dict[str, Any] | None = normalization
+        self.activation: Callable[[Tensor], Tensor] = function
+        # Only from a config: regularizers and constraints that `penalize` and `constrain` set on the parts' weights.
         self._attached = attached
-        self.data_format = data_format or keras.config.image_data_format()
+        self.data_format: str = data_format or keras.config.image_data_format()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {
             **super().get_config(),
             "normalization": self.normalization,
@@ -71,27 +83,27 @@ class Block(keras.Layer):
         """The axis of the channels."""
         return -1 if self.data_format == "channels_last" else 1
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if len(input_shape) not in (3, 4, 5):
             expectation = "sequences, images or volumes: 3, 4 or 5 axes with the batch and the channels"
             checks.reject(type(self).__name__, "inputs", expectation, tuple(input_shape))
-        self.rank = len(input_shape) - 2
+        self.rank: int = len(input_shape) - 2
         self._make(input_shape)
         if self._attached:
             reattach(self, self._attached)
-        # Keras hands `trainable` on when it is set. The parts of a block that is loaded frozen are made after that, and
-        # on TensorFlow an attribute that is given the value it has is not set at all.
+        # Keras passes `trainable` on to the parts when it is set. The parts of a block that is loaded frozen are made
+        # later, and on TensorFlow assigning an unchanged value does nothing.
         if not self.trainable:
             self.trainable = True
             self.trainable = False
 
     def _part(self, kind, *args, **options):
-        """Keras's layer of this kind for the dimensions of the input."""
+        """A Keras layer of this kind for the number of dimensions of the input."""
         cls = getattr(keras.layers, f"{kind}{self.rank}D")
         return cls(*args, **options, data_format=self.data_format, dtype=self.dtype_policy)
 
     def _convolution(self, filters, size, strides=1, *, use_bias=None, initializer=None, **options):
-        """A convolution that keeps the size of the image but for strides; without bias beside normalizations."""
+        """A convolution with padding `"same"`; by default it has a bias only if the block has no normalization."""
         return self._part(
             "Conv",
             filters,
@@ -103,18 +115,18 @@ class Block(keras.Layer):
             **options,
         )
 
-    def _normalized_activation(self) -> list:
-        """A new normalization, if there is any, and the activation."""
+    def _normalized_activation(self):
+        """The activation in a list, after a new normalization if the block has one."""
         activation = keras.layers.Activation(self.activation, dtype=self.dtype_policy)
         if self.normalization is None:
             return [activation]
         return [normalization_layer(self.normalization, axis=self.axis, dtype=self.dtype_policy), activation]
 
 
-def normalization_layer(normalization, **options) -> keras.Layer:
-    """A new layer of this name or configuration, which holds the axis already."""
+def normalization_layer(normalization: str | dict[str, Any], **options: Any) -> keras.layers.Layer:
+    """A new layer of this name, or a copy from this configuration, which has an axis of its own."""
     if normalization == "group":
-        # The user gave no number of groups: 32 of them do not fit narrow nets.
+        # Not the default of 32 groups, which does not fit narrow nets.
         options["groups"] = None
     if isinstance(normalization, str):
         return NORMALIZATIONS[normalization](**options)
@@ -123,9 +135,9 @@ def normalization_layer(normalization, **options) -> keras.Layer:
 
 
 def configured(owner, normalization):
-    """A name, None, or the configuration of a layer, of which every place in the block gets a copy."""
+    """A name, None, or the configuration of the layer that is copied for every use in the block."""
     if isinstance(normalization, keras.Layer):
-        # The layer itself, kept as an attribute, would count as a part of the block.
+        # As an attribute, the layer itself would become a part of the block.
         return keras.saving.serialize_keras_object(normalization)
     if not isinstance(normalization, dict):
         checks.one_of(owner, "normalization", normalization, (None, *NORMALIZATIONS), "Or pass a layer to be copied.")

@@ -1,4 +1,4 @@
-"""Memory for time: a layer whose inner values are not kept for its gradient but computed once more."""
+"""Rematerialization: a layer's inner values are recomputed for the gradient instead of kept."""
 
 import keras
 
@@ -7,22 +7,22 @@ from keras_lecture._backend import accelerate
 
 @accelerate
 def rematerialize(function, *tensors):
-    """`function(*tensors)`, computed a second time for the gradient with respect to `tensors`."""
+    """`function(*tensors)`, recomputed for the gradient with respect to `tensors`."""
     return keras.remat(function)(*tensors)
 
 
 def rematerialized(layer: keras.Layer, inputs: list, training):
-    """`layer(inputs, training)` that keeps its inputs alone; statistics and random streams move on once.
+    """`layer(inputs, training)` that keeps only its inputs; moving statistics and random streams are updated once.
 
-    The state of the layer goes in and out as values: a second run, whenever the backend starts it, has nothing to
-    update, and starts from the same state as the first.
+    The state of the layer goes in and out as values, so a second run, whenever the backend starts it, updates nothing
+    and starts from the same state as the first.
     """
-    # Only what the function is given as an argument has a gradient on TensorFlow.
+    # On TensorFlow only the arguments of the function have gradients.
     weights, state = layer.trainable_variables, layer.non_trainable_variables
-    # The caller's list may have grown when the second run comes.
+    # The caller's list may have grown by the time of the second run.
     count = len(inputs)
-    # Without a gradient: JAX lets no function with a rule of its own read what is being differentiated, as the state is
-    # when the layer runs for the second time in a model.
+    # Without a gradient: on JAX a function with a custom gradient must not close over values that are being
+    # differentiated, as the state is when the layer is called a second time in a model.
     before = [keras.ops.stop_gradient(variable.value) for variable in state]
 
     def pure(*tensors):
@@ -34,6 +34,6 @@ def rematerialized(layer: keras.Layer, inputs: list, training):
         return outputs, {i: new for i, (old, new) in enumerate(zip(start, after, strict=True)) if new is not old}
 
     outputs, changed = rematerialize(pure, *inputs, *[variable.value for variable in weights])
-    for place, value in changed.items():
-        state[place].assign(value)
+    for i, value in changed.items():
+        state[i].assign(value)
     return outputs

@@ -1,12 +1,15 @@
-"""Atrous spatial pyramid pooling: one feature map seen through windows of several widths."""
+"""Atrous spatial pyramid pooling: parallel convolutions of one feature map with several dilation rates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import keras
 from keras import ops
 
 from keras_lecture._core import checks
 from keras_lecture._core.connections import whole_numbers
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.initializers import Xavier
 from keras_lecture.layers._base.inputs import floating
 from keras_lecture.layers.blocks._block import Block, Chain
@@ -14,24 +17,24 @@ from keras_lecture.layers.blocks._block import Block, Chain
 
 @register
 class AtrousSpatialPyramidPooling(Block):
-    """Parallel dilated convolutions, which see objects and their surroundings at several scales without losing pixels.
+    """Parallel dilated convolutions, which see objects and their context at several scales at full resolution.
 
-    Use it at the end of a segmentation network, on feature maps that were not pooled too small: a rate near the size of
-    the map sees padding only. It costs one 3×3 convolution per rate.
+    Use it at the end of a segmentation network, on feature maps larger than the rates: with a rate near the size of the
+    map, all of a kernel but its center sees only padding. It costs one 3×3 convolution per rate.
 
         "sum":     y = Σ_r (C_r x + b_r) (+ P x)
         "concat":  y = B [B₁x, B_r x …, (P x)],   B = f∘N∘C
 
-    C_r the 3×3 convolution dilated by r of `rates`, N `normalization`, f `activation`; B without index and B₁ 1×1. P,
-    with `image_pooling`, is the same 1×1 convolution (or B₁) of the mean over all places, given to every place.
-    `"sum"` with `rates=(1,)` is a 3×3 convolution.
+    C_r the 3×3 convolution dilated by r of `rates`, N `normalization`, f `activation`; B without index and B₁ have 1×1
+    kernels. P, with `image_pooling`, is a 1×1 convolution (with `"concat"` a branch like B₁) of the mean over all
+    positions, broadcast to every position. `"sum"` with `rates=(1,)` is a 3×3 convolution.
 
     Args:
-        filters: Number of output channels: the classes with `"sum"`, features with `"concat"`.
+        filters: Number of output channels: classes with `"sum"`, features with `"concat"`.
         rates: Dilation rates, at least one.
-        merge: `"sum"` adds linear scores, as in DeepLab v2; `"concat"` joins features with those of a 1×1 convolution
-            and projects them, as in v3. Defaults to `"sum"`.
-        image_pooling: Whether the mean of the image is one more branch, as in v3. Defaults to `False`.
+        merge: `"sum"` adds linear scores, as in DeepLab v2; `"concat"` concatenates the features, with those of a 1×1
+            convolution, and projects them, as in v3. Defaults to `"sum"`.
+        image_pooling: Whether the image mean is one more branch, as in v3. Defaults to `False`.
         normalization: As in `ResidualBlock`; unused with `merge="sum"`. Defaults to `"batch"`.
         activation: A name or a function; unused with `merge="sum"`. Defaults to `"relu"`.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to `keras.config.image_data_format()`.
@@ -43,9 +46,9 @@ class AtrousSpatialPyramidPooling(Block):
 
     Reference:
         Chen et al., 2018, arXiv:1606.00915, section 3.2 and figure 7 (deck A shows it); Chen et al., 2017,
-        arXiv:1706.05587, section 3.3. The deck has no formula: `"sum"` is the paper it cites, in the form for
-        ResNet-101, in which each branch is one convolution. Deviations: kernels start by `Xavier` (`"sum"`) or
-        `Kaiming`, not with σ = 0.01. Keras has no such layer.
+        arXiv:1706.05587, section 3.3. The deck has no formula: `"sum"` follows the paper it cites, in the form for
+        ResNet-101, in which each branch is one convolution. Deviations: kernels are initialized by `Xavier` (`"sum"`)
+        or `Kaiming`, not with σ = 0.01. Keras has no such layer.
     """
 
     def __init__(
@@ -55,31 +58,31 @@ class AtrousSpatialPyramidPooling(Block):
         rates: Sequence[int],
         merge: str = "sum",
         image_pooling: bool = False,
-        normalization="batch",
-        activation="relu",
+        normalization: str | keras.layers.Layer | None = "batch",
+        activation: str | Callable[[Tensor], Tensor] = "relu",
         data_format: str | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         owner = "AtrousSpatialPyramidPooling"
         checks.whole(owner, "filters", filters)
         found = whole_numbers(owner, "rates", rates, "[1, ∞)")
         if not found:
-            checks.reject(owner, "rates", "one whole number or several", rates)
+            checks.reject(owner, "rates", "one or more whole numbers", rates)
         checks.one_of(owner, "merge", merge, ("sum", "concat"))
         checks.boolean(owner, "image_pooling", image_pooling)
         super().__init__(normalization=normalization, activation=activation, data_format=data_format, **kwargs)
         self.filters = filters
-        self.rates = found
+        self.rates: list[int] = found
         self.merge = merge
         self.image_pooling = image_pooling
 
     def _make(self, input_shape):
-        places = [self._branch(3, dilation_rate=rate) for rate in self.rates]
+        dilated = [self._branch(3, dilation_rate=rate) for rate in self.rates]
         joined = self.merge == "concat"
-        self.branches = [self._branch(1), *places] if joined else places
+        self.branches: list[Chain] = [self._branch(1), *dilated] if joined else dilated
         image = [self._part("GlobalAveragePooling", keepdims=True)] if self.image_pooling else []
-        self.image = self._branch(1, before=image) if image else None
-        self.projection = self._branch(1) if joined else None
+        self.image: Chain | None = self._branch(1, before=image) if image else None
+        self.projection: Chain | None = self._branch(1) if joined else None
         for branch in filter(None, [*self.branches, self.image]):
             branch.build(input_shape)
         if joined:
@@ -87,7 +90,7 @@ class AtrousSpatialPyramidPooling(Block):
             shape[self.axis] = self.filters * (len(self.branches) + self.image_pooling)
             self.projection.build(tuple(shape))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         inputs = floating(inputs, self.compute_dtype)
         outputs = [branch(inputs, training=training) for branch in self.branches]
         if self.image:
@@ -97,12 +100,12 @@ class AtrousSpatialPyramidPooling(Block):
             return sum(outputs)
         return self.projection(ops.concatenate(outputs, self.axis), training=training)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         shape = list(input_shape)
         shape[self.axis] = self.filters
         return tuple(shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("filters", "rates", "merge", "image_pooling")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

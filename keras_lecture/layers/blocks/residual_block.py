@@ -1,12 +1,15 @@
 """Residual connections around two or three convolutions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_lecture._core import checks
 from keras_lecture._core.connections import whole_numbers
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.initializers import Kaiming
 from keras_lecture.layers._base.inputs import floating
 from keras_lecture.layers.blocks._block import Block, Chain
@@ -15,30 +18,30 @@ from keras_lecture.layers.dropping.stochastic_depth import StochasticDepth
 
 @register
 class ResidualBlock(Block):
-    """Convolutions that learn what to add to their input: zero is easy to learn, the identity is not.
+    """Two or three convolutions whose output is added to their input: zero is easier to learn than the identity.
 
-    Use it to stack layers by the dozen. Basic blocks have two 3×3 convolutions; a bottleneck has 1×1, 3×3 and 1×1 with
-    a quarter of the channels between them, and costs about as much with four times the channels.
+    Use it for deep networks. A basic block has two 3×3 convolutions; a bottleneck has 1×1, 3×3 and 1×1 convolutions
+    with a quarter of the channels between them, and costs about the same with four times the channels.
 
         post-activation:  y = f(S(x) + H(x)),   H = N∘C∘f∘N∘C,        S = N∘C₁
-        pre-activation:   y = S(x) + H(x),      H = C∘f∘N∘C∘f∘N,      S = C₁∘f∘N (this f∘N is H's as well)
+        pre-activation:   y = S(x) + H(x),      H = C∘f∘N∘C∘f∘N,      S = C₁∘f∘N (shares f∘N with H)
 
-    C convolutions, N `normalization`, f `activation`; C₁ 1×1 with the strides. S is the identity if x has `filters`
-    channels already and `strides` are 1. With `normalization=None` convolutions have biases. Sequences, images and
-    volumes go by their number of axes.
+    C convolutions, N `normalization`, f `activation`; C₁ a 1×1 convolution with the strides. S is the identity if x has
+    `filters` channels and all strides are 1. With `normalization=None` the convolutions have biases. The number of axes
+    of x tells sequences, images and volumes apart.
 
-    With kernels of zero, a block without projection passes its input on, rectified if it is a post-activation block.
+    With all kernels zero, a block without C₁ is the identity, followed by f in a post-activation block.
 
     Args:
         filters: Number of output channels.
-        strides: Strides of the first 3×3 convolution and of S, one whole number or one per axis. Defaults to `1`.
-        bottleneck: Whether the block is a bottleneck; 4 divides `filters` then. Defaults to `False`.
+        strides: Strides of the first 3×3 convolution and of S: one integer, or one per axis. Defaults to `1`.
+        bottleneck: Whether the block is a bottleneck; `filters` must then be a multiple of 4. Defaults to `False`.
         preactivation: Whether normalization and activation come before each convolution. Defaults to `False`.
-        normalization: `"batch"`, `"group"` (`groups=None`), `"instance"`, `"layer"` (over the channels of each place),
-            `None`, or a layer, of which every place gets a copy. Defaults to `"batch"`.
+        normalization: `"batch"`, `"group"` (`groups=None`), `"instance"`, `"layer"` (over the channels at each
+            position), `None`, or a layer, which is copied for every use. Defaults to `"batch"`.
         activation: A name or a function. Defaults to `"relu"`.
-        drop_path: The share of samples whose H is dropped in training, by `StochasticDepth`. Defaults to `0.0`.
-        seed: Start of the random numbers, in the kernels and in drop path. Defaults to `None`, a random start.
+        drop_path: Fraction of the samples whose H is dropped in training, by `StochasticDepth`. Defaults to `0.0`.
+        seed: Seed of the kernels and of the drop path. Defaults to `None`, a random seed.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to `keras.config.image_data_format()`.
 
     Example:
@@ -48,8 +51,9 @@ class ResidualBlock(Block):
 
     Reference:
         He et al., 2015, arXiv:1512.03385, eqs. 1 and 2, shortcuts B; He et al., 2016, arXiv:1603.05027, figures 1 and
-        4e. Deck B. Deviations: a bottleneck has its strides in the 3×3 convolution, as the authors' later code; padding
-        is Keras's `"same"`, which for strides 2 and even sizes adds places at the end only. Keras has no such layer.
+        4e. Deck B. Deviations: a bottleneck has its strides in the 3×3 convolution, as in the authors' later
+        code; padding is Keras's `"same"`, which for strides 2 and even sizes pads at the end only. Keras has no such
+        layer.
     """
 
     def __init__(
@@ -59,13 +63,13 @@ class ResidualBlock(Block):
         strides: int | Sequence[int] = 1,
         bottleneck: bool = False,
         preactivation: bool = False,
-        normalization="batch",
-        activation="relu",
+        normalization: str | keras.layers.Layer | None = "batch",
+        activation: str | Callable[[Tensor], Tensor] = "relu",
         drop_path: float = 0.0,
         seed: int | None = None,
         data_format: str | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         checks.whole("ResidualBlock", "filters", filters)
         strides = whole_numbers("ResidualBlock", "strides", strides, "[1, ∞)") or [1]
         checks.boolean("ResidualBlock", "bottleneck", bottleneck)
@@ -76,7 +80,7 @@ class ResidualBlock(Block):
         checks.instance("ResidualBlock", "seed", seed, (int, type(None)), "a whole number or None")
         super().__init__(normalization=normalization, activation=activation, data_format=data_format, **kwargs)
         self.filters = filters
-        self.strides = strides
+        self.strides: list[int] = strides
         self.bottleneck = bottleneck
         self.preactivation = preactivation
         self.drop_path = drop_path
@@ -96,26 +100,26 @@ class ResidualBlock(Block):
         else:
             entry, branch = [], sum(([c, *self._normalized_activation()] for c in convolutions), [])[:-1]
             shortcut += self._normalized_activation()[:-1] if shortcut else []
-        self.entry = Chain(entry, name="entry", dtype=self.dtype_policy)
-        self.shortcut = Chain(shortcut, name="shortcut", dtype=self.dtype_policy)
-        self.branch = Chain(branch + drop, name="branch", dtype=self.dtype_policy)
+        self.entry: Chain = Chain(entry, name="entry", dtype=self.dtype_policy)
+        self.shortcut: Chain = Chain(shortcut, name="shortcut", dtype=self.dtype_policy)
+        self.branch: Chain = Chain(branch + drop, name="branch", dtype=self.dtype_policy)
         for chain in (self.entry, self.shortcut, self.branch):
             chain.build(input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         inputs = floating(inputs, self.compute_dtype)
         x = self.entry(inputs, training=training)
         y = self.shortcut(x, training=training) + self.branch(x, training=training)
         return y if self.preactivation else self.activation(y)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         shape, first = list(input_shape), 1 if self.axis == -1 else 2
         for axis, stride in enumerate(self._per_axis(len(shape) - 2), first):
             shape[axis] = None if shape[axis] is None else -(-shape[axis] // stride)
         shape[self.axis] = self.filters
         return tuple(shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("filters", "strides", "bottleneck", "preactivation", "drop_path", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
@@ -130,19 +134,19 @@ class ResidualBlock(Block):
         return (self.filters, 3, strides), (self.filters, 3, 1)
 
     def _projection(self, channels, seed):
-        """C₁, or nothing where the shortcut is the identity."""
+        """The layers of C₁; none if the shortcut is the identity."""
         strides = self._per_axis(self.rank)
-        thinned = any(stride != 1 for stride in strides)
-        if channels == self.filters and not thinned:
+        strided = any(stride != 1 for stride in strides)
+        if channels == self.filters and not strided:
             return []
-        # The gradient of a 1×1 convolution with strides writes beyond its memory on PyTorch 2.13 (oneDNN, channels
-        # last). A mean of one value picks the same places.
-        pick = [self._part("AveragePooling", 1, strides)] if thinned else []
+        # The gradient of a strided 1×1 convolution writes out of bounds on PyTorch 2.13 (oneDNN, channels last).
+        # Average pooling over one value selects the same positions.
+        pick = [self._part("AveragePooling", 1, strides)] if strided else []
         return [*pick, self._kaiming(self.filters, 1, 1, seed)]
 
     def _kaiming(self, filters, size, strides, seed):
         return self._convolution(filters, size, strides, initializer=Kaiming(seed=seed))
 
     def _seeds(self):
-        """One for every convolution; neighboring seeds of the user's must not share any."""
+        """One seed per convolution; blocks with neighboring `seed`s must not share any of them."""
         return iter([None] * 4 if self.seed is None else np.random.SeedSequence(self.seed).generate_state(4).tolist())

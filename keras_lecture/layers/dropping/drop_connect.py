@@ -35,8 +35,8 @@ class DropConnect(SeededLayer, KernelWrapper):
     Args:
         layer: A `Dense`, `EinsumDense`, convolution of any kind, `Maxout` or `MaxoutConv2D`.
         rate: Fraction of the connections that is dropped, in [0, 1).
-        per: `"batch"` for one mask per batch, or `"sample"` for one mask per sample: for `Dense` and `Maxout` only, with
-            memory for one kernel per sample. Defaults to `"batch"`.
+        per: `"batch"` for one mask per batch, or `"sample"` for one mask per sample, for `Dense` and `Maxout` only,
+            which needs memory for one kernel per sample. Defaults to `"batch"`.
         seed: Seed of the random stream. Defaults to `None`, a random seed.
 
     Example:
@@ -60,7 +60,8 @@ class DropConnect(SeededLayer, KernelWrapper):
         if per == "sample" and not isinstance(layer, PER_SAMPLE):
             remedy = "Only dense layers and Maxout can use a separate kernel for each sample."
             checks.reject("DropConnect", "per", f'"batch" for {type(layer).__name__}', per, remedy)
-        self.rate, self.per = rate, per
+        self.rate = rate
+        self.per = per
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training or self.rate == 0:
@@ -79,7 +80,7 @@ class DropConnect(SeededLayer, KernelWrapper):
         return {**super().get_config(), "rate": self.rate, "per": self.per}
 
     def _dropped(self, *samples):
-        """`(layer, attribute, value)` of every masked kernel, with one mask per entry of `samples`, for `holding`."""
+        """`(layer, attribute, masked kernel)` for `holding`, with one mask per sample if their number is given."""
         found = []
         for kernel in self.kernels:
             layer, mode = kernel.layer, kernel.layer.quantization_mode

@@ -62,7 +62,7 @@ class Dropout(SeededLayer):
         checks.one_of("Dropout", "scaling", scaling, ("train", "test"))
         super().__init__(seed=seed, **kwargs)
         self.rate = rate
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.noise_shape: tuple[int | None, ...] | None = None if noise_shape is None else tuple(noise_shape)
         self.scaling = scaling
         self.supports_masking = True
 

@@ -38,9 +38,9 @@ class StochasticDepth(SeededLayer):
 
     Reference:
         Huang et al., 2016, arXiv:1603.09382, eqs. 2 and 5. Deck B shows the residual net it is used in.
-        Deviations: one draw per sample instead of one per batch, and the kept branch is scaled in training instead of at inference, as in
-        most later work ("drop path"). Keras has no such layer. TensorFlow Addons' class of this name took `[shortcut,
-        residual]` and the survival probability; here the addition is left to the caller.
+        Deviations: one draw per sample instead of one per batch, and the kept branch is scaled in training instead of
+        at inference, as in most later work ("drop path"). Keras has no such layer. The class of this name in TensorFlow
+        Addons took `[shortcut, residual]` and the survival probability; here the addition is left to the caller.
     """
 
     def __init__(self, rate: float, *, seed: int | None = None, **kwargs: Any) -> None:
