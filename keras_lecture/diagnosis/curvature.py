@@ -1,4 +1,4 @@
-"""How strongly a loss bends, and what learning rates that allows."""
+"""The curvature of a loss, and the learning rates that it allows."""
 
 import math
 from typing import NamedTuple
@@ -10,11 +10,12 @@ from keras import ops
 from keras_lecture import _backend
 from keras_lecture._core import checks
 from keras_lecture._core.objective import loss_on
+from keras_lecture._core.types import Tensor
 from keras_lecture.optimizers._search.vectors import flat, wide
 
 
 class Curvature(NamedTuple):
-    """The largest and, if asked for, the smallest eigenvalue of the Hessian, each with its error bar."""
+    """The largest and, on request, the smallest eigenvalue of the Hessian, each with an error bar."""
 
     largest: float
     largest_error: float
@@ -24,15 +25,15 @@ class Curvature(NamedTuple):
 
     @property
     def learning_rates(self) -> tuple[float, float]:
-        """The open interval (0, 2/L); without an upper end where the loss bends nowhere upward."""
+        """The open interval (0, 2/L), or (0, ∞) if no eigenvalue is positive."""
         return 0.0, 2.0 / self.largest if self.largest > 0 else math.inf
 
 
 def curvature(
-    model,
-    x,
-    y=None,
-    sample_weight=None,
+    model: keras.Model,
+    x: Tensor,
+    y: Tensor | None = None,
+    sample_weight: Tensor | None = None,
     *,
     smallest: bool = False,
     tolerance: float = 1e-3,
@@ -40,26 +41,26 @@ def curvature(
     training: bool = False,
     seed: int = 0,
 ) -> Curvature:
-    """The largest eigenvalue L of the Hessian of a compiled model's loss on a batch: how long a step may be.
+    """The largest Hessian eigenvalue L of a compiled model's loss on a batch, which bounds the learning rate.
 
-    Use it to choose a learning rate, or to see a loss grow sharp during training. It costs some ten to fifty products
-    of the Hessian with a vector, each about three times a gradient, and keeps as many vectors on the host.
+    Use it to choose a learning rate, or to see the loss become sharper during training. It takes some ten to fifty
+    Hessian-vector products, each at about three times the cost of a gradient, and keeps as many vectors on the host.
 
         H v = λ v,   L = max λ,   0 < η < 2/L
 
     H the Hessian of the loss that `fit` minimizes, regularizers included, at the present weights. Gradient descent with
-    η in that interval lowers a quadratic loss at every step, with 1/L fastest along the steepest direction.
-    On ½wᵀAw it is the largest eigenvalue of A. No weight, metric or statistic of the model changes.
+    η in that interval lowers a quadratic loss at every step; η = 1/L converges fastest in the direction of the largest
+    curvature. For ½wᵀAw, L is the largest eigenvalue of A. No weight, metric or statistic of the model changes.
 
     Args:
         model: A built and compiled Keras model.
         x, y, sample_weight: One batch, as for `model.train_on_batch`.
-        smallest: Whether to find the smallest eigenvalue, too: below 0 the weights are near a saddle or a maximum.
+        smallest: Whether to find the smallest eigenvalue, too; a negative one means that the loss is not convex here.
             Defaults to `False`.
-        tolerance: An error bar up to this part of the largest absolute eigenvalue is good enough. Defaults to `1e-3`.
-        iterations: The most products. Defaults to `100`.
-        training: Whether the model runs as in training, with dropout and statistics of the batch. Defaults to `False`.
-        seed: Of the vector that the search starts from. Defaults to `0`.
+        tolerance: Largest error bar, relative to the largest absolute eigenvalue. Defaults to `1e-3`.
+        iterations: Largest number of Hessian-vector products. Defaults to `100`.
+        training: Whether the model runs in training mode, with dropout and batch statistics. Defaults to `False`.
+        seed: Seed of the random start vector. Defaults to `0`.
 
     Returns:
         A `Curvature`: `largest`, `largest_error` (an eigenvalue lies within this distance), `smallest` and
@@ -74,8 +75,8 @@ def curvature(
 
     Reference:
         Lanczos, 1950, with full orthogonalization (Golub and Van Loan, section 10.3); deck B. The error bar is the
-        residual ‖Hv − λv‖: some eigenvalue is that near. That it is the largest one is not proved but, from a random
-        start, nearly certain.
+        residual ‖Hv − λv‖: an eigenvalue lies within this distance. That it is the largest one is not guaranteed but,
+        from a random start, almost certain.
     """
     checks.instance("curvature", "model", model, keras.Model, "a Keras model")
     checks.boolean("curvature", "smallest", smallest)
@@ -86,7 +87,7 @@ def curvature(
     if not model.compiled:
         checks.reject("curvature", "model", "compiled", model.name, "Call `model.compile(…)`: the loss is part of it.")
     batch = keras.tree.map_structure(_tensor, (x, y, sample_weight))
-    # What the first batch of a `fit` would build: the compiled loss, its metrics.
+    # The first batch of a `fit` would build the compiled loss and its metrics.
     model._symbolic_build(data_batch=batch)
     if not model.trainable_variables:
         checks.reject("curvature", "model", "a model with trainable weights", model.name)
@@ -117,19 +118,20 @@ def _hessian_of(model, batch, training):
 
 
 def _lanczos(product, size, smallest, tolerance, iterations, rng):
-    """The ends of the spectrum from the tridiagonal matrix that the products build up."""
-    basis, diagonal, beside = [], [], []
+    """The extreme eigenvalues by Lanczos's method, from a tridiagonal matrix that grows by a row per product."""
+    basis, diagonal, off_diagonal = [], [], []
     v = rng.normal(size=size)
     for _ in range(min(iterations, size)):
         basis.append(v / np.linalg.norm(v))
         image = product(basis[-1])
         diagonal.append(basis[-1] @ image)
-        # Twice, against all: rounding would bring back what is already there.
+        # Orthogonalized twice against the whole basis, as rounding brings back components of it.
         for _ in range(2):
             image -= np.stack(basis).T @ (np.stack(basis) @ image)
-        beside.append(np.linalg.norm(image))
-        values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1))
-        errors = np.abs(beside[-1] * vectors[-1])
+        off_diagonal.append(np.linalg.norm(image))
+        inner = off_diagonal[:-1]
+        values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(inner, 1) + np.diag(inner, -1))
+        errors = np.abs(off_diagonal[-1] * vectors[-1])
         ends = [-1, 0] if smallest else [-1]
         scale = np.max(np.abs(values))
         if all(errors[end] <= tolerance * scale for end in ends) or not np.isfinite(scale):
@@ -140,7 +142,7 @@ def _lanczos(product, size, smallest, tolerance, iterations, rng):
 
 
 def _tensor(value):
-    """As `fit` feeds it: floats in Keras's float type."""
+    """A tensor as in `fit`: floats are cast to Keras's float type."""
     if value is None:
         return None
     value = value if ops.is_tensor(value) else np.asarray(value)

@@ -1,4 +1,4 @@
-"""Where in a model infinities and NaN begin."""
+"""Where the infinities and NaN of a training step originate."""
 
 import contextlib
 import functools
@@ -11,34 +11,42 @@ from keras import ops
 from keras_lecture import _backend
 from keras_lecture._core import checks
 from keras_lecture._core.objective import loss_on
+from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import layers
 
 
 class NonFinite(NamedTuple):
-    """What is not finite first (`kind`), where, and in a sentence."""
+    """The first non-finite quantity of a training step: its kind, its name, and a sentence about it."""
 
     kind: str
     where: str
     message: str
 
 
-def first_nonfinite(model, x, y=None, sample_weight=None, *, training: bool = True) -> NonFinite | None:
-    """The first place where a training step of a compiled model meets an infinity or NaN; `None` if there is none.
+def first_nonfinite(
+    model: keras.Model,
+    x: Tensor,
+    y: Tensor | None = None,
+    sample_weight: Tensor | None = None,
+    *,
+    training: bool = True,
+) -> NonFinite | None:
+    """Finds the origin of the infinities or NaN in a training step of a compiled model; `None` if there are none.
 
     Use it on a batch whose loss is not finite. It runs one forward pass and one gradient, operation by operation, and
-    looks at the output of every layer: slow, and meant for one batch.
+    checks the output of every layer: slow, and meant for one batch.
 
         weights → inputs → outputs of the layers, in their order → loss → gradients, from the loss backward
 
     The first of these that is not finite is the `kind`: `"weight"`, `"input"`, `"activation"`, `"target"` (targets or
-    sample weights make the loss so), `"loss"`, `"gradient"`. An input counts where a layer's output is not finite
-    because of it: a layer may be there to replace it. No weight, metric or statistic of the model changes.
+    sample weights make the loss non-finite), `"loss"`, `"gradient"`. A non-finite input is reported only if it makes
+    the output of a layer non-finite: a layer may replace it. No weight, metric or statistic of the model changes.
 
     Args:
         model: A built and compiled Keras model.
         x, y, sample_weight: One batch, as for `model.train_on_batch`.
-        training: Whether the model runs as in training. The masks of dropout are those of the next step on this model,
-            on PyTorch others. Defaults to `True`.
+        training: Whether the model runs in training mode. The dropout masks are those of the model's next step, except
+            on PyTorch. Defaults to `True`.
 
     Returns:
         A `NonFinite`: `kind`, `where` (the name of a layer or input, the path of a weight) and `message`; or `None`.
@@ -53,7 +61,7 @@ def first_nonfinite(model, x, y=None, sample_weight=None, *, training: bool = Tr
 
     Reference:
         Deck A ("exploding" in the tuning table). The gradient of a layer that computes √x or a norm is not finite at 0
-        though its output is; backward from the loss, the first weight to see it lies in front of that layer.
+        although its output is; the reported weight is then the last one before that layer.
     """
     checks.instance("first_nonfinite", "model", model, keras.Model, "a Keras model")
     checks.boolean("first_nonfinite", "training", training)
@@ -84,7 +92,7 @@ def _in_outputs(calls, x):
         bad = _names_of_bad(x, "x")
         if bad:
             return NonFinite("input", bad[0], f"{_listed(bad)} {_is(bad)} not finite in the data of the batch")
-        message = f"what goes into {layer.name!r} is not finite, though the outputs of all layers before are"
+        message = f"the input of {layer.name!r} is not finite, although the outputs of all earlier layers are"
         return NonFinite("activation", layer.name, message)
     return None
 
@@ -102,23 +110,25 @@ def _in_gradients(model, calls, gradients):
     bad = [v for v, g in zip(model.trainable_variables, gradients, strict=True) if g is not None and not _finite(g)]
     if not bad:
         return None
-    order = {id(v): place for place, (layer, _, _) in enumerate(calls) for v in _own(layer)}
+    order = {id(v): position for position, (layer, _, _) in enumerate(calls) for v in _own(layer)}
     last = max(bad, key=lambda v: order.get(id(v), -1))
-    message = f"the gradient of {last.path} is not finite, while the loss is: backward from it, the first of {len(bad)}"
+    message = (
+        f"the gradient of {last.path} is not finite, while the loss is: the first of {len(bad)} in backward order"
+    )
     return NonFinite("gradient", last.path, message)
 
 
 def _own(layer):
-    """The weights of a layer that has no layers in it."""
-    alone = isinstance(layer, keras.layers.Layer) and len(layers(layer)) == 1
-    return layer.trainable_variables if alone else ()
+    """The weights of a layer without sublayers."""
+    is_leaf = isinstance(layer, keras.layers.Layer) and len(layers(layer)) == 1
+    return layer.trainable_variables if is_leaf else ()
 
 
 @contextlib.contextmanager
 def _recorded(model):
-    """A list of the calls, in the order of their ends: what was called, were inputs finite, were outputs.
+    """A list of `(layer, inputs are finite, outputs are finite)` in the order in which the calls return.
 
-    Innermost first, so that a container comes after what is in it; functional models also call plain operations.
+    A container comes after the layers inside it. The operations of functional models are recorded, too.
     """
     calls, found = [], {}
     for layer in layers(model):
@@ -126,7 +136,7 @@ def _recorded(model):
 
     def call(owner, plain, *args, **kwargs):
         outputs = plain(*args, **kwargs)
-        # What is traced in a loop, as the cell of a recurrent layer is, has no values; the layer around it has.
+        # Tensors traced in a loop, as in a recurrent cell, have no values; those of the layer around it do.
         with contextlib.suppress(TypeError, NotImplementedError):
             calls.append((owner, _all_finite((args, kwargs)), _all_finite(outputs)))
         return outputs
@@ -151,7 +161,7 @@ def _finite(tensor):
 
 
 def _names_of_bad(structure, name):
-    """`x`, or `x[0]` and `x['name']` of a structure."""
+    """The names of the non-finite leaves: `x`, or `x[0]` and `x['name']` in a structure."""
     if structure is None:
         return []
     if isinstance(structure, dict):

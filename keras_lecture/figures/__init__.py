@@ -1,4 +1,4 @@
-"""Pictures of what was measured: plain data in, a matplotlib figure out. `import keras_lecture.figures` asks for it."""
+"""Figures: plain data in, a matplotlib figure out. Not imported by `import keras_lecture`."""
 
 from keras_lecture.figures.confusion import confusion
 from keras_lecture.figures.learning_curves import learning_curves

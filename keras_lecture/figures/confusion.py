@@ -1,22 +1,22 @@
-"""`confusion`: which classes a classifier takes for which."""
+"""`confusion`: a confusion matrix as a figure."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from keras_lecture._core import checks
-from keras_lecture.figures._canvas import panels
+from keras_lecture.figures._canvas import Figure, panels
 
 
-def confusion(matrix, names: Sequence[str] | None = None):
-    """A confusion matrix: rows are the true classes, columns what the model said, mistakes in red.
+def confusion(matrix: np.ndarray | Sequence[Sequence[int]], names: Sequence[str] | None = None) -> Figure:
+    """A confusion matrix: rows are the true classes, columns the predicted ones, errors in red.
 
-    Use it when the accuracy alone does not say what goes wrong. Every cell shows its count; its shade is the share of
-    the row, so that a rare class weighs as much as a frequent one.
+    Use it to see which classes are confused. Every cell shows its count; its shade is the share of the row, so that
+    rare classes are as visible as frequent ones.
 
     Args:
-        matrix: Counts, one row for each true class and one column for each predicted class.
-        names: The classes' names, in order. Defaults to `None`: their numbers.
+        matrix: Counts, one row per true class and one column per predicted class.
+        names: The names of the classes, in order. Defaults to `None`, their indices.
 
     Returns:
         A `matplotlib.figure.Figure`: `figure.savefig("confusion.png")`.
@@ -27,14 +27,14 @@ def confusion(matrix, names: Sequence[str] | None = None):
         '97 of 100 right'
 
     Reference:
-        The lectures count mistakes and do not draw them. `sklearn.metrics.ConfusionMatrixDisplay` shades by the count,
-        so that the diagonal hides the mistakes.
+        The lectures count errors and do not draw them. `sklearn.metrics.ConfusionMatrixDisplay` shades by the count, so
+        that the large counts on the diagonal make errors nearly invisible.
     """
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
         checks.reject("confusion", "matrix", "a square matrix", counts.shape)
     if counts.dtype.kind not in "iufb" or not np.all((counts >= 0) & (counts == np.floor(counts)) & (counts < np.inf)):
-        remedy = "Shares of the rows are made here, and shown as shades."
+        remedy = "Pass counts, not shares: the shares of each row are computed here."
         checks.reject("confusion", "matrix", "of counts, whole numbers from 0", counts.ravel()[:3].tolist(), remedy)
     counts = counts.astype("int64")
     names = [str(i) for i in range(len(counts))] if names is None else [str(name) for name in names]
@@ -56,10 +56,10 @@ def confusion(matrix, names: Sequence[str] | None = None):
 
 
 def _shades(share):
-    """Blue on the diagonal, red off it, white at 0. A hundredth of a row shows already: the root lifts small shares."""
+    """Blue on the diagonal, red off it, white at 0; the square root makes a share of 1 % visible."""
     strength = np.sqrt(share)[..., None]
-    right = np.eye(len(share), dtype=bool)[..., None]
-    full = np.where(right, np.array([0.14, 0.44, 0.64]), np.array([0.69, 0.23, 0.18]))
+    diagonal = np.eye(len(share), dtype=bool)[..., None]
+    full = np.where(diagonal, np.array([0.14, 0.44, 0.64]), np.array([0.69, 0.23, 0.18]))
     return 1.0 - strength * (1.0 - full)
 
 

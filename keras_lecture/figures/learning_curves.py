@@ -1,23 +1,24 @@
-"""`learning_curves`: how a training went, epoch by epoch."""
+"""`learning_curves`: loss, accuracy and gradient norm per epoch as a figure."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from keras_lecture._core import checks
-from keras_lecture.figures._canvas import BLUE, GRAY, RED, panels, whole_ticks
+from keras_lecture.figures._canvas import BLUE, GRAY, RED, Figure, panels, whole_ticks
 
 _PANELS = {"loss": "loss", "accuracy": "accuracy", "gradient_norm": "gradient norm ‖g‖"}
 
 
-def learning_curves(record: Mapping):
-    """Loss, accuracy and gradient norm over the epochs, training beside validation.
+def learning_curves(record: Mapping[str, Any]) -> Figure:
+    """Loss, accuracy and gradient norm over the epochs, training and validation in one panel.
 
-    Use it to see whether a training still learns, overfits (validation loss turns up) or loses its gradient. It draws
-    what it is given and trains nothing.
+    Use it to see whether a run still improves, overfits (the validation loss rises) or has vanishing gradients. It only
+    draws the given numbers.
 
     Args:
-        record: What `keras-lecture train` writes as `record.json`, or any mapping with a `"history"` as Keras's `fit`
-            returns it: a list of numbers, one for each epoch, under `"loss"` and, where they were measured,
-            `"accuracy"`, `"gradient_norm"` and the `"val_…"` of each.
+        record: The contents of a `record.json` of `keras-lecture train`, or any mapping with a `"history"` as in
+            Keras's `History`: lists with one number per epoch under `"loss"` and, if measured, `"accuracy"`,
+            `"gradient_norm"` and the `"val_…"` of each.
 
     Returns:
         A `matplotlib.figure.Figure`: `figure.savefig("curves.png")`.
@@ -45,14 +46,14 @@ def learning_curves(record: Mapping):
         one.set(xlabel="epoch", ylabel=label)
         whole_ticks(one.xaxis)
         one.grid(alpha=0.25)
-        # A loss and a norm may fall by decades; an accuracy is read against 1.
+        # Losses and norms may fall by decades; accuracies are compared with 1.
         if name != "accuracy" and _spans_a_decade([*history[name], *(history.get(f"val_{name}") or [])]):
             one.set_yscale("log")
     return figure
 
 
 def _curve(axes, values, color, label):
-    """One value for each epoch from 1; a record keeps what is not finite as `None`, and the curve has a gap there."""
+    """One value per epoch, from 1; records store non-finite values as `None`, where the curve has a gap."""
     values = [float("nan") if value is None else float(value) for value in values]
     marker = "o" if len(values) < 3 else None
     axes.plot(range(1, len(values) + 1), values, color=color, label=label, marker=marker)

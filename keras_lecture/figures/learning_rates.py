@@ -1,21 +1,21 @@
-"""`learning_rates`: the losses of a sweep over learning rates, and what it suggests."""
+"""`learning_rates`: the losses and the suggestions of a learning-rate sweep as a figure."""
 
 import numpy as np
 
 from keras_lecture._core import checks
 from keras_lecture.callbacks._rates.learning_rate_sweep import SUGGESTIONS, LearningRateSweep
-from keras_lecture.figures._canvas import BLUE, GRAY, GREEN, ORANGE, RED, panels
+from keras_lecture.figures._canvas import BLUE, GRAY, GREEN, ORANGE, RED, Figure, panels
 
 _COLORS = dict(zip(SUGGESTIONS, (ORANGE, RED, GREEN), strict=True))
 
 
-def learning_rates(sweep: LearningRateSweep):
-    """The loss over the learning rate: too low to learn, falling, exploding; with the rates that the sweep suggests.
+def learning_rates(sweep: LearningRateSweep) -> Figure:
+    """The loss over the learning rate, flat, falling, then exploding, with the rates that the sweep suggests.
 
-    Use it to judge a suggestion: a good rate lies where the loss falls, well before it turns up.
+    Use it to judge a suggestion: a good rate lies where the loss falls, well below the rate where it starts to rise.
 
     Args:
-        sweep: What `callbacks.find_learning_rate` returns.
+        sweep: The result of `callbacks.find_learning_rate`.
 
     Returns:
         A `matplotlib.figure.Figure`: `figure.savefig("learning_rate.png")`.
@@ -32,7 +32,7 @@ def learning_rates(sweep: LearningRateSweep):
     Reference:
         Deck C (learning rates too high, too low, good); Smith, 2017, arXiv:1506.01186, section 3.3.
     """
-    remedy = "Pass what `keras_lecture.callbacks.find_learning_rate` returns."
+    remedy = "Pass the result of `keras_lecture.callbacks.find_learning_rate`."
     checks.instance("learning_rates", "sweep", sweep, LearningRateSweep, "a `LearningRateSweep`", remedy)
     figure, (axes,) = panels(1, width=6.4, height=4.0)
     axes.plot(sweep.learning_rates, sweep.losses, color=GRAY, alpha=0.45, linewidth=1, label="loss of each batch")
@@ -48,7 +48,7 @@ def learning_rates(sweep: LearningRateSweep):
 
 
 def _range(sweep):
-    """From the least to what shows the explosion without letting it flatten all that was before."""
+    """The limits of the loss axis: the explosion is visible but does not flatten the rest of the curve."""
     losses = np.concatenate([sweep.losses, sweep.smoothed])
     losses = losses[np.isfinite(losses)]
     if not len(losses):
