@@ -16,7 +16,7 @@ from keras_lecture.layers._base.inputs import refuse
 
 @accelerate
 def max_pool(
-    x: Tensor, pool_size: Sequence[int], strides: Sequence[int], padding: str | Sequence, data_format: str
+    x: Tensor, pool_size: Sequence[int], strides: Sequence[int], padding: str | Sequence[tuple], data_format: str
 ) -> Tensor:
     """Maxima of windows of `pool_size`; `padding` is `"same"` or pairs (before, after), filled with −∞.
 

@@ -1,6 +1,8 @@
-"""Wrappers whose layer computes with a kernel that is derived from its own."""
+"""Base of wrappers that let a layer compute with a kernel derived from its own."""
 
 import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import keras
 
@@ -22,20 +24,21 @@ LINEAR = (
     keras.layers.SeparableConv2D,
     MaxoutLayer,
 )
+_ABSENT = object()
 
 
 class KernelWrapper(keras.layers.Wrapper):
-    """The base: takes a linear layer, finds its kernels, computes in the layer's precision or gives it its own.
+    """Wraps a linear layer and finds its kernels; both have the dtype policy of the wrapper, by default the layer's.
 
-    The kernel stays the wrapped layer's one weight, under its name, in memory and in files; what is derived from it
-    lives for the length of a call.
+    The kernel variable remains the wrapped layer's only weight, with its name, in memory and in files. The derived
+    kernel exists only during a call.
     """
 
-    def __init__(self, layer, **kwargs):
+    def __init__(self, layer: keras.layers.Layer, **kwargs: Any) -> None:
         kinds = "a dense, convolution or Maxout layer"
         checks.instance(type(self).__name__, "layer", layer, LINEAR, kinds, "Wrap the layers of a model one by one.")
         if kwargs.get("dtype") is None:
-            # Of a quantized layer ("int8_from_float32"), the policy that it had before: the wrapper is not quantized.
+            # For a quantized layer ("int8_from_float32") the policy before quantization: the wrapper is not quantized.
             kwargs["dtype"] = layer.dtype_policy.name.rpartition("_from_")[2]
         super().__init__(layer, activity_regularizer=layer.activity_regularizer, **kwargs)
         for part in weights.layers(layer):
@@ -43,55 +46,58 @@ class KernelWrapper(keras.layers.Wrapper):
                 part.dtype_policy = self.dtype_policy
         self.supports_masking = layer.supports_masking
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         self.input_spec = self.layer.input_spec
 
     @property
-    def kernels(self) -> list:
-        """The kernels as they are now: `quantize` puts other variables in their places."""
+    def kernels(self) -> list[weights.Weight]:
+        """The current kernels: `quantize` replaces the variables."""
         found = [weight for weight in weights.weights(self.layer) if weight.role == "kernel"]
         return [weight for weight in found if not weight.attribute.startswith("lora_")]
 
     def _compute(self, inputs, training=False):
-        """The wrapped layer's outputs, without a second one of Keras's layer calls around them."""
+        """The wrapped layer's outputs, bypassing its `__call__`: that of the wrapper is enough."""
         if self.layer.quantization_mode is None:
             return self.layer.call(inputs)
         return self.layer.quantized_call(inputs, training=training)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        # The wrapped layer's, which its own config holds.
+        # It is the wrapped layer's, in whose config it is.
         config.pop("activity_regularizer", None)
         # The wrapper builds its layer; shapes would differ between a new layer (tuples) and a loaded one (lists).
         config["layer"].pop("build_config", None)
         return config
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.layer.compute_output_shape(input_shape)
 
 
 @contextlib.contextmanager
-def holding(values):
-    """Within, each `(layer, attribute, value)` of `values` is what the layer finds in place of its own.
+def replaced(values: Iterable[tuple[keras.layers.Layer, str, Any]]) -> Iterator[None]:
+    """Replaces attributes of layers, given as `(layer, name, value)`, and restores them, also after an exception.
 
-    Written past the layer's `__setattr__`, which would track a weight; undone also when the call fails.
+    The layer's `__setattr__`, which would track a variable, is bypassed.
     """
-    # Keras keeps some weights behind a property, with an underscore.
-    places = [(vars(layer), name if name in vars(layer) else f"_{name}", value) for layer, name, value in values]
-    originals = [attributes[name] for attributes, name, _ in places]
+    # Keras stores some weights with a leading underscore, behind a property; a method is an attribute of the class.
+    found = [(vars(layer), f"_{name}" if f"_{name}" in vars(layer) else name, value) for layer, name, value in values]
+    originals = [attributes.get(name, _ABSENT) for attributes, name, _ in found]
     try:
-        for attributes, name, value in places:
+        for attributes, name, value in found:
             attributes[name] = value
         yield
     finally:
-        for (attributes, name, _), original in zip(places, originals, strict=True):
-            attributes[name] = original
+        for (attributes, name, _), original in zip(found, originals, strict=True):
+            if original is _ABSENT:
+                del attributes[name]
+            else:
+                attributes[name] = original
 
 
-def in_full_precision(variable):
-    """Lets `variable` be read as it is also where layers compute in half precision.
+def in_full_precision(variable: keras.Variable) -> None:
+    """Turns off autocasting: layers in mixed precision then read `variable` in its own dtype.
 
-    Keras 3.15 asks for this when a variable is made (`add_weight(autocast=False)`) and has no name for it afterwards.
+    In Keras 3.15 only the creation of a variable has a public argument for this (`add_weight(autocast=False)`).
     """
     variable._autocast = False

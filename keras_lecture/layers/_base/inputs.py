@@ -1,4 +1,4 @@
-"""What layers ask of their inputs: sizes that only a run knows, and integers."""
+"""Inputs of layers: checks of sizes known only at run time, integers, the precision of sums."""
 
 import keras
 from keras import ops
@@ -8,12 +8,17 @@ from keras_lecture._core.types import Tensor
 
 
 @accelerate
-def refuse(condition, message: str):
-    """Raises `message` where `condition` holds; a graph of TensorFlow does so when it runs, but not one of XLA's."""
+def refuse(condition: Tensor, message: str) -> None:
+    """Raises `message` if `condition` holds: a graph of TensorFlow when it runs, and under XLA not at all."""
     if condition is True:
         raise ValueError(message)
 
 
 def floating(x: Tensor, dtype: str) -> Tensor:
-    """`x`, integers as numbers of the type that a layer computes in: Keras casts floating-point inputs alone."""
+    """`x`, cast to `dtype`, that of the layer's computation, if it has integers: Keras casts only floating point."""
     return x if "float" in keras.backend.standardize_dtype(x.dtype) else ops.cast(x, dtype)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """`x` in float32, or float64 if it is: squares and long sums leave the range of half precision."""
+    return ops.cast(x, keras.backend.result_type(x.dtype, "float32"))

@@ -1,6 +1,7 @@
-"""Random numbers from a counter: the same on every backend, cheap where random bits are the cost of a layer."""
+"""Counter-based random numbers: identical on every backend, and cheap for layers whose main cost is drawing them."""
 
 import math
+from typing import Any
 
 from keras import ops
 
@@ -12,19 +13,19 @@ FIRST, SECOND = 0x7FEB352D, 0x846CA68B - 2**32
 
 
 def threshold(rate: float) -> int:
-    """The smallest signed 16-bit number that is kept: `rate` in steps of 2⁻¹⁶."""
+    """The smallest signed 16-bit number that `random_keep` keeps; `rate` is rounded to a multiple of 2⁻¹⁶."""
     return round(rate * 2**16) - 2**15
 
 
 def drawn_rate(rate: float) -> float:
-    """The probability that `random_keep` really drops with."""
+    """The probability with which `random_keep` drops: `rate` rounded to a multiple of 2⁻¹⁶."""
     return round(rate * 2**16) / 2**16
 
 
-def words(key: Tensor, count, ops=ops) -> Tensor:
-    """`count` hashed 32-bit words: of their index, the seed `key[0]` and the step `key[1]`. All arithmetic wraps.
+def words(key: Tensor, count: Tensor, ops: Any = ops) -> Tensor:
+    """`count` 32-bit words: hashes of their index, the seed `key[0]` and the step `key[1]`. All arithmetic wraps.
 
-    `ops` computes, here and below: in a data pipeline the operations are not those of Keras's backend.
+    `ops`, here and below, is the module of operations: in a data pipeline it is not that of Keras's backend.
     """
     key = ops.cast(key, "int32")
     offset = _hash(ops.bitwise_xor(_hash(key[0], 0, ops), key[1]), 0, ops)
@@ -32,15 +33,15 @@ def words(key: Tensor, count, ops=ops) -> Tensor:
     return _hash(ops.arange(count, dtype="int32") + offset, salt, ops)
 
 
-def uniform(key: Tensor, shape: tuple, ops=ops) -> Tensor:
-    """Numbers in [0, 1), in steps of 2⁻²⁴: exactly the same ones on every backend."""
+def uniform(key: Tensor, shape: tuple, ops: Any = ops) -> Tensor:
+    """Uniform numbers in [0, 1), multiples of 2⁻²⁴, identical bit by bit on every backend."""
     bits = ops.bitwise_and(ops.right_shift(words(key, _size(shape, ops), ops), 8), 2**24 - 1)
     return ops.reshape(ops.cast(bits, "float32") * 2.0**-24, shape)
 
 
 @accelerate
-def normal(key: Tensor, shape: tuple, ops=ops) -> Tensor:
-    """Standard normal numbers, two from each pair of uniform ones (Box and Muller, 1958); none is beyond ±5.8."""
+def normal(key: Tensor, shape: tuple, ops: Any = ops) -> Tensor:
+    """Standard normal numbers, two from each pair of uniform ones (Box and Muller, 1958); all within ±5.8."""
     size = _size(shape, ops)
     half = (size + 1) // 2
     u = uniform(key, (2 * half,), ops)
@@ -52,17 +53,17 @@ def normal(key: Tensor, shape: tuple, ops=ops) -> Tensor:
 
 @accelerate
 def random_keep(key: Tensor, shape: tuple, rate: float) -> Tensor:
-    """A boolean mask of `shape`, False with probability `rate`; value i reads half i mod 2 of word i // 2."""
+    """A boolean mask of `shape`, False with probability `rate`; element i uses half i mod 2 of word i // 2."""
     size = _size(shape, ops)
     bits = words(key, (size + 1) // 2)
-    # Both halves come out as signed 16-bit numbers.
+    # Both halves are signed 16-bit numbers.
     halves = ops.stack([ops.right_shift(ops.left_shift(bits, 16), 16), ops.right_shift(bits, 16)], axis=-1)
     return ops.reshape(ops.reshape(halves, (-1,))[:size] >= threshold(rate), shape)
 
 
 @accelerate
 def drop(x: Tensor, key: Tensor, shape: tuple, rate: float, scaled: bool) -> Tensor:
-    """`x` with the values dropped that a mask of `shape` (broadcast) drops, the others over 1 − rate if `scaled`."""
+    """`x`, zero where a random mask of `shape` (broadcast) is False, elsewhere divided by 1 − rate if `scaled`."""
     keep = random_keep(key, shape, rate)
     kept = x * (1 / (1 - drawn_rate(rate))) if scaled else x
     return ops.where(keep, kept, ops.zeros_like(x))
@@ -73,12 +74,12 @@ def _size(shape, ops):
 
 
 def _hash(x, salt, ops):
-    """lowbias32 with a salt after its first half: streams of other salts are not shifted copies of this one."""
+    """lowbias32 with a salt added halfway, so that streams with different salts are not shifted copies."""
     x = _fold(x, 16, ops) * FIRST + salt
     x = _fold(x, 15, ops) * SECOND
     return _fold(x, 16, ops)
 
 
-def _fold(x, places, ops):
-    # Shifts of signed numbers repeat the sign; the mask makes them logical.
-    return ops.bitwise_xor(x, ops.bitwise_and(ops.right_shift(x, places), 2 ** (32 - places) - 1))
+def _fold(x, bits, ops):
+    # A right shift of a signed number replicates the sign; the mask makes it logical.
+    return ops.bitwise_xor(x, ops.bitwise_and(ops.right_shift(x, bits), 2 ** (32 - bits) - 1))

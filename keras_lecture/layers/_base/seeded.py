@@ -1,29 +1,31 @@
-"""The base of layers that draw random numbers."""
+"""Base of layers that draw random numbers."""
+
+from typing import Any
 
 import keras
 import numpy as np
 
 
-class SeededLayer(keras.Layer):
-    """A layer whose random stream is saved with the model and goes on after loading; Keras saves weights alone.
+class SeededLayer(keras.layers.Layer):
+    """A layer whose random state is saved with the model and restored on loading; Keras saves only weights.
 
-    A subclass takes a `seed` and draws `self.seed_generator.next()` once per call.
+    A subclass takes a `seed` and calls `self.seed_generator.next()` once per call.
     """
 
-    def __init__(self, *, seed: int | None = None, **kwargs):
+    def __init__(self, *, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator: keras.random.SeedGenerator = keras.random.SeedGenerator(seed)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed}
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
-        # The backends hold the state in different integer types; the file has one.
+        # The backends use different integer dtypes for the state; the file uses one.
         store["seed_state"] = keras.ops.convert_to_numpy(self.seed_generator.state).astype("int64")
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         names = list(store.keys())
         if "seed_state" in names:
             self.seed_generator.state.assign(np.asarray(store["seed_state"]))

@@ -9,7 +9,7 @@ from keras import ops
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
-from keras_lecture.layers._base.derived_kernel import KernelWrapper, holding
+from keras_lecture.layers._base.derived_kernel import KernelWrapper, replaced
 from keras_lecture.layers._base.random_bits import drop
 from keras_lecture.layers._base.seeded import SeededLayer
 from keras_lecture.layers.maxout import Maxout
@@ -67,12 +67,12 @@ class DropConnect(SeededLayer, KernelWrapper):
         if not training or self.rate == 0:
             return self._compute(inputs, training)
         if self.per == "batch":
-            with holding(self._dropped()):
+            with replaced(self._dropped()):
                 return self._compute(inputs, training)
         # One matrix product per sample: (positions, inputs) by (inputs, units).
         shape = ops.shape(inputs)
         positions = math.prod(shape[1:-1]) if all(isinstance(n, int) for n in shape) else -1
-        with holding(self._dropped(shape[0])):
+        with replaced(self._dropped(shape[0])):
             outputs = self._compute(ops.reshape(inputs, (shape[0], positions, shape[-1])), training)
         return ops.reshape(outputs, (*shape[:-1], outputs.shape[-1]))
 
@@ -80,7 +80,7 @@ class DropConnect(SeededLayer, KernelWrapper):
         return {**super().get_config(), "rate": self.rate, "per": self.per}
 
     def _dropped(self, *samples):
-        """`(layer, attribute, masked kernel)` for `holding`, with one mask per sample if their number is given."""
+        """`(layer, attribute, masked kernel)` for `replaced`, with one mask per sample if their number is given."""
         found = []
         for kernel in self.kernels:
             layer, mode = kernel.layer, kernel.layer.quantization_mode

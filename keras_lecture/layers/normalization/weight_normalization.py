@@ -7,7 +7,7 @@ from keras_lecture._core import checks, weights
 from keras_lecture._core.assignment import assign_copy, assign_when
 from keras_lecture._core.connections import from_weight
 from keras_lecture._core.saving import register
-from keras_lecture.layers._base.derived_kernel import KernelWrapper, holding, in_full_precision
+from keras_lecture.layers._base.derived_kernel import KernelWrapper, replaced, in_full_precision
 from keras_lecture.layers.normalization._data_start import standardizing
 from keras_lecture.layers.normalization._length_direction import LengthDirection
 
@@ -79,7 +79,7 @@ class WeightNormalization(KernelWrapper):
     def call(self, inputs, training=False):
         if training and self.trainable and self.data_init:
             self._start(inputs)
-        with holding(self._weights()):
+        with replaced(self._weights()):
             return self.layer.call(inputs)
 
     def remove(self) -> keras.Layer:
@@ -129,7 +129,7 @@ class WeightNormalization(KernelWrapper):
         bare = [*self._weights(), (self._linear, "activation", None)]
         if self._linear.bias is not None:
             bare.append((self._linear, "bias", ops.zeros(self._linear.bias.shape, self.compute_dtype)))
-        with holding(bare):
+        with replaced(bare):
             factors, shift = standardizing(self._linear, self._linear.call(inputs))
         g = self._derived[-1].g
         found = [ops.ones(()), g * factors - self.scale]
