@@ -86,12 +86,8 @@ class PCAColor(ImageAugmentation):
         vectors, values = self._given["eigenvectors"], self._given["eigenvalues"]
         if values is not None:
             checks.same_shape("PCAColor", "inputs", (channels,), (len(values),))
-        self.eigenvectors: keras.Variable = statistic(
-            "eigenvectors", (channels, channels), self.variable_dtype, self._given["eigenvectors"]
-        )
-        self.eigenvalues: keras.Variable = statistic(
-            "eigenvalues", (channels,), self.variable_dtype, self._given["eigenvalues"]
-        )
+        self.eigenvectors: keras.Variable = statistic("eigenvectors", (channels,) * 2, self.variable_dtype, vectors)
+        self.eigenvalues: keras.Variable = statistic("eigenvalues", (channels,), self.variable_dtype, values)
 
     def adapt(self, data: Any, *, verbose: int = 0) -> None:
         """Computes the principal components of the pixels of `data` in one pass.
