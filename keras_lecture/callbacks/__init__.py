@@ -1,4 +1,4 @@
-"""Callbacks for `model.fit(callbacks=…)`: what Keras's own cannot see or do."""
+"""Callbacks for `model.fit`: gradients, early stopping, learning rates, and resuming a killed run exactly."""
 
 from keras_lecture.callbacks.early_stopping import EarlyStopping
 from keras_lecture.callbacks.exact_resume import ExactResume

@@ -1,4 +1,6 @@
-"""`EarlyStopping`: training that ends when it no longer helps, and goes back to where it was best."""
+"""`EarlyStopping`: stops training when a number no longer improves, and can restore the best epoch."""
+
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +15,10 @@ from keras_lecture.callbacks._watch.monitoring import Monitoring, say
 
 @register
 class EarlyStopping(Monitoring):
-    """Stops training when a monitored number no longer improves, and can bring the best epoch back.
+    """Stops training when a monitored number no longer improves, and can restore the best epoch.
 
-    Use it on a held-out set: the training loss keeps falling while the model learns its training data by heart. With
-    `restore_best_weights` each best epoch costs a copy of the model's and the optimizer's variables on the host.
+    Use it with a held-out set: the training loss keeps falling while the model memorizes its training data. With
+    `restore_best_weights`, each new best epoch costs a copy of the model's and the optimizer's variables on the host.
 
         s = m / (1 − βᵗ),   m ← βm + (1 − β)x      the t-th monitored number x, smoothed
         best ← s   if s < best − δ                 (s > best + δ where more is better)
@@ -24,21 +26,21 @@ class EarlyStopping(Monitoring):
     β `smoothing`, δ `min_delta`; training stops after `patience` epochs in a row without a new best. `smoothing=0` and
     a number for `min_delta` is Keras's rule. A number that is not finite is never best.
 
-    `restore_best_weights` restores all that training goes on from: the optimizer's variables (its learning rate and
-    step number among them) and the states of random layers, so that a further `fit` continues from the best epoch. It
-    does so however `fit` ends: at its last epoch, by an exception or by Ctrl-C, before any handler runs.
+    `restore_best_weights` also restores the optimizer's variables (learning rate and step number among them) and the
+    states of random layers, so that a further `fit` continues from the best epoch. It does so however `fit` ends: after
+    its last epoch, by an exception or by Ctrl-C, before any handler runs.
 
     Args:
-        monitor: The name of the number in the logs. Defaults to `"val_loss"`.
-        min_delta: The least improvement that counts: a number, or a part of the best value so far as in `"1%"`.
+        monitor: Name of the number in the logs. Defaults to `"val_loss"`.
+        min_delta: Smallest improvement that counts: a number, or a fraction of the best value so far, as in `"1%"`.
             Defaults to `0`.
         patience: Epochs without improvement after which training stops. Defaults to `0`.
-        verbose: `1` says when it stops and what it restores. Defaults to `0`.
-        mode: `"min"`, `"max"`, or `"auto"`: the metric knows. Defaults to `"auto"`.
-        baseline: A value that must be improved on for an epoch to end the waiting. Defaults to `None`.
-        restore_best_weights: Whether to go back to the best epoch at the end. Defaults to `False`.
-        start_from_epoch: Epochs at the beginning that do not count. Defaults to `0`.
-        smoothing: β in [0, 1) of the exponential average that is judged in place of the number. Defaults to `0.0`.
+        verbose: `1` reports when it stops and what it restores. Defaults to `0`.
+        mode: `"min"`, `"max"`, or `"auto"`: the direction of the metric. Defaults to `"auto"`.
+        baseline: Value that a new best must also improve on to reset the count of epochs. Defaults to `None`.
+        restore_best_weights: Whether to restore the best epoch at the end. Defaults to `False`.
+        start_from_epoch: Number of epochs to ignore at the beginning. Defaults to `0`.
+        smoothing: β in [0, 1) of an exponential average that is monitored in place of the number. Defaults to `0.0`.
 
     Example:
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
@@ -51,10 +53,10 @@ class EarlyStopping(Monitoring):
 
     Reference:
         Deck B and D (held-out set, best weights kept); Prechelt, 1998. As `keras.callbacks.EarlyStopping`, which
-        restores no optimizer, nothing after an exception, takes a first NaN as best, and only warns of a `monitor`
-        that does not exist: here that is an error after the first epoch. On JAX an interrupted step leaves Keras's
-        model without weights; restored it is whole. A training loss is a mean during the epoch and the weights are
-        those at its end: monitor a validation number.
+        restores no optimizer and nothing after an exception, takes a first NaN as best, and only warns about a
+        `monitor` that does not exist: here that is an error after the first epoch. On JAX an interrupted step leaves
+        Keras's model without weights; here it gets the restored ones. A training loss is the mean over the epoch, while
+        the weights are those at its end: monitor a validation number.
     """
 
     remembered = ("best", "wait", "best_epoch", "stopped_epoch")
@@ -72,7 +74,7 @@ class EarlyStopping(Monitoring):
         start_from_epoch: int = 0,
         *,
         smoothing: float = 0.0,
-    ):
+    ) -> None:
         checks.whole("EarlyStopping", "patience", patience, "[0, ∞)")
         checks.one_of("EarlyStopping", "verbose", verbose, (0, 1, False, True))
         if baseline is not None:
@@ -87,23 +89,23 @@ class EarlyStopping(Monitoring):
         self.start_from_epoch = start_from_epoch
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         self.best_epoch = self.stopped_epoch = 0
         self.best_weights = _arrays(self._restored, "best_weight")
-        # The optimizer's variables and the seeds that go with the best weights.
+        # The optimizer's variables and the seeds of the best epoch.
         self._best_rest = _arrays(self._restored, "best_variable") or []
-        # And the factors of schedules that `ReduceLearningRate` has reduced.
+        # The factors of the schedules that `ReduceLearningRate` has reduced.
         self._best_factors = [float(factor) for factor in _arrays(self._restored, "best_factor") or []]
         super().reset()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
-        self._stop_listening()
+        self._stop_watching()
         if self.restore_best_weights and hasattr(self._model, "make_train_function"):
             self._run = pipeline_of(self._model).open(callback_list())
             self._run.when_interrupted(self._interrupted)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         value = self.find(logs)
         if value is None or epoch < self.start_from_epoch:
             return
@@ -122,24 +124,24 @@ class EarlyStopping(Monitoring):
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
-        self._stop_listening()
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._stop_watching()
         if self.stopped_epoch > 0 and self.verbose:
             say(f"Epoch {self.stopped_epoch + 1}: early stopping")
-        self._bring_back()
+        self._restore_best()
 
     def _interrupted(self):
         self._run = None
-        self._bring_back()
-        # An interrupted step on JAX has taken their values with it.
+        self._restore_best()
+        # On JAX an interrupted step has deleted the values of the metrics.
         self._model.reset_metrics()
 
-    def _stop_listening(self):
+    def _stop_watching(self):
         if self._run is not None:
             self._run.stop_waiting(self._interrupted)
             self._run = None
 
-    def _bring_back(self):
+    def _restore_best(self):
         if not self.restore_best_weights or self.best_weights is None:
             return
         if self.verbose:
@@ -151,7 +153,7 @@ class EarlyStopping(Monitoring):
         for schedule, factor in zip(reduced_schedules(model), self._best_factors, strict=False):
             schedule.factor = factor
 
-    def state(self):
+    def state(self) -> dict[str, np.ndarray]:
         state = super().state()
         if not self._restored:
             kept = {
@@ -163,7 +165,7 @@ class EarlyStopping(Monitoring):
                 state |= {f"{name}_{index}": _plain(value) for index, value in enumerate(values)}
         return state
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "patience": self.patience,
@@ -175,18 +177,18 @@ class EarlyStopping(Monitoring):
 
 
 def _rest(model) -> list:
-    """What training goes on from beside the weights: the optimizer's variables, and the seeds of random layers."""
+    """The training state other than the weights: the optimizer's variables and the seeds of random layers."""
     optimizer, others = getattr(model, "optimizer", None), model_state.own_non_trainable(model)
     weights = {id(variable) for variable in model.weights} if others else ()
     return [*getattr(optimizer, "variables", ()), *(variable for variable in others if id(variable) not in weights)]
 
 
 def _arrays(state, name) -> list | None:
-    """`name_0`, `name_1`, … of `state`; `None` where there are none."""
+    """The arrays `name_0`, `name_1`, … of `state`; `None` if there are none."""
     names = [f"{name}_{index}" for index in range(len(state))]
     return [np.asarray(state[name]) for name in names if name in state] or None
 
 
 def _plain(array):
-    """bfloat16 is none of NumPy's own types, and a file would not keep it."""
+    """A copy that a file can hold: NumPy has no bfloat16 of its own."""
     return array.astype("float32") if array.dtype.name == "bfloat16" else np.array(array)

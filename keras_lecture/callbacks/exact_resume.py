@@ -1,7 +1,8 @@
-"""`ExactResume`: a run that was killed goes on as if nothing had happened."""
+"""`ExactResume`: resumes a killed training run with bit-identical results."""
 
 import os
 import warnings
+from typing import Any, Self
 
 import keras
 
@@ -13,34 +14,33 @@ from keras_lecture.callbacks._resume import callback_states, model_state
 from keras_lecture.callbacks._resume.checkpoints import Checkpoints
 from keras_lecture.callbacks._resume.data_position import DataPosition
 
-# Metrics begin anew with each epoch: they are taken over in the middle of one, not at its beginning.
+# Metrics restart with each epoch: they are restored only when a run resumes within one.
 _MODEL = ("trainable", "non_trainable", "optimizer")
 
 
 @register
 class ExactResume(keras.callbacks.Callback):
-    """Saves all that a run is made of, so that the same script, started again after a kill, ends with the same weights.
+    """Saves the complete training state, so that a script restarted after a kill ends with the same weights.
 
-    Use it for every run that may be interrupted: nothing but the callback changes in the script, and `fit` goes on
-    where the latest file left off, to the same bit. Costs the writing of the model and its optimizer at each save, and
-    on resuming in the middle of an epoch the making of the batches that were done.
+    Use it for every run that may be interrupted: the script changes by this callback only, and `fit` continues from the
+    latest file, bit for bit. Costs writing the model and its optimizer at each save and, when a run resumes within an
+    epoch, generating the finished batches again.
 
-    A file holds the weights and statistics, everything of the optimizer (slots, counters, averages, loss scale), the
-    seeds of random layers, the metrics, the states of Python's, NumPy's, Keras's and PyTorch's random generators, the
-    position in the data, the logs of all epochs, and the state of the callbacks: those here, Keras's `EarlyStopping`,
-    `ReduceLROnPlateau`, `ModelCheckpoint`, `CSVLogger` and `SwapEMAWeights`, and any callback with a
-    `state()` that returns a dictionary of arrays and a `restore(state)` that takes it. It is written to the disk under
-    another name first, and the two latest are kept; a damaged one is refused with a warning and the one before it used.
-    A finished run that is started again returns at once; with more `epochs` it continues. Remove the folder to start
-    over.
+    A file holds the weights and statistics, the full optimizer state (slots, counters, averages, loss scale), the seeds
+    of random layers, the metrics, the random states of Python, NumPy, Keras and PyTorch, the position in the data, the
+    logs of all epochs, and the state of the callbacks: those of this package, Keras's `EarlyStopping`,
+    `ReduceLROnPlateau`, `ModelCheckpoint`, `CSVLogger` and `SwapEMAWeights`, and any callback with a `state()` that
+    returns a dictionary of arrays and a `restore(state)` that takes it. A file is first written to disk under a
+    temporary name, and the latest two are kept; a damaged one is skipped with a warning and the one before it used. A
+    finished run that is restarted returns at once; with more `epochs` it continues. Remove the folder to start over.
 
     The order of the data is exact for `keras_lecture.data` batches, for arrays, and for a `PyDataset` whose order
-    depends on its own seed and the number of epochs begun and ended. A warning says where it is not.
+    depends on its own seed and the number of epochs begun and ended. For other data there is a warning.
 
     Args:
-        path: The folder of the files. One run, one folder.
-        every: `"epoch"`, or save after so many steps. A save that falls due with the last step of an epoch is made at
-            its end, after validation. Defaults to `"epoch"`.
+        path: Folder of the files, one for each run.
+        every: `"epoch"`, or the number of steps between saves. A save due at the last step of an epoch is made at the
+            end of the epoch, after validation. Defaults to `"epoch"`.
 
     Example:
         >>> import tempfile
@@ -57,34 +57,34 @@ class ExactResume(keras.callbacks.Callback):
         True
 
     Reference:
-        `keras.callbacks.BackupAndRestore` saves weights and optimizer: dropout, shuffling, the other callbacks and the
-        history start anew, an epoch begins again from its start with the weights of its middle, and a kill while it
-        writes leaves neither file. A file of another backend resumes, too; then it is the framework's own random
-        numbers and its shuffling of arrays that go their own way.
+        `keras.callbacks.BackupAndRestore` saves weights and optimizer only: dropout, shuffling, the other callbacks and
+        the history start over, an interrupted epoch restarts at its first batch with the weights from its middle, and a
+        kill during a save loses the old and the new file. A file from another backend can be resumed too; only the
+        framework's own random numbers and its shuffling of arrays then differ.
     """
 
-    def __init__(self, path: str, *, every: str | int = "epoch"):
+    def __init__(self, path: str | os.PathLike[str], *, every: str | int = "epoch") -> None:
         if not isinstance(path, str | os.PathLike) or not os.fspath(path):
             checks.reject("ExactResume", "path", "the name of a folder", path, error=TypeError)
         if every != "epoch":
-            expected = 'Save at the end of each `"epoch"`, or say after how many steps.'
+            expected = 'Pass `"epoch"` or a number of steps.'
             checks.whole("ExactResume", "every", every, "[1, ∞)", expected)
         if os.path.exists(path) and not os.path.isdir(path):
-            checks.reject("ExactResume", "path", "the name of a folder", path, "There is a file of that name.")
+            checks.reject("ExactResume", "path", "the name of a folder", path, "A file of that name exists.")
         super().__init__()
         self.path = os.fspath(path)
         self.every = every
         self._data = None
         self._found = None
 
-    def set_model(self, model):
+    def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         fit, callbacks = fit_variables(), callback_list()
         self._data = self._found = None
         if "epoch_iterator" not in fit or callbacks is None:
             return
         self._data = DataPosition(fit, self._between)
-        # Last, so that it saves what the others have become; in a list that is not the one Keras walks through now.
+        # Last, so that it saves the final state of the others; in a new list, because Keras is iterating over the old.
         others = [callback for callback in callbacks.callbacks if callback is not self]
         callbacks.callbacks = [*others, self]
         self._others = callback_states.named(others)
@@ -99,12 +99,12 @@ class ExactResume(keras.callbacks.Callback):
                 if name in self._found["callbacks"]:
                     callback_states.prepare(callback, self._found["callbacks"][name])
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._data is None:
             if "epoch_iterator" in fit_variables():
                 raise ValueError(
-                    "ExactResume: nothing would be saved: Keras makes this `CallbackList` before `fit` has its data. "
-                    "Give `fit` a plain list of callbacks."
+                    "ExactResume: nothing would be saved: this `CallbackList` was made before `fit` has its data. Pass "
+                    "`fit` a plain list of callbacks."
                 )
             return
         obstacle = self._data.obstacle()
@@ -116,35 +116,35 @@ class ExactResume(keras.callbacks.Callback):
         self._check_position()
         unknown = set(self._others) ^ set(found["callbacks"])
         if unknown:
-            _warn(f"only one of the file and this `fit` has the callbacks {', '.join(sorted(unknown))}")
-        self._data.live_through(found["epoch"] - self._first)
-        self._take_over(found, _MODEL, found["random"])
-        # Not public: it is how Keras's `BackupAndRestore` does it.
+            _warn(f"found only in the file or only in this `fit`: the callbacks {', '.join(sorted(unknown))}")
+        self._data.replay_epochs(found["epoch"] - self._first)
+        self._restore(found, _MODEL, found["random"])
+        # A private name of Keras, as `BackupAndRestore` sets it.
         self._model._initial_epoch = self.params["epochs"] if found["stopped"] else found["epoch"]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._data is None:
             return
         self._model._initial_epoch = None
         self._epoch, self._batch = epoch, 0
         found, self._found = self._found, None
         if found and found["batch"]:
-            # The other callbacks had begun this epoch before, and have just begun it again.
+            # The other callbacks have just begun this epoch a second time: their saved state undoes that.
             self._check(("metrics",), found)
-            self._take_over(found, model_state.GROUPS, found["random_of_epoch"])
+            self._restore(found, model_state.GROUPS, found["random_of_epoch"])
             self._data.skip(found["batch"], lambda: set_random_state(from_arrays(found["random"])))
             self._batch = found["batch"]
         if self.every != "epoch":
             self._at_begin = {"random_of_epoch": as_arrays(random_state()), "data": self._data.state()}
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._data is None:
             return
         self._since += (self._data.number or self._batch + 1) - self._batch
         if self._is_due():
             self._save(epoch + 1, 0, {"data": self._data.state()})
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._data is not None:
             self._model._initial_epoch = None
             self._data = self._others = self._found = None
@@ -152,7 +152,7 @@ class ExactResume(keras.callbacks.Callback):
     def _between(self, batch):
         self._since += batch - self._batch
         self._batch = batch
-        # Whether a batch was the last one, which data of unknown length do not tell, nobody must find out on resuming.
+        # No save while the length of an epoch is unknown: this batch may be its last, which resuming could not tell.
         if self.every != "epoch" and self._is_due() and self._data.number:
             self._save(self._epoch, batch, self._at_begin)
 
@@ -161,7 +161,7 @@ class ExactResume(keras.callbacks.Callback):
 
     def _save(self, epoch, batch, more):
         self._since = 0
-        # Looking at `model` makes Keras hand back the state of a running epoch on JAX.
+        # On JAX, reading `self.model` makes Keras write the state of the running epoch back to the variables.
         model = self.model
         tree = {
             "keras": keras.__version__,
@@ -177,7 +177,7 @@ class ExactResume(keras.callbacks.Callback):
         }
         self._files.write(tree | more)
 
-    def _take_over(self, found, groups, random):
+    def _restore(self, found, groups, random):
         model_state.assign(self._model, found["model"], groups)
         for name, callback in self._others.items():
             if name in found["callbacks"]:
@@ -190,8 +190,8 @@ class ExactResume(keras.callbacks.Callback):
         difference = model_state.difference(self._model, found["model"], groups)
         if difference:
             raise ValueError(
-                f"ExactResume: the files in {self.path} are of another model: {difference}. Start the script that "
-                "wrote them, or give this one another folder."
+                f"ExactResume: the files in {self.path} were written by another model: {difference}. Run the script "
+                "that wrote them, or use another folder."
             )
 
     def _check_position(self):
@@ -199,15 +199,15 @@ class ExactResume(keras.callbacks.Callback):
         if batch and (batches != self._data.number or batch % size):
             raise ValueError(
                 f"ExactResume: the latest file in {self.path} was written after {batch} of {batches} batches. It "
-                f"cannot be resumed with epochs of {self._data.number} batches and `steps_per_execution={size}`. Give "
+                f"cannot be resumed with epochs of {self._data.number} batches and `steps_per_execution={size}`. Pass "
                 "`fit` the same data and batch size."
             )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"path": self.path, "every": self.every}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**config)
 
 

@@ -1,5 +1,8 @@
-"""`GradientClipping`: gradients kept from becoming too long, and a log of how often they did."""
+"""`GradientClipping`: clips gradients before the optimizer, and logs how often."""
 
+from typing import Any
+
+import keras
 from keras import ops
 
 from keras_lecture._core import checks, connections
@@ -7,6 +10,7 @@ from keras_lecture._core.saving import register
 from keras_lecture._core.weights import weights
 from keras_lecture._training.condition import Condition
 from keras_lecture._training.readings import Readings
+from keras_lecture._training.step import Step
 from keras_lecture.callbacks._watch import clipping_rules as rules
 from keras_lecture.callbacks._watch.norms import all_finite, square_sum
 from keras_lecture.callbacks._watch.observe import Observer
@@ -18,35 +22,36 @@ _RULES = {
     "unit_norm": "(0, ∞)",
     "percentile": "[0, 100]",
 }
-# The norms that `percentile` remembers.
+# The number of norms that `percentile` keeps.
 WINDOW = 1024
 
 
 @register
 class GradientClipping(Observer):
-    """Shortens gradients that are too long before any optimizer sees them, and logs how often that was needed.
+    """Clips gradients before the optimizer receives them, and logs how often that happened.
 
-    Use it when the loss jumps: behind a steep wall of the loss the gradient says nothing about the distance. The logs
-    tell whether a limit is too tight (`clipped_share` near 1) or idle (0). Costs a pass or two over the gradients.
+    Use it when the loss jumps: at a steep wall of the loss, the gradient says nothing about the distance to go. The
+    logs tell whether a limit is too tight (`clipped_share` near 1) or idle (0). Costs one or two passes over the
+    gradients.
 
         value       g ← min(max(g, −c), c)         of each element
         norm        g ← g·min(1, c/‖g‖)            of each weight tensor; `global_norm`: of all together
         unit_norm   g ← g·min(1, c·max(‖w‖, 10⁻³)/‖g‖)   of each unit, w its incoming weights
         percentile  as `global_norm`, c the percentile of the last 1024 norms ‖g‖, this one included
 
-    g the gradient, c the one rule that is given. The logs are `norm_before_clipping` (‖g‖ of all together), the
-    `clipped_share` of steps that changed anything and, with `on_nonfinite`, the number of `nonfinite_steps`.
+    g the gradient, c the value of the one rule that is given. Logged are `norm_before_clipping` (‖g‖ of all together),
+    the `clipped_share` of steps with a clipped gradient and, with `on_nonfinite`, the number of `nonfinite_steps`.
     A limit that no gradient reaches changes nothing.
 
     Args:
-        value: Largest magnitude of an element; the lecture takes `5.0`.
+        value: Largest magnitude of an element; the lecture uses `5.0`.
         norm: Largest norm of the gradient of each weight tensor.
-        global_norm: Largest norm of all gradients together, which keeps their direction.
-        unit_norm: Adaptive clipping: the largest ratio of gradient to weight, unit by unit; the paper takes 0.01.
-        percentile: AutoClip: the percentile, in [0, 100], of the norms so far; the paper takes 10.
-        on_nonfinite: What to do with a batch whose gradient holds infinities or NaN: `"raise"` a
-            `FloatingPointError` that names the weights, before they are touched; `"skip"` the batch, so that weights,
-            slots, statistics and iterations stay; `"zero"` those elements. Defaults to `None`: nothing.
+        global_norm: Largest norm of all gradients together; clipping keeps their direction.
+        unit_norm: Adaptive clipping: largest ratio of gradient norm to weight norm of a unit; the paper uses 0.01.
+        percentile: AutoClip: percentile, in [0, 100], of the norms so far; the paper uses 10.
+        on_nonfinite: Treatment of a batch whose gradient contains infinities or NaN: `"raise"` a `FloatingPointError`
+            that names the weights, before they change; `"skip"` the batch, so that weights, slots, statistics and
+            iterations stay; `"zero"` those elements. Defaults to `None`: no treatment.
 
     Example:
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
@@ -61,15 +66,15 @@ class GradientClipping(Observer):
 
     Reference:
         Deck B (each element at 5, or the norm). Pascanu et al., 2013, arXiv:1211.5063, algorithm 1 (norm); Brock et
-        al., 2021, arXiv:2102.06171, eq. 3 (units; the paper leaves the last layer out, and an embedding's unit here is
-        a row); Seetharaman et al., 2020, arXiv:2007.14469, algorithm 1 (which remembers all norms; here the last 1024
-        are, in 4 kB). Keras clips inside the optimizer, by three of these rules, and says nothing about it. Gradients
-        are unscaled; with gradient accumulation the mean is clipped that makes the update, and finite is asked of
-        each batch. Under Keras's loss scaling a gradient that is not finite lowers the scale and the step is skipped
-        there, whatever `on_nonfinite` says. Nothing of this is saved with the model; `state` and `restore` carry it.
+        al., 2021, arXiv:2102.06171, eq. 3 (units; the paper leaves out the last layer, and here each row of an
+        embedding is a unit); Seetharaman et al., 2020, arXiv:2007.14469, algorithm 1 (which keeps all norms; here the
+        last 1024, in 4 kB). Keras clips inside the optimizer, by three of these rules, and logs nothing. Gradients are
+        unscaled; with gradient accumulation the mean used for the update is clipped, and `on_nonfinite` checks each
+        batch. Under Keras's loss scaling a gradient that is not finite lowers the scale and the step is skipped,
+        whatever `on_nonfinite` says. None of this is saved with the model; `state` and `restore` carry it.
     """
 
-    loss_of_sight = "no gradient is clipped"
+    unseen_effect = "no gradient is clipped"
     protects = True
 
     def __init__(
@@ -81,7 +86,7 @@ class GradientClipping(Observer):
         unit_norm: float | None = None,
         percentile: float | None = None,
         on_nonfinite: str | None = None,
-    ):
+    ) -> None:
         given = {
             "value": value,
             "norm": norm,
@@ -105,10 +110,10 @@ class GradientClipping(Observer):
         self.refuses = on_nonfinite in ("raise", "skip")
         self._left_to_scaling = False
         if on_nonfinite == "raise":
-            # Keras waits for each batch where a callback has this method.
+            # Not a method of the class: Keras waits for each batch if a callback has it.
             self.on_train_batch_end = self._raise_nonfinite
 
-    def readings_for(self, variables):
+    def readings_for(self, variables: list[keras.Variable]) -> Readings:
         known = {id(weight.variable): weight for weight in weights(self._model)}
         self._axes = {}
         for variable in variables:
@@ -117,21 +122,21 @@ class GradientClipping(Observer):
         self._paths = [variable.path for variable in variables]
         return _Clipped(len(variables), WINDOW if self._rule == "percentile" else 0, bool(self.on_nonfinite))
 
-    def before(self, step):
-        faults = self._sort_out(step) if self.on_nonfinite else None
+    def before(self, step: Step) -> tuple:
+        faults = self._handle_nonfinite(step) if self.on_nonfinite else None
         norm = ops.sqrt(square_sum(step.gradients))
         step.gradients, clipped = self._clip(step, norm)
         return norm, clipped, faults
 
-    def after(self, step, memo):
+    def after(self, step: Step, memo: tuple) -> tuple:
         norm, clipped, faults = memo
         counts = step.due & step.taken
         if step.is_dynamically_scaled:
             counts = counts & ops.isfinite(norm)
         return norm, clipped, counts, faults
 
-    def _sort_out(self, step):
-        """Deals with gradients that are not finite; says of each weight whether its is, as 0 or 1 (not finite)."""
+    def _handle_nonfinite(self, step):
+        """Treats gradients that are not finite; returns for each weight 1 if its gradient is not finite, else 0."""
         finite = all_finite(step.batch)
         self._left_to_scaling = step.is_dynamically_scaled
         if not self._left_to_scaling:
@@ -142,8 +147,8 @@ class GradientClipping(Observer):
         faults = ops.cast(ops.logical_not(finite), "int32")
         if len(step.variables) == len(self._paths):
             return faults
-        places = [[self._paths.index(v.path)] for v in step.variables]
-        return ops.scatter(ops.convert_to_tensor(places, "int32"), faults, (len(self._paths),))
+        indices = [[self._paths.index(v.path)] for v in step.variables]
+        return ops.scatter(ops.convert_to_tensor(indices, "int32"), faults, (len(self._paths),))
 
     def _clip(self, step, norm):
         gradients, limit = step.gradients, self._limit
@@ -154,7 +159,7 @@ class GradientClipping(Observer):
         if self._rule == "unit_norm":
             return rules.by_unit_norm(gradients, step.weights, [self._axes[id(v)] for v in step.variables], limit)
         if self._rule == "percentile":
-            limit = rules.percentile(*self.readings.remembering(norm), limit)
+            limit = rules.percentile(*self.readings.window_with(norm), limit)
         return rules.by_global_norm(gradients, norm, limit)
 
     def _raise_nonfinite(self, batch, logs=None):
@@ -163,16 +168,16 @@ class GradientClipping(Observer):
             names = [path for path, count in zip(self._paths, counts, strict=True) if count]
             raise FloatingPointError(
                 f"GradientClipping: the gradient of {', '.join(names)} was not finite in batch {batch}. The weights "
-                "are those before it. Look at this batch's inputs and targets, lower the learning rate, or pass "
+                "are those from before it. Check this batch's inputs and targets, lower the learning rate, or pass "
                 '`on_nonfinite="skip"`.'
             )
 
     @property
     def nonfinite_steps(self) -> int:
-        """How many steps of all epochs had a gradient that was not finite; counted with `on_nonfinite`."""
+        """The number of steps in all epochs with a gradient that was not finite; counted with `on_nonfinite`."""
         return int(self.state().get("nonfinite_steps", 0))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**self._given, "on_nonfinite": self.on_nonfinite}
 
 
@@ -189,8 +194,8 @@ class _Clipped(Readings):
             self.nonfinite = self.add_variable((variables,), "zeros", dtype="int32", name="nonfinite")
             self.nonfinite_now = self.add_variable((), "zeros", dtype="int32", name="nonfinite_now")
 
-    def remembering(self, norm):
-        """The remembered norms and their number, with this norm, where it is one, in the place of the oldest."""
+    def window_with(self, norm):
+        """The window of norms and how many it holds, with `norm`, if it is finite, in place of the oldest."""
         norms, seen = self.lasting["norms"].value, self.lasting["seen"].value
         now = ops.logical_and(ops.arange(norms.shape[0]) == seen % norms.shape[0], ops.isfinite(norm))
         count = ops.minimum(seen + 1, norms.shape[0])
@@ -200,7 +205,7 @@ class _Clipped(Readings):
         super().update_state(ops.stack([norm, ops.cast(clipped, norm.dtype)]), counts)
         if "norms" in self.lasting:
             kept = counts & ops.isfinite(norm)
-            norms, _ = self.remembering(norm)
+            norms, _ = self.window_with(norm)
             self.lasting["norms"].assign(kept.where(norms, self.lasting["norms"].value))
             self.lasting["seen"].assign_add(kept.count("int32"))
         if faults is not None:
@@ -211,6 +216,6 @@ class _Clipped(Readings):
     def result(self):
         logs = super().result()
         if self.nonfinite is not None:
-            # A number of its own: validation on JAX gives the buffer of the variable away before Keras reads the logs.
+            # A copy: on JAX, validation donates the variable's buffer before Keras reads the logs.
             logs["nonfinite_steps"] = ops.cast(self.nonfinite_now, self.dtype)
         return logs

@@ -1,5 +1,8 @@
-"""`GradientMonitor`: how long the gradients, the weights and the updates are, in the logs of `fit`."""
+"""`GradientMonitor`: the norms of gradients, weights and updates in the logs of `fit`."""
 
+from typing import Any
+
+import keras
 import numpy as np
 from keras import ops
 
@@ -13,19 +16,19 @@ from keras_lecture.callbacks._watch.observe import Observer
 from keras_lecture.callbacks._watch.tensorboard import boards, write_histogram
 
 _QUANTITIES = ("gradient_norm", "weight_norm", "update_ratio")
-# Exponents of the bins: below 2⁻⁴⁰ lies what float16 gradients lose, with a loss scale too.
+# Exponents of the bins: float16 gradients underflow below 2⁻⁴⁰ even with a loss scale.
 _LOWEST, _HIGHEST = -40, 16
-# Of all bins, as `TensorBoard` shows them: it has no open ends.
+# The first and last bin get an outer edge for `TensorBoard`, which has no open bins.
 _EDGES = np.arange(_LOWEST - 1, _HIGHEST + 2)
 
 
 @register
 class GradientMonitor(Observer):
-    """Logs how long the gradient is, how long the weights are, and how far a step moves them.
+    """Logs the norms of the gradient and the weights, and the relative size of the updates.
 
-    Use it when a model does not learn: norms near 0 vanish, norms that grow explode, and a healthy step moves the
-    weights by about a thousandth. The numbers stand beside the loss in the progress bar, in `History` and in whatever
-    other callbacks write. Costs a pass over the gradients and two over the weights on each observed step.
+    Use it when a model does not learn: gradient norms near 0 vanish, growing ones explode, and a healthy step changes
+    the weights by about a thousandth. The numbers appear beside the loss in the progress bar, in `History` and in the
+    output of other callbacks. Costs one pass over the gradients and two over the weights in each observed step.
 
         gradient_norm = ‖g‖      weight_norm = ‖w‖      update_ratio = ‖w⁺ − w‖ / ‖w‖
 
@@ -33,11 +36,11 @@ class GradientMonitor(Observer):
     For plain gradient descent `update_ratio` is η‖g‖/‖w‖.
 
     Args:
-        per_layer: Whether to log the same of each layer, as `gradient_norm/dense`. Defaults to `False`.
-        histogram: Whether to count the magnitudes of each layer's gradients, see `histograms`; Keras's `TensorBoard`,
-            if it is among the callbacks, shows them as `gradient_magnitudes/dense` over log₂|g|. It costs many passes
-            over the gradients: combine it with `every`. Defaults to `False`.
-        every: Observe the first step of each epoch and every k-th after it. Defaults to `1`.
+        per_layer: Whether to log the same numbers for each layer, as `gradient_norm/dense`. Defaults to `False`.
+        histogram: Whether to count the magnitudes of each layer's gradients, see `histograms`; a Keras `TensorBoard`
+            among the callbacks shows them as `gradient_magnitudes/dense` over log₂|g|. Costs many passes over the
+            gradients: combine it with `every`. Defaults to `False`.
+        every: k: observe the first step of each epoch and every k-th step after it. Defaults to `1`.
 
     Example:
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, name="line")])
@@ -52,14 +55,14 @@ class GradientMonitor(Observer):
 
     Reference:
         Deck A ("the learning goes on only if the gradient is non-zero"). The gradient is the one that the optimizer
-        receives: after any `GradientClipping` that comes before in the list of callbacks, before the optimizer's own
-        clipping; unscaled under mixed precision; with gradient accumulation the mean that makes the update. A
-        step that is skipped does not count. Keras's `TensorBoard` writes weights but no gradients.
+        receives: after any `GradientClipping` earlier in the list of callbacks, before the optimizer's own clipping;
+        unscaled under mixed precision; with gradient accumulation the mean used for the update. Skipped steps do not
+        count. Keras's `TensorBoard` writes weights but no gradients.
     """
 
     once = True
 
-    def __init__(self, per_layer: bool = False, *, histogram: bool = False, every: int = 1):
+    def __init__(self, per_layer: bool = False, *, histogram: bool = False, every: int = 1) -> None:
         checks.boolean("GradientMonitor", "per_layer", per_layer)
         checks.boolean("GradientMonitor", "histogram", histogram)
         checks.whole("GradientMonitor", "every", every, "[1, ∞)")
@@ -72,15 +75,15 @@ class GradientMonitor(Observer):
 
     @property
     def histograms(self) -> dict[str, np.ndarray]:
-        """For each layer an array (epochs, bins): how many gradients have a magnitude in each bin, on average.
+        """Mean counts of gradient magnitudes by layer: arrays of shape (epochs, bins).
 
-        Bin 0 counts those below 2⁻⁴⁰ (zeros among them), bin i those in [2ⁱ⁻⁴¹, 2ⁱ⁻⁴⁰), the last those from 2¹⁶ on and
-        those that are not finite. The mean is over the observed steps of the epoch, of the latest `fit`.
+        Bin 0 counts magnitudes below 2⁻⁴⁰ (zero included), bin i those in [2ⁱ⁻⁴¹, 2ⁱ⁻⁴⁰), and the last bin those from
+        2¹⁶ on and values that are not finite. Means are over the observed steps of each epoch of the latest `fit`.
         """
         return {layer: np.stack(epochs) for layer, epochs in self._histograms.items()}
 
-    def readings_for(self, variables):
-        # Keras 3.15 begins the paths of some models, not of all, with the model's name.
+    def readings_for(self, variables: list[keras.Variable]) -> Readings:
+        # In Keras 3.15 the variable paths of some models start with the model's name.
         prefix = f"{self._model.name}/"
         owners = [variable.path.rpartition("/")[0].removeprefix(prefix) for variable in variables]
         layers = list(dict.fromkeys(owners))
@@ -92,13 +95,13 @@ class GradientMonitor(Observer):
         bins = _HIGHEST - _LOWEST + 2 if self.histogram else 0
         return _Observed(names, len(layers), bins)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         restored, self._restored_histograms = self._restored_histograms, {}
         self._histograms = {layer: list(rows) for layer, rows in restored.items()}
         self._boards = boards() if self.histogram else []
         super().on_train_begin(logs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_end(epoch, logs)
         if self.histogram and self._run is not None and self.readings is not None:
             counts = ops.convert_to_numpy(self.readings.counts) / max(float(self.readings.count), 1.0)
@@ -107,14 +110,14 @@ class GradientMonitor(Observer):
                 for board in self._boards:
                     write_histogram(board, f"gradient_magnitudes/{layer}", _EDGES, row, epoch)
 
-    def before(self, step):
+    def before(self, step: Step) -> tuple:
         observed = step.due
         if self.every > 1:
             observed = observed & is_multiple(self.readings.steps, self.every)
         # Observers after this one in the list may change the gradients.
         return observed, step.gradients, step.snapshot(observed)
 
-    def after(self, step, memo):
+    def after(self, step: Step, memo: tuple) -> tuple:
         observed, gradients, old = memo
         shapes = [(len(self.readings.names),)] + ([tuple(self.readings.counts.shape)] if self.histogram else [])
 
@@ -126,14 +129,14 @@ class GradientMonitor(Observer):
 
         values = observed.choose(measure, nothing)
         observed = observed & step.taken
-        # A gradient that overflowed under loss scaling is skipped and no gradient of the model.
+        # Under loss scaling a step with an overflow is skipped, and its gradient is none of the model's.
         if step.is_dynamically_scaled:
             observed = observed & ops.isfinite(values[0][0])
         return values, observed, step.due
 
     def _measurements(self, step: Step, gradients, old):
         groups = [self._group_of[id(v)] for v in step.variables] if self.per_layer else None
-        # Not `step.weights`: that is a dozen times as long on PyTorch.
+        # Not `step.weights`, which takes a dozen times as long on PyTorch.
         values = step_norms(gradients, old, [v.value for v in step.variables], groups, len(self._layers))
         values = [ops.cast(ops.reshape(values, (-1,)), self.readings.dtype)]
         return [*values, self._counts(step.variables, gradients)] if self.histogram else values
@@ -142,18 +145,18 @@ class GradientMonitor(Observer):
         counts = [ops.zeros((self.readings.counts.shape[1],), self.readings.dtype)] * len(self._layers)
         for variable, gradient in zip(variables, gradients, strict=True):
             group = self._group_of[id(variable)]
-            counts[group] = counts[group] + ops.cast(magnitudes(gradient), self.readings.dtype)
+            counts[group] = counts[group] + ops.cast(_magnitudes(gradient), self.readings.dtype)
         return ops.stack(counts)
 
     def state(self) -> dict[str, np.ndarray]:
-        """What a resumed training needs, see `keras_lecture._core.stateful`."""
+        """The histograms so far, for `restore` in another process."""
         return dict(self._restored_histograms) or self.histograms
 
-    def restore(self, state: dict[str, np.ndarray]):
-        """Goes on with the histograms of `state` in the next `fit`."""
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Continues the histograms of `state` in the next `fit`."""
         self._restored_histograms = dict(state)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"per_layer": self.per_layer, "histogram": self.histogram, "every": self.every}
 
 
@@ -173,10 +176,10 @@ class _Observed(Readings):
             self.counts.assign_add(observed.where(counts, ops.zeros_like(counts)))
 
 
-def magnitudes(x):
-    """How many elements of `x` fall in each bin of `GradientMonitor.histograms`."""
+def _magnitudes(x):
+    """The number of elements of `x` in each bin of `GradientMonitor.histograms`."""
     x = ops.abs(ops.reshape(x, (-1,)))
-    # One count of those at least as large as each power of 2: no scattering, which is slow on all backends.
+    # Differences of the counts above each power of 2, because scattering is slow on all backends.
     at_least = [x.shape[0]] + [
         ops.sum(ops.cast(ops.logical_not(x < 2.0**e), "int32")) for e in range(_LOWEST, _HIGHEST + 1)
     ]

@@ -1,6 +1,7 @@
-"""Finds a learning rate before training: `find_learning_rate` and the callback `LearningRateFinder`."""
+"""A learning rate from a sweep before training: `find_learning_rate` and the callback `LearningRateFinder`."""
 
 import warnings
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -12,18 +13,26 @@ from keras_lecture._training.running_fit import fit_variables
 from keras_lecture.callbacks._rates.learning_rate_sweep import SUGGESTIONS, LearningRateSweep
 from keras_lecture.callbacks._rates.sweep import rate_owner, sweep
 
-# What `fit` may be told about the sweep; the rest of its arguments has no meaning there.
+# Arguments of `fit` that have a meaning in a sweep.
 _OF_FIT = ("batch_size", "callbacks", "class_weight", "sample_weight", "shuffle", "steps_per_epoch", "verbose")
 
 
 def find_learning_rate(
-    model, x, y=None, *, learning_rates=(1e-7, 10.0), steps=100, smoothing=0.98, curvature=False, **kwargs
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    *,
+    learning_rates: tuple[float, float] = (1e-7, 10.0),
+    steps: int = 100,
+    smoothing: float = 0.98,
+    curvature: bool = False,
+    **kwargs: Any,
 ) -> LearningRateSweep:
-    """Trains for some steps with a growing learning rate, shows where the loss falls and explodes, and undoes it all.
+    """Trains with an increasing learning rate, records where the loss falls and explodes, and undoes the training.
 
-    Use it before `fit`, to choose a rate for this model, optimizer and batch size: any optimizer of Keras or of this
-    package, with a fixed rate or a schedule, that takes a step as long as it is told. It costs `steps` training
-    steps, one copy of all variables on the host and, for a schedule, compiling the step once more.
+    Use it before `fit`, to choose a rate for this model, optimizer and batch size. It works with any optimizer of Keras
+    or of this package that has a learning rate, fixed or a schedule, and does not search for its own step length. Costs
+    `steps` training steps, one copy of all variables on the host and, for a schedule, compiling the step again.
 
         ηₖ = η₁(ηₙ/η₁)^((k−1)/(n−1)),   k = 1 … n
         mₖ = βmₖ₋₁ + (1 − β)ℓₖ,   ℓ̂ₖ = mₖ/(1 − βᵏ)
@@ -33,23 +42,23 @@ def find_learning_rate(
     is the mean of few batches, is not judged. Gradient descent on a quadratic loss explodes from 2/L on.
 
     The variables of the model (statistics of batch normalization, seeds), its optimizer (slots, iterations) and its
-    metrics, and the random states of Python, NumPy, Keras and PyTorch are afterwards what they were, bit for bit,
-    after an exception too. What is not built yet is built. Data that change when they are read are read: a generator
-    has given its batches away, and the `on_epoch_end` of a `PyDataset` has run.
+    metrics, and the random states of Python, NumPy, Keras and PyTorch are restored bit for bit, after an exception too.
+    An unbuilt model or optimizer is built. Data that change when they are read stay read: the batches of a generator
+    are used up, and the `on_epoch_end` of a `PyDataset` has run.
 
     Args:
         model: A compiled Keras model.
         x, y: Training data of any kind that `fit` takes.
         learning_rates: η₁ and ηₙ, the lowest and the highest rate. Defaults to `(1e-7, 10.0)`.
-        steps: n, the number of rates. Data that end before begin again. Defaults to `100`.
-        smoothing: β in [0, 1); 0 takes each loss as it is. Defaults to `0.98`.
-        curvature: Whether to suggest 1/L, too, from `diagnosis.curvature` on the first batch: the step of gradient
+        steps: n, the number of rates. Data with fewer batches are repeated. Defaults to `100`.
+        smoothing: β in [0, 1); 0 uses each loss as it is. Defaults to `0.98`.
+        curvature: Whether to also suggest 1/L, from `diagnosis.curvature` on the first batch: a step length of gradient
             descent that is never too long there. Defaults to `False`.
         kwargs: Arguments of `fit`: `batch_size`, `sample_weight`, `class_weight`, `shuffle`, `steps_per_epoch`,
-            `verbose` (the progress bar) and `callbacks` that shall act in the sweep, such as `GradientClipping`.
+            `verbose` (the progress bar) and `callbacks` to use in the sweep, such as `GradientClipping`.
 
     Returns:
-        A `LearningRateSweep`: arrays `learning_rates`, `losses` and `smoothed`, why it came to its `end`
+        A `LearningRateSweep`: arrays `learning_rates`, `losses` and `smoothed`, the reason for its `end`
         (`"complete"`, `"explosion"`, `"nonfinite"`) and suggestions: `steepest` (where ℓ̂ falls fastest per log η),
         `valley` (the middle of its longest fall) and `curvature` (1/L), each `None` where there is none.
         `keras_lecture.figures.learning_rates` draws it.
@@ -67,12 +76,12 @@ def find_learning_rate(
 
     Reference:
         Smith, 2017, arXiv:1506.01186, section 3.3 (the sweep); the mean, the end at 4 times the minimum and the valley
-        follow fastai's `lr_find`, which counts a valley from before its start and undoes weights and optimizer only;
-        deck B (η = 1/L). Keras has none.
+        follow fastai's `lr_find`, which counts a valley from before its start and restores weights and optimizer only;
+        deck B (η = 1/L). Keras has no counterpart.
     """
     owner = "find_learning_rate"
     rates = _checked_rates(owner, learning_rates, steps)
-    _check_smoothing(owner, smoothing)
+    checks.number(owner, "smoothing", smoothing, "[0, 1)")
     checks.boolean(owner, "curvature", curvature)
     checks.instance(owner, "model", model, keras.Model, "a Keras model")
     for name in kwargs:
@@ -84,10 +93,10 @@ def find_learning_rate(
 class LearningRateFinder(keras.callbacks.Callback):
     """Finds a learning rate on the data of this `fit`, before its first step, and trains with it.
 
-    Use it to start without a guess: `fit` goes on as if it had been called with the rate that was found. It does at
-    the beginning of `fit` what `find_learning_rate` does, with the same costs, formulas and promises: what follows is,
-    bit for bit, what follows on `optimizer.learning_rate = …`. Callbacks that see gradients and come before it in the
-    list act in the sweep, too.
+    Use it to start without a guess: `fit` continues as if it had been called with the rate that was found. It runs
+    `find_learning_rate` at the beginning of `fit`, with the same costs, formulas and guarantees: the training after it
+    equals, bit for bit, the training after `optimizer.learning_rate = …`. Callbacks that observe gradients and come
+    before it in the list also act in the sweep.
 
     With `apply=False` it is `find_learning_rate` before `fit`.
 
@@ -95,7 +104,7 @@ class LearningRateFinder(keras.callbacks.Callback):
         learning_rates: The lowest and the highest rate of the sweep. Defaults to `(1e-7, 10.0)`.
         steps: The number of rates. Defaults to `100`.
         smoothing: β in [0, 1) of the mean of the losses. Defaults to `0.98`.
-        suggestion: Which suggestion to follow: `"valley"`, `"steepest"` or `"curvature"`, which is 1/L and meant for
+        suggestion: Which suggestion to use: `"valley"`, `"steepest"` or `"curvature"`, which is 1/L and meant for
             gradient descent. Defaults to `"valley"`.
         apply: Whether to train with the rate that was found. Defaults to `True`.
 
@@ -108,12 +117,12 @@ class LearningRateFinder(keras.callbacks.Callback):
         True
 
     Reference:
-        As `find_learning_rate`. After `fit`, `sweep` is its result. A schedule has no one rate to set: with one, pass
-        `apply=False` and build the schedule from what was found. The rate of the suggestion stays after `fit`.
+        As `find_learning_rate`. After `fit`, `sweep` is its result. A schedule has no single rate to set: pass
+        `apply=False` and build the schedule from the result. The rate stays set after `fit`.
     """
 
     # The result of the latest `fit`.
-    sweep = None
+    sweep: LearningRateSweep | None = None
 
     def __init__(
         self,
@@ -123,9 +132,9 @@ class LearningRateFinder(keras.callbacks.Callback):
         smoothing: float = 0.98,
         suggestion: str = "valley",
         apply: bool = True,
-    ):
+    ) -> None:
         _checked_rates("LearningRateFinder", learning_rates, steps)
-        _check_smoothing("LearningRateFinder", smoothing)
+        checks.number("LearningRateFinder", "smoothing", smoothing, "[0, 1)")
         checks.one_of("LearningRateFinder", "suggestion", suggestion, SUGGESTIONS)
         checks.boolean("LearningRateFinder", "apply", apply)
         super().__init__()
@@ -135,13 +144,11 @@ class LearningRateFinder(keras.callbacks.Callback):
         self.suggestion = suggestion
         self.apply = apply
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         model = self.model
         optimizer = rate_owner("LearningRateFinder", model)
         if self.apply and not is_fixed(optimizer):
-            remedy = (
-                "A schedule has no one rate to set: build it from what `apply=False` or `find_learning_rate` finds."
-            )
+            remedy = "A schedule has no single rate: build it from the result of `find_learning_rate`."
             checks.reject("LearningRateFinder", "apply", "False where the rate is a schedule", True, remedy)
         x, y, options = _data_of_fit()
         options |= {"verbose": self.params["verbose"]}
@@ -149,17 +156,17 @@ class LearningRateFinder(keras.callbacks.Callback):
         settings = rates, self.smoothing, self.suggestion == "curvature"
         self.sweep = sweep("LearningRateFinder", model, model.fit, (x, y, options), settings)
         if self.apply:
-            self._follow(optimizer)
+            self._apply(optimizer)
 
-    def _follow(self, optimizer):
+    def _apply(self, optimizer):
         rate = self.sweep.suggestion(self.suggestion)
         if rate is None:
-            message = "LearningRateFinder: the loss falls nowhere in the sweep; the learning rate stays as it is."
+            message = "LearningRateFinder: the loss never falls in the sweep; the learning rate is unchanged."
             warnings.warn(message, stacklevel=2)
             return
         optimizer.learning_rate = rate
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "learning_rates": list(self.learning_rates),
             "steps": self.steps,
@@ -169,12 +176,12 @@ class LearningRateFinder(keras.callbacks.Callback):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**config)
 
 
 def _checked_rates(owner, learning_rates, steps):
-    """The rates of the sweep, as Keras keeps them."""
+    """The rates of the sweep, in Keras's float type."""
     if not isinstance(learning_rates, tuple | list) or len(learning_rates) != 2:
         expectation = "a pair of numbers, the lowest and the highest rate"
         checks.reject(owner, "learning_rates", expectation, learning_rates, error=TypeError)
@@ -186,12 +193,8 @@ def _checked_rates(owner, learning_rates, steps):
     return np.geomspace(*learning_rates, steps).astype(keras.config.floatx())
 
 
-def _check_smoothing(owner, smoothing):
-    checks.number(owner, "smoothing", smoothing, "[0, 1)")
-
-
 def _data_of_fit():
-    """`x`, `y` and further arguments of the `fit` that is calling."""
+    """`x`, `y` and further arguments of the running `fit`."""
     known = fit_variables()
     if "x" not in known:
         raise ValueError("LearningRateFinder: this `fit` is not Keras's own. Call `find_learning_rate` before it.")

@@ -1,4 +1,6 @@
-"""`ReduceLearningRate`: smaller steps when the larger ones no longer help."""
+"""`ReduceLearningRate`: lowers the learning rate when a number stops improving."""
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,33 +19,33 @@ from keras_lecture.callbacks._watch.monitoring import Monitoring, say
 class ReduceLearningRate(Monitoring):
     """Lowers the learning rate each time a monitored number stops improving.
 
-    Use it when the end of a run is not known beforehand: where the loss stalls, steps are too long for the valley that
-    they are in. It costs nothing on a fixed rate; a schedule's train step is compiled once more at the beginning of
-    each `fit`, and not again when it is reduced.
+    Use it when the length of a run is not known beforehand: where the loss stalls, steps are too long for the valley
+    they are in. Free with a fixed rate; with a schedule, the train step is compiled again at the beginning of each
+    `fit`, but not when the rate is reduced.
 
         η ← max(η·factor, min_lr)            a fixed rate
         η(k) ← c·s(k),   c ← c·max(factor, min_lr/η(k))      on a schedule s
 
     η the learning rate, k the step; lowered after `patience` epochs in a row without a new best, where η > `min_lr`.
-    On a schedule that is constant it does what it does to a fixed rate.
+    A constant schedule is reduced like a fixed rate.
 
     The rate stays reduced after `fit`, as a fixed rate does in Keras, and a model saved with a reduced schedule loads
-    with it. A further `fit` starts to count anew and goes on from that rate.
+    with it. A further `fit` resets the counters and continues from that rate.
 
     Args:
-        monitor: The name of the number in the logs. Defaults to `"val_loss"`.
-        factor: What the rate is multiplied by, in [0, 1). Defaults to `0.1`.
+        monitor: Name of the number in the logs. Defaults to `"val_loss"`.
+        factor: Factor of each reduction, in [0, 1). Defaults to `0.1`.
         patience: Epochs without improvement after which the rate is reduced. Defaults to `10`.
-        verbose: `1` says when it reduces. Defaults to `0`.
-        mode: `"min"`, `"max"`, or `"auto"`: the metric knows. Defaults to `"auto"`.
-        min_delta: The least improvement that counts: a number, or a part of the best value so far as in `"1%"`.
+        verbose: `1` reports each reduction. Defaults to `0`.
+        mode: `"min"`, `"max"`, or `"auto"`: the direction of the metric. Defaults to `"auto"`.
+        min_delta: Smallest improvement that counts: a number, or a fraction of the best value so far, as in `"1%"`.
             Defaults to `1e-4`.
-        cooldown: Epochs after a reduction that do not count. Defaults to `0`.
-        min_lr: What the rate is not reduced below. Defaults to `0.0`.
-        every: Judge every so many training steps instead of each epoch, on the `validation_data` of `fit`; `patience`
-            and `cooldown` then count these validations. Defaults to `None`.
-        smoothing: β of the exponential average that is judged in place of the number, see `EarlyStopping`. Defaults to
-            `0.0`.
+        cooldown: Number of epochs to ignore after a reduction. Defaults to `0`.
+        min_lr: Lower bound of the reduced rate. Defaults to `0.0`.
+        every: Number of training steps between validations on the `validation_data` of `fit`, used instead of the ends
+            of epochs; `patience` and `cooldown` then count these validations. Defaults to `None`.
+        smoothing: β of an exponential average that is monitored in place of the number, see `EarlyStopping`. Defaults
+            to `0.0`.
 
     Example:
         >>> schedule = keras_lecture.optimizers.schedules.Exponential(0.1, factor=0.5, period=2)
@@ -55,11 +57,11 @@ class ReduceLearningRate(Monitoring):
         [0.1, 0.05, 0.005, 0.00025]
 
     Reference:
-        Deck B ("lower η when the validation metric stalls"). As `keras.callbacks.ReduceLROnPlateau`, which refuses
-        schedules, judges at the ends of epochs only, and only warns of a `monitor` that does not exist: here that is an
-        error after the first epoch. The logged `learning_rate` is that at the end of the epoch, before it is reduced.
-        With `every`, numbers of the training logs are the means of the epoch so far. What the schedule itself does
-        below `min_lr` is left to it. Under `tf.distribute` with several replicas a schedule cannot be reduced.
+        Deck B ("lower η when the validation metric stalls"). As `keras.callbacks.ReduceLROnPlateau`, which rejects
+        schedules, acts only at the ends of epochs, and only warns about a `monitor` that does not exist: here that is
+        an error after the first epoch. The logged `learning_rate` is that at the end of the epoch, before a reduction.
+        With `every`, training metrics are means over the epoch so far. A schedule may itself fall below `min_lr`. Under
+        `tf.distribute` with several replicas a schedule cannot be reduced.
     """
 
     remembered = ("best", "wait", "cooldown_counter", "steps")
@@ -77,7 +79,7 @@ class ReduceLearningRate(Monitoring):
         *,
         every: int | None = None,
         smoothing: float = 0.0,
-    ):
+    ) -> None:
         owner = type(self).__name__
         checks.number(owner, "factor", factor, "[0, 1)")
         checks.whole(owner, "patience", patience, "[0, ∞)")
@@ -85,7 +87,7 @@ class ReduceLearningRate(Monitoring):
         checks.whole(owner, "cooldown", cooldown, "[0, ∞)")
         checks.number(owner, "min_lr", min_lr, "[0, ∞)")
         if every is not None:
-            checks.whole(owner, "every", every, "[1, ∞)", "Leave it out to judge at the end of each epoch.")
+            checks.whole(owner, "every", every, "[1, ∞)", "Leave it out to check at the end of each epoch.")
         super().__init__(monitor, mode, min_delta, smoothing)
         self.factor = factor
         self.patience = patience
@@ -96,16 +98,16 @@ class ReduceLearningRate(Monitoring):
         self._factors, self._runs = {}, []
         self._validation = None
         if every is not None:
-            # Keras waits for each batch where a callback has the second of these methods.
+            # Not methods of the class: Keras waits for each batch if a callback has an `on_train_batch_end`.
             self.on_train_batch_begin = self._begin_step
             self.on_train_batch_end = self._end_step
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         self.cooldown_counter = self.steps = 0
         super().reset()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         factors = {name: value for name, value in self._restored.items() if name.startswith("factor_")}
         super().on_train_begin(logs)
         self._factors = {id(o): RateFactor(o) for o in self._optimizers() if not is_fixed(o)}
@@ -120,10 +122,10 @@ class ReduceLearningRate(Monitoring):
         if self.every is not None and self.monitor.startswith("val_"):
             self._validation = self._validation_arguments()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs if logs is not None else {}
         optimizers = self._optimizers()
         for optimizer in optimizers:
@@ -132,7 +134,7 @@ class ReduceLearningRate(Monitoring):
         if self.every is None:
             self._judge(epoch, logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._validation = None
         for run, factor in self._runs:
             factor.end()
@@ -147,7 +149,7 @@ class ReduceLearningRate(Monitoring):
                 "with several replicas. Give the optimizer a fixed learning rate."
             )
 
-    def in_cooldown(self):
+    def in_cooldown(self) -> bool:
         return self.cooldown_counter > 0
 
     def _judge(self, epoch, logs):
@@ -168,7 +170,7 @@ class ReduceLearningRate(Monitoring):
                 self.wait = 0
 
     def _reduce(self, optimizer, epoch) -> bool:
-        """Whether the rate could be reduced, and was."""
+        """Reduces the rate of `optimizer` if it is above `min_lr`; returns whether it did."""
         old = _rate(optimizer)
         if not old > np.float32(self.min_lr):
             return False
@@ -183,7 +185,7 @@ class ReduceLearningRate(Monitoring):
         return True
 
     def _optimizers(self) -> list:
-        """The one optimizer, or those of Keras's MultiOptimizer, which it may know from its building on only."""
+        """The optimizer, or the parts of a Keras MultiOptimizer, which it may create only when it is built."""
         optimizer = self.model.optimizer
         if hasattr(optimizer, "optimizers") and self._model.built:
             optimizer.build(self._model.trainable_variables)
@@ -201,32 +203,32 @@ class ReduceLearningRate(Monitoring):
     def _validation_arguments(self):
         fit = fit_variables()
         if fit.get("validation_data") is None:
-            remedy = "Give `fit` some `validation_data`, or monitor a number of the training."
-            checks.reject(type(self).__name__, "every", "None without data to validate on", self.every, remedy)
+            remedy = "Pass `validation_data` to `fit`, or monitor a training metric."
+            checks.reject(type(self).__name__, "every", "None without validation data", self.every, remedy)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(fit["validation_data"])
         size = fit.get("validation_batch_size") or fit.get("batch_size")
         steps = fit.get("validation_steps")
         return {"x": x, "y": y, "sample_weight": sample_weight, "batch_size": size, "steps": steps}
 
     def _validate(self):
-        """The validation logs, in the middle of an epoch whose metrics and mode stay as they are."""
+        """The validation logs; the running metrics and the training mode of the epoch are kept."""
         model = self.model
         running = [np.array(ops.convert_to_numpy(variable)) for variable in model.metrics_variables]
         logs = model.evaluate(**self._validation, verbose=0, return_dict=True)
         for variable, value in zip(model.metrics_variables, running, strict=True):
             variable.assign(value)
         if hasattr(model, "train"):
-            # A model on PyTorch is a module with two modes.
+            # On PyTorch `evaluate` switches the module to evaluation mode.
             model.train()
         return {f"val_{name}": value for name, value in logs.items()}
 
-    def state(self):
+    def state(self) -> dict[str, np.ndarray]:
         state = super().state()
         if not self._restored:
             state |= {f"factor_{i}": np.array(f.factor) for i, f in enumerate(self._factors.values())}
         return state
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "factor": self.factor,

@@ -1,4 +1,7 @@
-"""A learning rate schedule times a factor that may change between two compiled steps."""
+"""A learning rate schedule times a factor that may change between compiled steps."""
+
+from collections.abc import Callable
+from typing import Any, Self
 
 import keras
 from keras import ops
@@ -13,12 +16,12 @@ Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 @register
 class Reduced(Schedule):
-    """`schedule` times `factor`: what an optimizer has, and saves, in the place of a schedule that was reduced."""
+    """`schedule` times `factor`; an optimizer has and saves it in place of the schedule that was reduced."""
 
-    # The factor as a part of the step that is being traced, and the readings that hold it during a `fit`.
+    # The factor inside the step being traced, and the readings that hold it during a `fit`.
     traced = live = None
 
-    def __init__(self, schedule, factor):
+    def __init__(self, schedule: Schedule | Callable, factor: float) -> None:
         self.schedule = schedule
         self._factor = factor
 
@@ -33,25 +36,25 @@ class Reduced(Schedule):
             self.live.factor.assign(factor)
 
     def __call__(self, step):
-        # Keras gives the step to a schedule, not to any other function.
+        # Keras passes the step to schedules, but not to other callables.
         rate = self.schedule(step) if isinstance(self.schedule, Schedule) else self.schedule()
         rate = ops.convert_to_tensor(rate)
         return rate * ops.cast(self.factor if self.traced is None else self.traced, rate.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"schedule": keras.saving.serialize_keras_object(self.schedule), "factor": self.factor}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["factor"])
 
 
 class RateFactor(Stage):
-    """Keeps a factor on the schedule of `optimizer`; a step reads it again each time, and is compiled once.
+    """Multiplies the schedule of `optimizer` by a factor that each step reads, so that it is compiled once.
 
-    A schedule is a part of the compiled step, and on JAX all that changes must come to the step as its state. The
-    optimizer's state is what is saved with the model, where another number would not be expected; so the factor is
-    carried as readings are, and the schedule finds it while the step is traced.
+    A schedule is part of the compiled step, and on JAX every value that changes must enter the step as state. The
+    optimizer's state is saved with the model and must not get another variable; so the factor is carried like readings,
+    and the schedule finds it while the step is traced.
     """
 
     rank = Rank.RATE
@@ -71,11 +74,11 @@ class RateFactor(Stage):
         self._reduced.factor = factor
 
     def begin(self):
-        """The optimizer's rate is the reduced schedule."""
+        """Makes the reduced schedule the optimizer's rate."""
         self._core.learning_rate = self._reduced
 
     def end(self):
-        """The reduced schedule stays where it was reduced."""
+        """Keeps the reduced schedule, or puts the original back if it was never reduced."""
         self._reduced.live = None
         if self._reduced.factor == 1.0:
             self._core.learning_rate = self._reduced.schedule

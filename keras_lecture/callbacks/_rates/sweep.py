@@ -1,4 +1,4 @@
-"""Leads the learning rate of a model through a sweep, and undoes it."""
+"""Runs a learning rate sweep on a model, and undoes the training."""
 
 import math
 
@@ -12,17 +12,18 @@ from keras_lecture._training.chain import innermost, is_fixed
 from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture._training.running_fit import callback_list
 from keras_lecture._training.stage import Rank, Stage
-from keras_lecture.callbacks._rates.learning_rate_sweep import LearningRateSweep, Smoothing
+from keras_lecture.callbacks._rates.learning_rate_sweep import LearningRateSweep
+from keras_lecture.callbacks._rates.smoothing import Smoothing
 from keras_lecture.callbacks._resume.rehearsal import rehearsal
 from keras_lecture.diagnosis import curvature as curvature_of
 from keras_lecture.optimizers._search.closure import Closure
 
 
 def sweep(owner, model, fit, data, settings):
-    """The sweep on `data`, `(x, y, arguments of fit)`, undone."""
+    """The result of a sweep on `data`, `(x, y, arguments of fit)`; the training is undone."""
     rates, smoothing, curvature = settings
     if not model.compiled:
-        checks.reject(owner, "model", "compiled", model.name, "Call `model.compile(…)` before.")
+        checks.reject(owner, "model", "compiled", model.name, "Call `model.compile(…)` first.")
     optimizer = rate_owner(owner, model)
     x, y, options = data
     options = {"verbose": "auto", **options}
@@ -44,15 +45,15 @@ def sweep(owner, model, fit, data, settings):
 
 
 class _Recorder(keras.callbacks.Callback):
-    """Leads the rate, and records the loss of each step."""
+    """Sets the rate and records the loss of each step."""
 
     def __init__(self, owner, optimizer, rates, smoothing, verbose):
         super().__init__()
         self._owner, self._optimizer, self._rates = owner, optimizer, rates
-        # Few batches say little: neither a suggestion nor an explosion is judged by them.
+        # The mean of few batches is unreliable: it gives no suggestion and no explosion.
         self._warmup = len(rates) // 10
         self._smoothing = Smoothing(smoothing, self._warmup)
-        # By the number of updates: a step that loss scaling skips is no step.
+        # Counted in updates: a step that loss scaling skips does not count.
         self._first = int(ops.convert_to_numpy(optimizer._iterations))
         self._losses, self._smoothed = [], []
         self._end = "complete"
@@ -73,7 +74,7 @@ class _Recorder(keras.callbacks.Callback):
             self._run.remove(self._table)
 
     def on_train_batch_begin(self, batch, logs=None):
-        # Looking at `model` makes Keras hand back its state on JAX, and take it anew.
+        # On JAX, reading `self.model` makes Keras write its state back to the variables, and read it again.
         self.model.reset_metrics()
         self._k = int(ops.convert_to_numpy(self._optimizer._iterations)) - self._first
         if is_fixed(self._optimizer):
@@ -111,7 +112,7 @@ class _Recorder(keras.callbacks.Callback):
 
 
 class _Table(Stage):
-    """Where the rate is a schedule, which cannot be set between steps: a table in its place, while a step is traced."""
+    """A table of rates in place of a schedule, which cannot be set between steps, while a step is traced."""
 
     rank = Rank.RATE
 
@@ -132,18 +133,18 @@ class _Table(Stage):
 
 
 class _Lookup(keras.optimizers.schedules.LearningRateSchedule):
-    """The rate of each step from `first` on, as a part of the compiled step."""
+    """The rate of each step from `first` on, looked up inside the compiled step."""
 
     def __init__(self, rates, first):
         self._rates, self._first = rates, first
 
     def __call__(self, step):
-        place = ops.clip(ops.cast(step, "int32") - self._first, 0, len(self._rates) - 1)
-        return ops.take(ops.convert_to_tensor(self._rates), place)
+        index = ops.clip(ops.cast(step, "int32") - self._first, 0, len(self._rates) - 1)
+        return ops.take(ops.convert_to_tensor(self._rates), index)
 
 
 def rate_owner(owner, model):
-    """The optimizer whose learning rate counts: the innermost one."""
+    """The innermost optimizer, whose learning rate is used."""
     core = innermost(model.optimizer)
     reason = None
     if isinstance(core, Closure):
@@ -158,7 +159,7 @@ def rate_owner(owner, model):
 
 
 def _first_batch(x, y, options):
-    """The first batch, `(x, y, sample_weight)`, and `x` such that it will be read again."""
+    """The first batch, `(x, y, sample_weight)`, and `x` with that batch put back."""
     size = options.get("batch_size") or 32
     if isinstance(x, keras.utils.PyDataset):
         batch = x[0]
@@ -167,14 +168,14 @@ def _first_batch(x, y, options):
         batch = keras.tree.map_structure(lambda a: None if a is None else a[:size], arrays)
     elif hasattr(x, "__next__"):
         batch = next(x)
-        x = _all(batch, x)
+        x = _chained(batch, x)
     else:
         batch = next(iter(x))
     batch = keras.utils.unpack_x_y_sample_weight(batch)
     return keras.tree.map_structure(lambda a: a if a is None or ops.is_tensor(a) else np.asarray(a), batch), x
 
 
-def _all(first, rest):
-    """A generator, because Keras takes no other iterator."""
+def _chained(first, rest):
+    """`itertools.chain([first], rest)` as a generator, the only iterator that Keras takes."""
     yield first
     yield from rest

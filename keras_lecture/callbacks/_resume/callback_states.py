@@ -1,4 +1,4 @@
-"""The states of the callbacks of a `fit`: of those that offer it, and of Keras's own, which do not."""
+"""The states of callbacks: of `Stateful` ones by their methods, of Keras's own by their attributes."""
 
 import os
 from typing import Any
@@ -8,7 +8,7 @@ import keras
 from keras_lecture._core.stateful import Stateful
 
 _theirs = keras.callbacks
-# What Keras's callbacks know of the epochs before. None of it is documented: a test trains with each of them.
+# The attributes that Keras's callbacks keep between epochs. They are undocumented: a test trains with each callback.
 _REMEMBERED = {
     _theirs.EarlyStopping: ("wait", "stopped_epoch", "best", "best_weights", "best_epoch"),
     _theirs.ReduceLROnPlateau: ("wait", "cooldown_counter", "best"),
@@ -20,7 +20,7 @@ _REMEMBERED = {
 
 
 def named(callbacks) -> dict[str, Any]:
-    """The callbacks that have a state, by their class, and by their number where there are several of one."""
+    """The callbacks that have a state, by class name and number, as in `"EarlyStopping 1"`."""
     found = {}
     for callback in callbacks:
         if isinstance(callback, Stateful) or _remembered(callback):
@@ -32,7 +32,7 @@ def named(callbacks) -> dict[str, Any]:
 
 
 def state(callback) -> dict[str, Any]:
-    """What `prepare` and `restore` need."""
+    """The state of a callback, for `prepare` and `restore`."""
     if isinstance(callback, Stateful):
         return callback.state()
     remembered = {name: getattr(callback, name, None) for name in _remembered(callback)}
@@ -42,18 +42,18 @@ def state(callback) -> dict[str, Any]:
 
 
 def prepare(callback, saved):
-    """Before any callback's `on_train_begin`: our protocol says so, and a log would be emptied there."""
+    """Restores `Stateful` callbacks and log files, before any `on_train_begin`, which would empty a log."""
     if isinstance(callback, Stateful):
         callback.restore(saved)
     elif isinstance(callback, _theirs.CSVLogger) and os.path.exists(callback.filename):
-        # Lines of epochs that come again.
+        # Removes the lines of epochs that will be repeated.
         if os.path.getsize(callback.filename) > saved["size"]:
             os.truncate(callback.filename, saved["size"])
         callback.append = True
 
 
 def restore(callback, saved):
-    """After every callback's `on_train_begin`, in which Keras's forget."""
+    """Restores Keras's callbacks, after every `on_train_begin`, which resets them."""
     if not isinstance(callback, Stateful):
         for name in _remembered(callback):
             setattr(callback, name, saved[name])

@@ -1,4 +1,4 @@
-"""Files with the state of a run: written whole or not at all, read whole or not at all, without pickle."""
+"""Checkpoint files of a run: written atomically and verified when read, without pickle."""
 
 import contextlib
 import io
@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-# Raised when an older reader would misunderstand a newer file.
+# Increased when an older version would misread a newer file.
 FORMAT = 1
 KEPT = 2
 _MANIFEST = "manifest.json"
 
 
 class Checkpoints:
-    """The checkpoints of one run in a folder, the two latest of them: `run-00000007.npz` and the one before.
+    """The two latest checkpoints of one run in a folder: `run-00000007.npz` and the one before.
 
-    A checkpoint is nested dicts and lists of arrays, numbers, strings and `None`. The file is one that `np.load` reads,
-    with a manifest beside the arrays; the format checks every byte of both.
+    A checkpoint consists of nested dicts and lists of arrays, numbers, strings and `None`. `np.load` can read the file,
+    which has a manifest beside the arrays; the format has checksums of both.
     """
 
     def __init__(self, folder):
@@ -29,27 +29,27 @@ class Checkpoints:
         self._valid = []
 
     def latest(self) -> dict[str, Any] | None:
-        """The latest checkpoint that can be read whole; `None` if there are none at all."""
+        """The latest readable checkpoint; `None` if there are no files."""
         refused = []
         for path in reversed(self._named("npz")):
             try:
                 tree = read(path)
-            # Damage shows in as many exceptions as there are parts of the format.
+            # A damaged file may raise any exception of zipfile, json and NumPy.
             except Exception as error:
                 refused.append(f"{path}: {error or type(error).__name__}")
-                warnings.warn(f"ExactResume: a file is refused, an older one is tried. {refused[-1]}", stacklevel=2)
+                warnings.warn(f"ExactResume: a file cannot be read, an older one is tried. {refused[-1]}", stacklevel=2)
                 continue
             self._valid = [path]
             return tree
         if refused:
             raise ValueError(
                 f"ExactResume: no checkpoint in {self.folder} can be read. Put an intact one there, or remove the "
-                f"folder to start anew. Refused: {'; '.join(refused)}"
+                f"folder to start over. Unreadable: {'; '.join(refused)}"
             )
         return None
 
     def write(self, tree: dict[str, Any]):
-        """Adds a checkpoint. Whatever happens meanwhile, the ones before it stay readable until it is on the disk."""
+        """Adds a checkpoint; until it is on the disk, the previous ones stay readable, whatever happens."""
         self.folder.mkdir(parents=True, exist_ok=True)
         number = max((int(path.stem[4:]) for path in self._named("npz")), default=0) + 1
         path = self.folder / f"run-{number:08}.npz"
@@ -81,7 +81,7 @@ def write(file, tree):
 
 
 def read(path) -> dict[str, Any]:
-    """The tree in a file; an exception unless every byte of it is as it was written."""
+    """The tree in a file; raises an exception if its content is damaged."""
     with zipfile.ZipFile(path) as archive:
         if _MANIFEST not in archive.namelist():
             raise ValueError("it was not written by ExactResume")
@@ -118,7 +118,7 @@ def _with_arrays(content, arrays):
 
 
 def _sync(folder):
-    # The new name itself must reach the disk; systems without folders as files (Windows) do that by themselves.
+    # The new name must reach the disk, too. Windows opens no folder as a file, and does not need it.
     with contextlib.suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

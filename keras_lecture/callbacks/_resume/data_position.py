@@ -1,4 +1,4 @@
-"""Where a `fit` is in its data: what brings another process to the same place, and what cannot be brought there."""
+"""The position of a `fit` in its data, how another process restores it, and for which data it cannot."""
 
 import functools
 import types
@@ -15,9 +15,9 @@ class DataPosition:
 
     `between(batch)` is called between two steps of an epoch, after all callbacks, with the number of the next batch.
 
-    An epoch is taken up in its middle by drawing the batches that were done once more, without training on them: what
-    Keras and the data draw at random while they make them is drawn again, whatever it is. The iterator of batches in
-    `fit` has no public name in Keras: this is the one file that touches it.
+    To resume within an epoch, the finished batches are drawn again without training on them, so that Keras and the data
+    draw the same random numbers again. The iterator of batches in `fit` has no public name in Keras: only this file
+    uses it.
     """
 
     def __init__(self, fit, between):
@@ -26,25 +26,25 @@ class DataPosition:
         self._between = between
         self._done, self._arrived = 0, None
         batches = fit["epoch_iterator"]
-        # Weakly: the iterator must go with its `fit`, and the data with it.
+        # A weak reference: the iterator and its data must be freed when `fit` ends.
         self._batches = weakref.ref(batches)
         batches._enumerate_iterator = functools.partial(_enumerate, weakref.ref(batches), self)
         _forget_early_batches(batches)
 
     @property
     def number(self) -> int | None:
-        """How many batches an epoch has; `None` where the data do not tell."""
+        """The number of batches in an epoch; `None` if it is unknown."""
         return self._batches().num_batches
 
     def build(self, model):
-        """Makes what the first step would make, so that there are variables to assign to."""
+        """Builds what the first step would build, so that there are variables to assign to."""
         _backend.build(model, self._batches())
 
     def obstacle(self) -> str | None:
-        """Why another process cannot find the same batches, in words."""
+        """Why another process cannot reproduce the batches, in words; `None` if it can."""
         x, shuffle, steps = self._data["training"], self._fit["shuffle"], self._fit["steps_per_epoch"]
         if isinstance(x, types.GeneratorType):
-            return "a generator cannot be wound forward, a new process gets its first batches again"
+            return "a generator cannot skip batches, so that a new process gets the first ones again"
         if isinstance(x, keras.utils.PyDataset):
             whole = steps in (None, x.num_batches)
         elif all(hasattr(leaf, "shape") for leaf in keras.tree.flatten(x)):
@@ -52,21 +52,21 @@ class DataPosition:
             if shuffle and not _backend.shuffles_alike():
                 return "TensorFlow shuffles arrays without a seed: call `keras.utils.set_random_seed` before `fit`"
         else:
-            return f"a {type(x).__name__} keeps its order to itself, and it must be the same in every epoch"
+            return f"the order of a {type(x).__name__} is unknown, and must be the same in every epoch"
         return None if whole else "with `steps_per_epoch` an epoch begins in the middle of the data"
 
     def state(self) -> dict:
-        """What the order of the coming batches depends on, for data that tell."""
+        """The states of `Stateful` data, which determine the order of the next batches."""
         return {name: data.state() for name, data in self._data.items() if isinstance(data, Stateful)}
 
     def restore(self, saved: dict):
-        """Puts `state` back."""
+        """Restores the result of `state`."""
         for name, state in saved.items():
             if isinstance(self._data[name], Stateful):
                 self._data[name].restore(state)
 
-    def live_through(self, epochs: int):
-        """Lets training data without a state begin and end as many epochs: what they shuffle then, they do again."""
+    def replay_epochs(self, epochs: int):
+        """Repeats the shuffling of past epochs, by the epoch hooks of a `PyDataset` that is not `Stateful`."""
         data = self._data["training"]
         if isinstance(data, keras.utils.PyDataset) and not isinstance(data, Stateful):
             for _ in range(epochs):
@@ -74,11 +74,11 @@ class DataPosition:
                 data.on_epoch_end()
 
     def skip(self, done: int, arrived):
-        """The coming epoch begins with its batch number `done`; then calls `arrived()`."""
+        """Starts the next epoch with its batch number `done`, and calls `arrived()` before it."""
         self._done, self._arrived = done, arrived
 
     def steps(self, plain):
-        """The steps of an epoch: the numbers of their first and last batch, and where the batches come from."""
+        """The steps of an epoch: the numbers of their first and last batch, and the iterator of batches."""
         done, self._done = self._done, 0
         for first, last, batches in plain:
             if first < done:
@@ -99,10 +99,10 @@ def _enumerate(batches, position):
 
 
 def _forget_early_batches(batches):
-    """Drops what the workers of a PyDataset had ready before the first epoch.
+    """Drops the batches that the workers of a PyDataset have prepared before the first epoch.
 
-    Keras 3.15 takes a batch to build the model, winds back, and hands out as many batches twice as workers had made
-    ready by then, at the expense of the last ones; so the first epoch would depend on their speed.
+    Keras 3.15 takes a batch to build the model, starts over, and then repeats as many batches as the workers had
+    prepared, in place of the last ones; so the first epoch would depend on their speed.
     """
     ready = getattr(getattr(batches.data_adapter, "enqueuer", None), "ready_queue", None)
     while ready is not None and not ready.empty():

@@ -1,4 +1,4 @@
-"""Every variable of a compiled model, as plain arrays with names, and back."""
+"""All variables of a compiled model as named arrays: to save, compare and restore."""
 
 import itertools
 import re
@@ -11,7 +11,7 @@ from keras_lecture._training.pipeline import carried
 GROUPS = ("trainable", "non_trainable", "optimizer", "metrics")
 
 
-def variables(model) -> dict[str, list]:
+def groups_of(model) -> dict[str, list]:
     """Weights; statistics and seeds; slots, counters and scales of the optimizer; metrics and readings of callbacks."""
     groups = (
         model.trainable_variables,
@@ -23,23 +23,23 @@ def variables(model) -> dict[str, list]:
 
 
 def own_non_trainable(model) -> list:
-    """Statistics and seeds, without what the train step carries for callbacks."""
+    """Statistics and seeds, without the readings that the train step carries for callbacks."""
     ours = set(map(id, carried(model)))
     return [variable for variable in getattr(model, "non_trainable_variables", ()) if id(variable) not in ours]
 
 
 def state(model) -> dict[str, list]:
-    """The values as they are."""
+    """The current values, by group."""
     return {
         group: [{"path": v.path, "dtype": v.dtype, "value": np.asarray(ops.convert_to_numpy(v))} for v in members]
-        for group, members in variables(model).items()
+        for group, members in groups_of(model).items()
     }
 
 
 def difference(model, saved, groups) -> str | None:
-    """The first place where the model is not the one that was saved, in words."""
+    """The first difference between the variables of the model and the saved ones, in words."""
     for group in groups:
-        here = [_described(v.path, v.dtype, v.shape) for v in variables(model)[group]]
+        here = [_described(v.path, v.dtype, v.shape) for v in groups_of(model)[group]]
         there = [_described(entry["path"], entry["dtype"], entry["value"].shape) for entry in saved[group]]
         for index, pair in enumerate(itertools.zip_longest(there, here, fillvalue="missing")):
             if pair[0] != pair[1]:
@@ -49,14 +49,14 @@ def difference(model, saved, groups) -> str | None:
 
 
 def assign(model, saved, groups):
-    """Puts the values back."""
+    """Assigns saved values to the variables of these groups."""
     for group in groups:
-        for variable, entry in zip(variables(model)[group], saved[group], strict=True):
+        for variable, entry in zip(groups_of(model)[group], saved[group], strict=True):
             value = entry["value"]
             variable.assign(value.astype(variable.dtype) if value.dtype.kind in "iu" else value)
 
 
 def _described(path, dtype, shape):
-    # Keras numbers the names of its objects through the process, and the backends count in different integers.
+    # Keras numbers names within a process, and the integer types differ between backends.
     name = re.sub(r"_\d+(?=[_/]|$)", "", path)
     return f"{name} {tuple(shape)} of {'integers' if 'int' in dtype else dtype}"

@@ -1,27 +1,27 @@
-"""Training that leaves no trace: all that it changes is put back."""
+"""Training whose effects on a model are undone."""
 
 import contextlib
+import itertools
 
 import numpy as np
 from keras import ops
 
-from keras_lecture._training.pipeline import carried
+from keras_lecture.callbacks._resume import model_state
 
 _MISSING = object()
-# What `fit` leaves on the model beside its variables.
+# Attributes that `fit` sets on the model.
 _ATTRIBUTES = ("history", "stop_training", "steps_per_execution", "train_function", "_jax_state", "_jax_state_synced")
 
 
 @contextlib.contextmanager
 def rehearsal(model):
-    """Puts back, after an exception too, what training in the block has changed in a built `model`.
+    """Undoes what training in the block changes in a built `model`, after an exception too.
 
-    That is every variable of the model, its optimizer, its metrics and its seeds, and what `fit` leaves on the model.
-    The values wait on the host.
+    Restored are all variables of the model, its optimizer, its metrics and its seeds, and the attributes that `fit`
+    sets. The copies of the variables are kept on the host.
     """
     attributes = {name: vars(model).get(name, _MISSING) for name in _ATTRIBUTES}
-    everything = (*model.variables, *model.optimizer.variables, *model.metrics_variables, *carried(model))
-    variables = {id(v): v for v in everything}
+    variables = {id(v): v for v in itertools.chain(*model_state.groups_of(model).values())}
     values = [np.array(ops.convert_to_numpy(v)) for v in variables.values()]
 
     def put_back():
@@ -38,6 +38,6 @@ def rehearsal(model):
                 delattr(model, name)
         put_back()
         if any(id(v) not in variables for v in model.metrics_variables):
-            # What the first step has built has no value to go back to.
+            # Metrics that the first step has built had no value before.
             model.reset_metrics()
             put_back()

@@ -1,10 +1,10 @@
-"""The rules of gradient clipping: gradients in, clipped gradients and whether any changed out."""
+"""The rules of gradient clipping: each returns the clipped gradients and whether any was clipped."""
 
 from keras import ops
 
-from keras_lecture.callbacks._watch.norms import largest, scaled, square_sums
+from keras_lecture.callbacks._watch.norms import largest, scaled, square_sums, wide
 
-# As in Brock et al.: a weight of 0 must be able to leave it.
+# As in Brock et al.: weights of 0 must be able to grow.
 _SMALLEST_WEIGHT = 1e-3
 
 
@@ -27,7 +27,7 @@ def by_global_norm(gradients, norm, limit):
 
 
 def by_unit_norm(gradients, weights, axes, ratio):
-    """g·min(1, λ·max(‖w‖, 10⁻³)/‖g‖) of each unit, whose inputs lie along `axes`."""
+    """g·min(1, λ·max(‖w‖, 10⁻³)/‖g‖) of each unit; `axes` are those of a unit's incoming weights."""
     clipped, changed = [], []
     for g, w, axis in zip(gradients, weights, axes, strict=True):
         norm, limit = _unit_norm(g, axis), ratio * ops.maximum(_unit_norm(w, axis), _SMALLEST_WEIGHT)
@@ -37,9 +37,9 @@ def by_unit_norm(gradients, weights, axes, ratio):
 
 
 def percentile(values, count, q):
-    """The q-th percentile of the first `count` of `values`, linear between its neighbors as in NumPy."""
-    places = ops.arange(values.shape[0])
-    ordered = ops.sort(ops.where(places < count, values, float("inf")))
+    """The q-th percentile of the first `count` of `values`, interpolated linearly as in NumPy."""
+    indices = ops.arange(values.shape[0])
+    ordered = ops.sort(ops.where(indices < count, values, float("inf")))
     position = ops.cast(count - 1, values.dtype) * (q / 100.0)
     low = ops.cast(ops.floor(position), "int32")
     high = ops.minimum(low + 1, count - 1)
@@ -48,10 +48,9 @@ def percentile(values, count, q):
 
 
 def _shrink(norm, limit):
-    # Not `minimum(1, limit / norm)`: there is no quotient where the norm is 0.
+    # Not `minimum(1, limit / norm)`, which divides by a norm of 0.
     return ops.where(norm > limit, limit / ops.where(norm > limit, norm, 1.0), 1.0)
 
 
 def _unit_norm(x, axes):
-    x = ops.cast(x, "float32") if str(x.dtype).endswith("float16") else x
-    return ops.sqrt(ops.sum(ops.square(x), axis=axes, keepdims=True))
+    return ops.sqrt(ops.sum(ops.square(wide(x)), axis=axes, keepdims=True))

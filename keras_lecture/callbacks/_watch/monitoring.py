@@ -1,8 +1,9 @@
-"""The base of the callbacks that judge by a number of the logs whether training still improves."""
+"""Base class of callbacks that monitor whether a number in the logs improves."""
 
 import logging
 import math
 import re
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -10,17 +11,18 @@ from keras import ops
 
 from keras_lecture._core import checks
 from keras_lecture._training.running_fit import fit_variables
+from keras_lecture.callbacks._rates.smoothing import exponential_mean
 
 
 class Monitoring(keras.callbacks.Callback):
-    """A callback that follows one number of the logs and the best it has been.
+    """A callback that tracks a number in the logs and its best value so far.
 
-    `best` is `None` until there is one. `remembered` names the attributes that `state` carries.
+    `best` is `None` before the first finite value. `remembered` names the attributes that `state` saves.
     """
 
     remembered = ("best", "wait")
 
-    def __init__(self, monitor, mode, min_delta, smoothing):
+    def __init__(self, monitor: str, mode: str, min_delta: float | str, smoothing: float) -> None:
         owner = type(self).__name__
         checks.instance(owner, "monitor", monitor, str, "the name of a number in the logs")
         checks.one_of(owner, "mode", mode, ("auto", "min", "max"))
@@ -31,13 +33,13 @@ class Monitoring(keras.callbacks.Callback):
         self.mode = mode
         self.min_delta = min_delta
         self.smoothing = smoothing
-        # `ops.less` or `ops.greater`, as in Keras's classes; known when the model is.
+        # `ops.less` or `ops.greater`, as in Keras's classes; set at the first value, when the metrics are known.
         self.monitor_op = None
         self._delta, self._relative = delta, relative
         self._restored = {}
 
-    def reset(self):
-        """Forgets the last `fit`, and takes over what `restore` was given."""
+    def reset(self) -> None:
+        """Resets the counters, to the state that `restore` was given if there is one."""
         self.best = None
         self.wait = 0
         self.average, self.count, self._seen = 0.0, 0, False
@@ -45,12 +47,12 @@ class Monitoring(keras.callbacks.Callback):
             if name in self._restored:
                 setattr(self, name, np.asarray(self._restored[name]).item())
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.reset()
         self._restored = {}
 
-    def find(self, logs) -> float | None:
-        """The monitored number; `None` after an epoch without validation, an error where it does not exist."""
+    def find(self, logs: dict[str, Any] | None) -> float | None:
+        """The monitored number; `None` after an epoch without validation; an error if there is no such number."""
         logs = logs or {}
         if self.monitor in logs:
             self._seen = True
@@ -62,23 +64,23 @@ class Monitoring(keras.callbacks.Callback):
             return float(value.item())
         if self._seen:
             return None
-        remedy = "These are in the logs."
+        remedy = "These names are in the logs."
         if self.monitor.startswith("val_") and not any(name.startswith("val_") for name in logs):
             if fit_variables().get("validation_data") is not None:
-                # It comes later, with `validation_freq`.
+                # With `validation_freq` it comes in a later epoch.
                 return None
             if self.monitor.removeprefix("val_") in logs:
-                remedy = "These are in the logs: give `fit` some `validation_data`."
+                remedy = "These names are in the logs: pass `validation_data` to `fit`."
         checks.one_of(type(self).__name__, "monitor", self.monitor, logs, remedy)
         return None
 
     def smoothed(self, value: float) -> float:
-        """The exponential average of the values so far, without the pull towards its start at 0."""
+        """The bias-corrected exponential average; a value that is not finite is returned and left out of it."""
         if not math.isfinite(value):
             return value
         self.count += 1
-        self.average = self.smoothing * self.average + (1.0 - self.smoothing) * value
-        return self.average / (1.0 - self.smoothing**self.count)
+        self.average, corrected = exponential_mean(self.average, self.count, value, self.smoothing)
+        return corrected
 
     def improves(self, value: float, reference: float | None) -> bool:
         """Whether `value` is finite and better than `reference` by more than `min_delta`."""
@@ -90,32 +92,32 @@ class Monitoring(keras.callbacks.Callback):
         return value - margin > reference if self.monitor_op is ops.greater else value + margin < reference
 
     def _is_upward(self):
-        """Whether more is better; the metric knows, under the private name `_direction` in Keras 3.15."""
+        """Whether larger is better: from `mode`, or from the metric's `_direction`, a private name in Keras 3.15."""
         if self.mode != "auto":
             return self.mode == "max"
         name, known = self.monitor.removeprefix("val_"), {"loss": "down"}
         for metric in getattr(self._model, "metrics", ()):
             for single in getattr(metric, "metrics", (metric,)):
                 known[single.name] = getattr(single, "_direction", known.get(single.name))
-        # The logs of a model with several outputs put the output's name in front.
+        # With several outputs, the names in the logs begin with that of the output.
         fits = [n for n, direction in known.items() if direction and (name == n or name.endswith(f"_{n}"))]
         if not fits:
-            remedy = f"Nothing says whether more or less of {self.monitor!r} is better."
+            remedy = f"No metric tells whether larger or smaller values of {self.monitor!r} are better."
             checks.one_of(type(self).__name__, "mode", self.mode, ("min", "max"), remedy)
         return known[max(fits, key=len)] == "up"
 
     def state(self) -> dict[str, np.ndarray]:
-        """What a resumed training needs, see `keras_lecture._core.stateful`."""
+        """Arrays from which `restore` continues in another process."""
         if self._restored:
             return dict(self._restored)
         values = {name: getattr(self, name, None) for name in (*self.remembered, "average", "count")}
         return {name: np.array(value) for name, value in values.items() if value is not None}
 
-    def restore(self, state: dict[str, np.ndarray]):
-        """Goes on from `state` with the next `fit`."""
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Continues from `state` in the next `fit`."""
         self._restored = dict(state)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "monitor": self.monitor,
             "mode": self.mode,
@@ -124,12 +126,12 @@ class Monitoring(keras.callbacks.Callback):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**config)
 
 
-def say(message):
-    """Prints a message as Keras does: on the terminal, or to the log where that is not interactive."""
+def say(message: str) -> None:
+    """Prints a message or, if Keras's interactive logging is off, logs it."""
     if keras.config.is_interactive_logging_enabled():
         print(message)
     else:
@@ -137,8 +139,8 @@ def say(message):
 
 
 def _difference(owner, min_delta) -> tuple[float, bool]:
-    """The difference that counts, and whether it is a part of the reference."""
-    remedy = 'A share of the best value so far is written "1%".'
+    """`min_delta` as a positive number, and whether it is a fraction of the best value."""
+    remedy = 'Write "1%" for a fraction of the best value so far.'
     if isinstance(min_delta, str):
         if not re.fullmatch(r"[0-9]+(\.[0-9]+)?%", min_delta):
             checks.reject(owner, "min_delta", "a number or a percentage", min_delta, remedy)

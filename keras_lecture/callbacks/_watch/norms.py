@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_lecture._backend import accelerate
 
-# Below this size a reduction of its own costs more than the numbers in it.
+# Smaller tensors are concatenated: a reduction for each costs more than its arithmetic.
 _SMALL = 1 << 14
 
 
@@ -20,7 +20,7 @@ def squared_length(x):
 @accelerate
 def square_sums(tensors):
     """Σx² of each tensor, in one vector, in float32 at least."""
-    return ops.stack([squared_length(_wide(x)) for x in tensors])
+    return ops.stack([squared_length(wide(x)) for x in tensors])
 
 
 @accelerate
@@ -29,18 +29,18 @@ def square_sum(tensors):
     small = [x for x in tensors if math.prod(x.shape) < _SMALL]
     large = [x for x in tensors if math.prod(x.shape) >= _SMALL]
     if len(small) > 1:
-        small = [ops.concatenate([ops.reshape(_wide(x), (-1,)) for x in small])]
-    return sum(squared_length(_wide(x)) for x in (*large, *small))
+        small = [ops.concatenate([ops.reshape(wide(x), (-1,)) for x in small])]
+    return sum(squared_length(wide(x)) for x in (*large, *small))
 
 
 @accelerate
 def step_norms(gradients, old, new, groups, count):
     """‖g‖, ‖w‖ and ‖w⁺ − w‖ / ‖w‖: a row for all tensors together and, with `groups`, one for each of `count` groups.
 
-    `groups` are the tensors' groups, or `None`. `old` is used up.
+    `groups` holds the group of each tensor, or is `None`. `old` may be overwritten.
     """
     square = square_sum if groups is None else square_sums
-    # The snapshot may be one of two things, on TensorFlow, and has no shape of its own then.
+    # On TensorFlow the snapshot may be the result of a conditional, which has no static shape.
     old = [ops.reshape(a, b.shape) for a, b in zip(old, new, strict=True)]
     sums = [square(gradients), square(old), square([b - a for a, b in zip(old, new, strict=True)])]
     if groups is None:
@@ -72,9 +72,10 @@ def scaled(tensors, factor):
 
 @accelerate
 def all_finite(tensors):
-    """Of each tensor whether all of it is finite, in one vector."""
+    """Whether all elements of a tensor are finite, for each tensor, in one vector."""
     return ops.stack([ops.all(ops.isfinite(x)) for x in tensors])
 
 
-def _wide(x):
+def wide(x):
+    """`x` in float32 at least."""
     return ops.cast(x, "float32") if keras.backend.standardize_dtype(x.dtype) in ("float16", "bfloat16") else x
