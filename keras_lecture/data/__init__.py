@@ -1,4 +1,4 @@
-"""Data: splitting, loading, and batches in orders that can be had again."""
+"""Data: splitting, loading, and batches in reproducible orders."""
 
 from keras_lecture.data.balanced_batches import BalancedBatches
 from keras_lecture.data.batches import Batches

@@ -1,5 +1,7 @@
 """`BalancedBatches`: batches in which all classes are equally represented."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_lecture._core import checks
@@ -9,24 +11,24 @@ from keras_lecture.data.batches import Batches
 
 
 class BalancedBatches(Batches):
-    """Shuffled batches that hold equally many examples of each class.
+    """Shuffled batches with equal numbers of examples of each class.
 
-    Use it where some classes are rare: their gradients come in every step. Costs an epoch of as many examples as there
-    are classes, times those of the largest class.
+    Use it where some classes are rare: every step then has gradients from all classes. It costs longer epochs: the
+    number of classes times the size of the largest class.
 
         order = a₁ b₁ c₁ a₂ b₂ c₂ …    aⱼ, bⱼ, cⱼ the shuffled examples of class a, b, c
 
-    An epoch visits each example of the largest class once. The others begin again, shuffled anew, when they are at
-    their end; of the examples of one class none is visited twice more than another. The order of the classes is drawn
-    for each epoch, and in each batch their numbers differ by one at most: a batch smaller than the number of classes
-    takes them in turn. If all classes are equally large, each example is visited once.
+    An epoch visits each example of the largest class once. The smaller classes are reshuffled and repeated; the visits
+    of two examples of one class differ by at most one. The order of the classes is random in each epoch, and the
+    numbers of examples per class differ by at most one in each batch; batches smaller than the number of classes take
+    the classes in turn. If all classes are equally large, each example is visited once.
 
     Args:
         x: Inputs, see `Batches`.
         y: Targets, see `Batches`.
-        batch_size: Examples in a batch; best a multiple of the number of classes. Defaults to `32`.
+        batch_size: Examples in a batch, ideally a multiple of the number of classes. Defaults to `32`.
         labels: The classes: integers, strings or one-hot rows, one per example. Defaults to `y`.
-        **kwargs: `sample_weight`, `seed`, `last` and the workers' arguments of `Batches`.
+        **kwargs: `sample_weight`, `seed`, `last` and the worker arguments of `Batches`.
 
     Example:
         >>> y = np.array([0, 0, 0, 0, 0, 1])
@@ -35,11 +37,11 @@ class BalancedBatches(Batches):
         [[2, 2], [2, 2], [1, 1]]
 
     Reference:
-        Deck E (all classes equally represented in batches). What is rare is seen often, so the model learns the classes
-        as if they were equally frequent; its probabilities are off by the ratio of the frequencies.
+        Deck E (all classes equally represented in batches). The model learns the classes as if they were equally
+        frequent, so its probabilities are biased by the ratio of the frequencies.
     """
 
-    def __init__(self, x, y=None, batch_size: int = 32, *, labels=None, **kwargs):
+    def __init__(self, x: Any, y: Any = None, batch_size: int = 32, *, labels: Any = None, **kwargs: Any) -> None:
         argument = "y" if labels is None else "labels"
         chosen = y if labels is None else labels
         if chosen is None or labels is None and examples.is_several(y):
@@ -53,11 +55,9 @@ class BalancedBatches(Batches):
 
     @property
     def visits(self) -> int:
-        """How many examples an epoch visits, one that it visits twice counted twice."""
         return len(self._members) * max(map(len, self._members))
 
     def order(self, epoch: int) -> np.ndarray:
-        """The rows of the examples in the order in which `epoch` visits them."""
         random = self._random(epoch)
         turns = random.permutation(len(self._members))
         return np.stack([self._drawn(random, self._members[turn]) for turn in turns], axis=1).reshape(-1)

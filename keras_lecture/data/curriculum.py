@@ -1,7 +1,8 @@
-"""`Curriculum`: easy examples first, harder ones later."""
+"""`Curriculum`: easy examples first, harder examples later."""
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -11,29 +12,29 @@ from keras_lecture.data.batches import Batches
 
 
 class Curriculum(Batches):
-    """Batches from the easiest examples at first, from more and harder ones as training goes on.
+    """Batches of the easiest examples at first, and of more and harder examples as training proceeds.
 
-    Use it where examples differ in difficulty and the hard ones mislead a model that knows nothing yet. Costs a sort.
+    Use it where examples differ in difficulty and hard examples mislead an untrained model. It costs one sort.
 
-        examples in use at t = the ⌈p(t)·N⌉ easiest
+        examples in use at t = the ⌈p(t)·N⌉ easiest examples
         p(t) = min(1, s + (1 − s)·t/T) (`"linear"`),  s for t < T, then 1 (`"step"`)
 
-    t the time in epochs, with fractions, p `pace`, s `start`, T `epochs`. The examples in use are visited once each in
-    an order drawn anew, then those in use by then, until the epoch has visited as many as there are examples. From T
-    on, each epoch that begins is one of `Batches`.
+    t the time in epochs, including fractions, p `pace`, s `start`, T `epochs`. An epoch makes passes, each of which
+    visits the examples in use at its beginning once, in random order, until it has visited N examples. From T on, the
+    epochs are those of `Batches`.
 
     Args:
         x: Inputs, see `Batches`.
         y: Targets, see `Batches`.
         batch_size: Examples in a batch. Defaults to `32`.
-        difficulty: A number per example, larger for harder ones, in an array; or a function of `x` and `y` that gives
-            it, such as the loss of a model trained before. The function is called once; equal numbers are put in a
-            random order. Set the attribute between two epochs for difficulties that change with the model.
-        pace: `"linear"`, `"step"`, or a function of the time in epochs that gives the share of the examples in use, in
-            (0, 1]. Defaults to `"linear"`.
-        start: Share in use at the start. Defaults to `0.2`.
-        epochs: Epochs until all are in use. Defaults to `10`.
-        **kwargs: `sample_weight`, `seed`, `last` and the workers' arguments of `Batches`.
+        difficulty: An array with one number per example, larger for harder examples; or a function of `x` and `y` that
+            returns it, such as the loss of a previously trained model. The function is called once; ties are ordered at
+            random. If the difficulties change with the model, set the attribute between two epochs.
+        pace: `"linear"`, `"step"`, or a function of the time in epochs that returns the fraction of the examples in
+            use, in (0, 1]. Defaults to `"linear"`.
+        start: Fraction in use at the start. Defaults to `0.2`.
+        epochs: Number of epochs until all examples are in use. Defaults to `10`.
+        **kwargs: `sample_weight`, `seed`, `last` and the worker arguments of `Batches`.
 
     Example:
         >>> batches = keras_lecture.data.Curriculum(
@@ -44,25 +45,25 @@ class Curriculum(Batches):
 
     Reference:
         Deck E (harder examples late). Bengio et al., 2009, doi:10.1145/1553374.1553380; Hacohen and Weinshall, 2019,
-        arXiv:1904.03626, algorithm 1, which draws each batch by itself; here an example comes again only when all in
-        use have come. `fit` has to be told `shuffle=False`, or it takes the batches of an epoch in another order; a
-        warning says so where it does.
+        arXiv:1904.03626, algorithm 1, which draws each batch independently; here an example is repeated only after all
+        examples in use have been visited. Pass `shuffle=False` to `fit`; otherwise it shuffles the batches of an epoch,
+        and a warning is given.
     """
 
     order_matters = True
 
     def __init__(
         self,
-        x,
-        y=None,
+        x: Any,
+        y: Any = None,
         batch_size: int = 32,
         *,
-        difficulty,
+        difficulty: Any,
         pace: str | Callable[[float], float] = "linear",
         start: float = 0.2,
         epochs: float = 10,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         if not callable(pace):
             checks.one_of("Curriculum", "pace", pace, ("linear", "step"), "Or give a function of the time in epochs.")
         checks.number("Curriculum", "start", start, "(0, 1]")
@@ -75,11 +76,11 @@ class Curriculum(Batches):
 
     @property
     def difficulty(self) -> np.ndarray:
-        """A number per example, larger for harder ones."""
+        """One number per example, larger for harder examples."""
         return self._difficulty
 
     @difficulty.setter
-    def difficulty(self, values):
+    def difficulty(self, values: Any) -> None:
         try:
             values = examples.array(values).astype("float64")
         except (TypeError, ValueError):
@@ -87,24 +88,24 @@ class Curriculum(Batches):
         if values.shape not in ((self._count,), (self._count, 1)) or np.isnan(values).any():
             checks.reject("Curriculum", "difficulty", f"{self._count} numbers, none of them NaN", values.shape)
         self._difficulty = values.reshape(-1)
-        # A key that no epoch has: equal numbers stand in the same order in all of them.
+        # A key that no epoch has, so that ties have the same order in all epochs.
         ties = self._random(2**64 - 1).permutation(self._count)
         self._easiest = np.lexsort((ties, self._difficulty))
         self._begin(self._epoch)
 
     def share(self, time: float) -> float:
-        """The share of the examples in use at `time`, in epochs."""
+        """The fraction of the examples in use at `time`, in epochs."""
         if callable(self.pace):
             share = float(self.pace(time))
             if not 0 < share <= 1:
-                checks.reject("Curriculum", "pace", "a function with values in (0, 1]", share, f"That is at {time}.")
+                remedy = f"This is the value at time {time}."
+                checks.reject("Curriculum", "pace", "a function with values in (0, 1]", share, remedy)
             return share
         if self.pace == "step":
             return self.start if time < self.epochs else 1.0
         return min(1.0, self.start + (1 - self.start) * time / self.epochs)
 
     def order(self, epoch: int) -> np.ndarray:
-        """The rows of the examples in the order in which `epoch` visits them."""
         random = self._random(epoch)
         passes, visited = [], 0
         while visited < self._count:
@@ -114,10 +115,9 @@ class Curriculum(Batches):
         return np.concatenate(passes)[: self._count]
 
     def state(self) -> dict[str, np.ndarray]:
-        """What a resumed training needs, see `keras_lecture._core.stateful`."""
+        """State for resuming: seed, epoch and difficulties, see `keras_lecture._core.stateful`."""
         return {**super().state(), "difficulty": self._difficulty}
 
-    def restore(self, state: dict[str, np.ndarray]):
-        """Goes on from the beginning of the epoch of `state`."""
+    def restore(self, state: dict[str, np.ndarray]) -> None:
         super().restore(state)
         self.difficulty = state["difficulty"]

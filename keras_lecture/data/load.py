@@ -1,4 +1,4 @@
-"""`load`: well-known data by name, ready for `fit`."""
+"""`load`: well-known data sets by name, ready for `fit`."""
 
 import importlib
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ _BUNDLED = ("breast_cancer", "diabetes", "digits", "wine")
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """What `load` returns; `x, y = load(…)` takes the examples alone."""
+    """A data set returned by `load`; it unpacks as `x, y = load(…)`."""
 
     x: np.ndarray
     y: np.ndarray
     classes: tuple[str, ...] | None = None
     features: tuple[str, ...] | None = None
-    # So many examples, the last ones, are the published test set.
+    # Size of the published test set, which is at the end.
     test: int = 0
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -29,21 +29,21 @@ class Loaded:
 
 
 def load(name: str) -> Loaded:
-    """Loads a well-known data set by its name, all of it, to be split by `split`.
+    """Loads a complete well-known data set by name, to be divided by `split`.
 
-    Use it to try things out. `"digits"` (1,797 images, 8×8), `"breast_cancer"` (569 rows of 30 numbers), `"wine"`
-    (178 of 13) and `"diabetes"` (442 of 10, regression) come with scikit-learn and need no network. `"mnist"`,
-    `"fashion_mnist"` (70,000 images, 28×28), `"cifar10"` and `"cifar100"` (60,000, 32×32, colored) are downloaded by
-    Keras once, to its cache; as float32 they take 220 MB and 740 MB.
+    Use it for experiments. `"digits"` (1,797 images, 8×8), `"breast_cancer"` (569 rows of 30 numbers), `"wine"` (178
+    rows of 13) and `"diabetes"` (442 rows of 10, regression) come with scikit-learn and need no network. `"mnist"`,
+    `"fashion_mnist"` (70,000 images, 28×28), `"cifar10"` and `"cifar100"` (60,000 color images, 32×32) are downloaded
+    once by Keras to its cache; as float32 they take 220 MB and 740 MB.
 
     Args:
         name: One of the names above.
 
     Returns:
-        An object that unpacks into `x, y`. `x` is float32: images in [0, 1] with a channel axis where Keras's
-        configured data format has it, tables as they are. `y` is a class number (int32), or the number to predict
-        (float32). Attributes `classes` and `features` hold their names, or `None`; the last `test` examples are the
-        published test set, if there is one.
+        An object that unpacks into `x, y`. `x` is float32: images in [0, 1] with a channel axis in Keras's configured
+        data format, or tables, unscaled. `y` holds class indices (int32) or regression targets (float32). The
+        attributes `classes` and `features` hold the names, or `None`; the last `test` examples are the published test
+        set, if there is one.
 
     Example:
         >>> x, y = keras_lecture.data.load("digits")
@@ -67,7 +67,7 @@ def load(name: str) -> Loaded:
 
 def _bundled(name):
     try:
-        # By its name, so that scikit-learn is imported only here.
+        # Imported by name, so that scikit-learn is loaded only on demand.
         bundled = importlib.import_module("keras_lecture.data._sources.bundled")
     except ImportError as error:
         message = f'load: "{name}" comes with scikit-learn, which is not installed. Run `pip install scikit-learn`.'

@@ -1,6 +1,8 @@
-"""`split`: training, validation and test examples, each part representative of the whole."""
+"""`split` and `split_indices`: random splits into representative parts."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,11 +11,18 @@ from keras_lecture.data._rows import apportionment, examples
 from keras_lecture.data._rows.labels import strata
 
 
-def split(x, y=None, fractions=(0.6, 0.2, 0.2), *, stratify=True, seed: int | None = None):
-    """Splits examples at random into parts that represent the whole: training, validation, test.
+def split(
+    x: Any,
+    y: Any = None,
+    fractions: Sequence[float] = (0.6, 0.2, 0.2),
+    *,
+    stratify: Any = True,
+    seed: int | None = None,
+) -> tuple[Any, ...]:
+    """Splits examples at random into representative parts, such as training, validation and test sets.
 
-    Use it once, before anything is learned from the data; `validation_split` of `fit` takes the last examples as they
-    lie, which are all of one class where the data are sorted. Costs a copy of the data.
+    Use it once, before anything is learned from the data; `validation_split` of `fit` takes the last examples, which
+    are all of one class if the data are sorted. It costs a copy of the data.
 
         n_cp = n_c·f_p  rounded down or up, so that Σ_p n_cp = n_c and the parts have Σ_c n_cp = N·f_p, rounded
 
@@ -22,17 +31,17 @@ def split(x, y=None, fractions=(0.6, 0.2, 0.2), *, stratify=True, seed: int | No
     Args:
         x: Inputs: an array, a list of numbers or strings, or a list, tuple or dict of arrays, with one row per example.
             Frames and series of pandas and polars become arrays.
-        y: Targets, likewise.
-        fractions: The share of each part, two or more, which add up to 1. Defaults to `(0.6, 0.2, 0.2)`.
-        stratify: `True` for equal shares of each class of `y` (integers, strings, one-hot rows) in all parts; of a
-            continuous `y`, of each tenth of its distribution. Numbers, whole or not, are continuous if there are more
-            than ten different ones and each occurs fewer than five times on average; else they are classes. `False`
-            for parts by chance. Or an array with a label per example to go by in place of `y`. Without `y`, `True` has
-            nothing to go by. Defaults to `True`.
-        seed: Of the split. Defaults to a random one.
+        y: Targets, in the same forms.
+        fractions: Two or more fractions, one per part, with sum 1. Defaults to `(0.6, 0.2, 0.2)`.
+        stratify: `True` for equal fractions of each class of `y` (integers, strings, one-hot rows) in all parts, or of
+            each tenth of the distribution of a continuous `y`. Integers and floats are continuous if they have more
+            than ten distinct values and each occurs fewer than five times on average; else they are classes. `False`
+            for a purely random split. Or an array with one label per example, used instead of `y`. Without `y`, `True`
+            has no effect. Defaults to `True`.
+        seed: Seed of the split. Defaults to a random seed.
 
     Returns:
-        One pair `(x, y)` for each part, or `x` alone where there is no `y`, in random order.
+        One pair `(x, y)` per part, or only `x` if there is no `y`; the examples of a part are in random order.
 
     Example:
         >>> x, y = np.arange(20), np.arange(20) % 2
@@ -42,39 +51,42 @@ def split(x, y=None, fractions=(0.6, 0.2, 0.2), *, stratify=True, seed: int | No
 
     Reference:
         Decks A and D (60 % training, 20 % validation, 20 % test; three representative subsets). A class with fewer
-        examples than parts goes to the largest parts, as far as their sizes allow; classes of one example are dealt out
-        together, as one class. `keras.utils.split_dataset` makes two parts, by chance.
+        examples than parts goes to the largest parts, as far as their sizes allow; all classes of one example are
+        treated as one class. `keras.utils.split_dataset` makes two purely random parts.
     """
     data, count = examples.arrays("split", x=x, y=y)
     by = stratify
     if stratify is True:
         by = data[1] if len(data) == 2 else False
         if isinstance(by, dict | tuple):
-            remedy = "`y` holds several arrays: give one of them, or `False`, which splits by chance."
+            remedy = "`y` holds several arrays: pass one of them, or `False` for a random split."
             checks.reject("split", "stratify", "labels or False", stratify, remedy)
     parts = _parts("split", count, by, fractions, seed)
     cut = [examples.rows(data, rows) for rows in parts]
     return tuple(part if len(data) == 2 else part[0] for part in cut)
 
 
-def split_indices(count: int, fractions=(0.6, 0.2, 0.2), *, stratify=None, seed: int | None = None):
-    """Splits the numbers of examples at random, for data that are not in memory.
+def split_indices(
+    count: int, fractions: Sequence[float] = (0.6, 0.2, 0.2), *, stratify: Any = None, seed: int | None = None
+) -> tuple[np.ndarray, ...]:
+    """Splits row indices at random into representative parts, for data that are not in memory.
 
-    Use it where rows are read later: `split` of the same labels and seed takes the same examples. Costs a permutation.
+    Use it if the rows are read later: `split` with the same labels and seed selects the same examples. It costs one
+    permutation.
 
         n_cp = n_c·f_p  rounded down or up, so that Σ_p n_cp = n_c and the parts have Σ_c n_cp = N·f_p, rounded
 
-    n_c examples of class c, f_p `fractions`, N `count`. Together the parts are all numbers below `count`.
+    n_c examples of class c, f_p `fractions`, N `count`. Together the parts are the integers below `count`.
 
     Args:
-        count: How many examples there are.
-        fractions: The share of each part, two or more, which add up to 1. Defaults to `(0.6, 0.2, 0.2)`.
-        stratify: An array with a label, or a number to predict, per example, see `split`. Defaults to `None`: by
-            chance.
-        seed: Of the split. Defaults to a random one.
+        count: Number of examples.
+        fractions: Two or more fractions, one per part, with sum 1. Defaults to `(0.6, 0.2, 0.2)`.
+        stratify: An array with one label or continuous target per example, see `split`. Defaults to `None`, a purely
+            random split.
+        seed: Seed of the split. Defaults to a random seed.
 
     Returns:
-        One array of row numbers for each part, in random order.
+        One array of row indices per part, in random order.
 
     Example:
         >>> train, rest = keras_lecture.data.split_indices(6, (0.5, 0.5), stratify=["a", "a", "b", "b", "b", "b"])
@@ -89,13 +101,17 @@ def split_indices(count: int, fractions=(0.6, 0.2, 0.2), *, stratify=None, seed:
 
 
 def _parts(owner, count, by, fractions, seed):
-    """The row numbers of each part; `by` is labels, or `False`."""
+    """The row indices of each part; `by` is an array of labels, or `False`."""
     _check_fractions(owner, count, fractions)
-    classes = np.zeros(count, int) if by is False else strata(owner, "stratify", by, count, "`False` splits by chance.")
+    classes = (
+        np.zeros(count, int)
+        if by is False
+        else strata(owner, "stratify", by, count, "Pass `False` for a random split.")
+    )
     if seed is not None:
         checks.whole(owner, "seed", seed, "[0, 4294967295]")
     random = np.random.Generator(np.random.Philox(key=int(np.random.randint(2**31)) if seed is None else int(seed)))
-    # All examples in random order, then class by class: each class in random order.
+    # A stable sort of a random permutation: each class in random order.
     order = random.permutation(count)
     by_class = order[np.argsort(classes[order], kind="stable")]
     table = apportionment.table(np.bincount(classes), fractions)
@@ -111,8 +127,8 @@ def _check_fractions(owner, count, fractions):
         numbers = [float(fraction) for fraction in fractions]
     except (TypeError, ValueError):
         checks.reject(owner, "fractions", expected, fractions, error=TypeError)
-    fitting = len(numbers) > 1 and all(0 < number < 1 for number in numbers)
-    if not fitting or not math.isclose(sum(numbers), 1, abs_tol=1e-9):
+    valid = len(numbers) > 1 and all(0 < number < 1 for number in numbers)
+    if not valid or not math.isclose(sum(numbers), 1, abs_tol=1e-9):
         checks.reject(owner, "fractions", expected, fractions)
     if not apportionment.sizes(count, numbers).all():
-        checks.reject(owner, "fractions", f"such that each part has one of {count} examples", fractions)
+        checks.reject(owner, "fractions", f"large enough for at least one of {count} examples per part", fractions)

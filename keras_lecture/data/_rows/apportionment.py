@@ -1,4 +1,4 @@
-"""Whole numbers for shares: classes dealt out to parts so that every total is exact."""
+"""Integer apportionment: the number of examples of each class in each part, with exact totals."""
 
 import heapq
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def sizes(count: int, fractions) -> np.ndarray:
-    """`count` in parts by the largest remainders: each is its share rounded down or up, and they add up."""
+    """Sizes of the parts of `count` by the largest remainders: exact shares, rounded down or up, with sum `count`."""
     exact = _shares(count, fractions)
     whole = np.floor(exact).astype(int)
     largest = np.argsort(whole - exact, kind="stable")[: count - whole.sum()]
@@ -15,10 +15,10 @@ def sizes(count: int, fractions) -> np.ndarray:
 
 
 def table(counts, fractions) -> np.ndarray:
-    """How many of each class go to each part: one row per class, one column per part.
+    """The number of examples of each class in each part: one row per class, one column per part.
 
-    Rows add up to `counts` and columns to `sizes`; each entry is its exact share rounded down or up. Up to three parts
-    there is such a table for certain; were there none for more, an entry would give way, and never the sums.
+    Rows add up to `counts` and columns to `sizes`; each entry is its exact share rounded down or up. For up to three
+    parts such a table always exists; if there were none for more, an entry would deviate, but never the sums.
     """
     exact = _shares(np.asarray(counts)[:, None], fractions)
     whole = np.floor(exact).astype(int)
@@ -26,12 +26,12 @@ def table(counts, fractions) -> np.ndarray:
     parts = range(len(fractions))
     remainders, may = (exact - whole).tolist(), (exact > whole).tolist()
     extra = [[0 for _ in parts] for _ in may]
-    # For each pair of parts a heap of the rows whose 1 may move from the first to the second: without them each row
-    # would search through all rows before it.
+    # For each pair of parts, a heap of the rows whose extra example may move from the first part to the second. Without
+    # the heaps, each row would search through all rows before it.
     movable = [[[] for _ in parts] for _ in parts]
     for row, missing in enumerate((counts - whole.sum(1)).tolist()):
         for _ in range(missing):
-            # The largest remainder that is left; of equal ones, the part that wants most.
+            # By remainder, then by the number of examples that the part still lacks.
             order = sorted(parts, key=lambda part: (-remainders[row][part], -wanted[part]))
             free = [part for part in order if may[row][part] and not extra[row][part]]
             path = next(filter(None, (_path(part, extra, may, wanted, movable) for part in free)), None)
@@ -47,7 +47,7 @@ def table(counts, fractions) -> np.ndarray:
 
 
 def _path(part, extra, may, wanted, movable):
-    """How `part` can take one more: as it is, or by a row that moves its own to another part, and so on."""
+    """The shortest chain of moves by which `part` can take one more example; `[(None, part)]` if it needs no move."""
     paths, seen = [[(None, part)]], {part}
     for path in paths:
         last = path[-1][1]
@@ -74,5 +74,5 @@ def _enter(row, extra, may, movable):
 
 
 def _shares(counts, fractions):
-    # 0.2·15 is 3, not 3.0000000000000004, which would be rounded up.
+    # Rounded, because 0.7·90 is 62.99999999999999 in floating point, whose floor is 62.
     return np.round(np.asarray(counts) * np.asarray(fractions, "float64"), 9)

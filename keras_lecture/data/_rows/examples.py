@@ -7,9 +7,9 @@ from keras_lecture._core import checks
 
 
 def arrays(owner: str, **named):
-    """NumPy arrays in the structure of each argument, `None` left out, lists as tuples; and the number of examples.
+    """The arguments as structures of NumPy arrays, without `None` and with lists as tuples, and the number of examples.
 
-    Tuples, because TensorFlow's pipelines stack what stands in a list.
+    Tuples, because TensorFlow's pipelines stack the elements of a list.
     """
     structures, count = [], None
     for argument, value in named.items():
@@ -34,7 +34,7 @@ def arrays(owner: str, **named):
 
 
 def rows(structure, chosen, cast: bool = False):
-    """The `chosen` rows of every array; with `cast`, floating ones in Keras's float type, as `fit` has it of arrays."""
+    """The `chosen` rows of every array; with `cast`, floats are converted to `floatx`, as `fit` does with arrays."""
 
     def take(leaf):
         taken = leaf[chosen]
@@ -46,27 +46,27 @@ def rows(structure, chosen, cast: bool = False):
 
 
 def array(value):
-    """A NumPy array of an array, list, frame or tensor; a memory-mapped one is read where a batch asks for it."""
+    """A NumPy array from an array, list, frame or tensor; a memory-mapped array is not read yet."""
     if isinstance(value, np.ndarray):
         return value
     return np.asarray(keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value)
 
 
 def _structure(value):
-    """Arrays in the structure of `value`, lists as tuples; a list of numbers, strings or rows of them is one array."""
+    """`value` as a structure of arrays, with lists as tuples; a list of numbers, strings or rows is one array."""
     if isinstance(value, dict):
         return {name: _structure(part) for name, part in value.items()}
     return tuple(_structure(part) for part in value) if is_several(value) else array(value)
 
 
 def is_several(value) -> bool:
-    """Whether `value` holds arrays, and is not one: a dict, or a list or tuple with an array in it."""
+    """Whether `value` holds several arrays: a dict, or a list or tuple that contains an array."""
     leaves = keras.tree.flatten(value) if isinstance(value, list | tuple) else ()
     return isinstance(value, dict) or any(hasattr(leaf, "shape") and len(leaf.shape) for leaf in leaves)
 
 
 def check_values(owner: str, argument: str, structure):
-    """Refuses objects that are not strings: missing values, columns of several types; Keras trains on none of them."""
+    """Refuses objects other than strings, such as missing values or mixed types, on which Keras cannot train."""
     for leaf in keras.tree.flatten(structure):
         if leaf.dtype == object and not all(isinstance(value, str) for value in leaf.flat):
             remedy = "Fill in or leave out missing values, and turn categories into numbers."
@@ -74,5 +74,5 @@ def check_values(owner: str, argument: str, structure):
 
 
 def _shapes(structure):
-    """What an error shows of data."""
+    """The shapes of all arrays, for error messages."""
     return keras.tree.map_structure(lambda leaf: leaf.shape, structure)

@@ -1,4 +1,4 @@
-"""Labels as class numbers: what stratifying and balancing count."""
+"""Class indices from labels, for stratified splits and balanced batches."""
 
 import numpy as np
 
@@ -6,22 +6,22 @@ from keras_lecture._core import checks
 from keras_lecture.data._rows import examples
 
 _BINS = 10
-# Of numbers that are classes, each occurs so often on average: five is one for each fifth of the data.
+# Numbers are classes if each value occurs at least this often on average: once per fifth of the data.
 _REPEATS = 5
 
 
 def class_numbers(owner: str, argument: str, labels, count: int, remedy: str) -> np.ndarray:
-    """The number of each example's class, from 0, every one in use; of integers, strings, truth values or one-hot."""
+    """The class index of each example, without gaps, from integers, strings, booleans or one-hot rows."""
     labels = _column(owner, argument, labels, count, remedy)
     if labels.dtype.kind == "f" and not np.all(labels == np.floor(labels)):
-        checks.reject(owner, argument, "class labels, which have no fractions", labels[:5], remedy)
+        checks.reject(owner, argument, "class labels without fractions", labels[:5], remedy)
     return _numbered(labels)
 
 
 def strata(owner: str, argument: str, labels, count: int, remedy: str) -> np.ndarray:
-    """The number of each example's class; of a number to predict, of the tenth of the distribution it belongs to.
+    """The class index of each example; for continuous targets, the index of the tenth of the distribution.
 
-    Classes of one example are one class together: no single one of them can be in every part.
+    All classes of one example are merged into one class, because none of them can be in every part.
     """
     labels = _column(owner, argument, labels, count, remedy)
     distinct = len(np.unique(labels))
@@ -33,7 +33,7 @@ def strata(owner: str, argument: str, labels, count: int, remedy: str) -> np.nda
 
 
 def _column(owner, argument, labels, count, remedy):
-    """One label per example, whichever way they are written."""
+    """One label per example, from any accepted form."""
     try:
         labels = examples.array(labels)
     except (TypeError, ValueError):
@@ -46,7 +46,7 @@ def _column(owner, argument, labels, count, remedy):
         checks.reject(owner, argument, f"one label, or one-hot row, for each of {count} examples", labels.shape, remedy)
     if labels.dtype == object:
         labels = _of_one_kind(owner, argument, labels, remedy)
-    # Numbers that are not finite, and dates that are no dates.
+    # Numbers that are not finite, and invalid dates.
     missing = ~np.isfinite(labels) if labels.dtype.kind in "fcmM" else np.zeros(count, bool)
     if missing.any():
         checks.reject(owner, argument, "finite", labels[missing][:5], remedy)
@@ -54,15 +54,15 @@ def _column(owner, argument, labels, count, remedy):
 
 
 def _of_one_kind(owner, argument, labels, remedy):
-    """Objects, as frames hold them, as an array of strings, truth values or numbers."""
-    # `None`, NaN, which is not equal to itself, and the NA of pandas, which has no truth value.
+    """An array of strings, booleans or numbers from an array of objects, as frames have."""
+    # Compared as strings: NaN is not equal to itself, and pandas' NA has no truth value.
     missing = [label is None or str(label) in ("nan", "<NA>", "NaT") for label in labels]
     if any(missing):
-        checks.reject(owner, argument, "known for each example", labels[missing][:5].tolist(), remedy)
+        checks.reject(owner, argument, "free of missing values", labels[missing][:5].tolist(), remedy)
     array = np.array(labels.tolist())
     kinds = {str if isinstance(label, str) else bool if isinstance(label, bool) else float for label in labels}
     if len(kinds) > 1 or array.ndim != 1 or array.dtype == object:
-        checks.reject(owner, argument, "labels of one kind", labels[:5].tolist(), remedy, TypeError)
+        checks.reject(owner, argument, "labels of one type", labels[:5].tolist(), remedy, TypeError)
     return array
 
 

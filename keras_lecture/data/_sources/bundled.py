@@ -1,4 +1,4 @@
-"""The data that come with scikit-learn. Only `load` imports this file, when it is asked for one of them."""
+"""Data sets that come with scikit-learn; `load` imports this file on demand."""
 
 from sklearn import datasets
 
@@ -11,7 +11,7 @@ NAMES = {
 
 
 def read(name: str):
-    """Examples, targets, the names of the classes (none in regression) and of the features."""
+    """Examples, targets, class names (`None` for regression) and feature names."""
     found = NAMES[name]()
     if name == "digits":
         return found.images[..., None] / 16, found.target, tuple("0123456789"), None

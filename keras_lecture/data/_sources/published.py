@@ -1,4 +1,4 @@
-"""The image data that Keras downloads: from its cache, or with a word on which file belongs where."""
+"""Image data sets that Keras downloads; if it cannot, the error names the files to save and their paths."""
 
 import os
 import tempfile
@@ -11,12 +11,12 @@ import numpy as np
 
 _KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 _CIFAR = "https://www.cs.toronto.edu/~kriz/"
-# Seconds without an answer after which there is no network: Keras itself would wait for minutes.
-_PATIENCE = 10
+# Timeout in seconds for the check that the network is up: Keras itself would wait for minutes.
+_TIMEOUT = 10
 
 
 class Source(NamedTuple):
-    """Where `load_data` looks: files below Keras's `datasets` folder, by where each comes from; and the class names."""
+    """A loader of Keras, its files as `{URL: path in the `datasets` folder}`, and the class names."""
 
     load_data: Callable
     files: dict[str, str]
@@ -32,7 +32,7 @@ SOURCES = {
         {f"{_KERAS}{name}-ubyte.gz": os.path.join("fashion-mnist", f"{name}-ubyte.gz") for name in _FASHION},
         "t_shirt trouser pullover dress coat sandal shirt sneaker bag ankle_boot",
     ),
-    # An archive lies in Keras's cache under the name of the folder that it is unpacked to.
+    # In Keras's cache an archive has the name of the folder that it is unpacked to.
     "cifar10": Source(
         keras.datasets.cifar10.load_data,
         {f"{_CIFAR}cifar-10-python.tar.gz": "cifar-10-batches-py-target_archive"},
@@ -53,20 +53,20 @@ SOURCES = {
 
 
 def read(name: str):
-    """Images with a channel axis at the end, class numbers, names of the classes, and how many are the test images."""
+    """Channels-last images, class indices, class names, and the number of test images, which come last."""
     source = SOURCES[name]
-    places = {url: os.path.join(_folder(), file) for url, file in source.files.items()}
-    missing = [url for url, place in places.items() if not os.path.exists(place)]
+    paths = {url: os.path.join(_folder(), file) for url, file in source.files.items()}
+    missing = [url for url, path in paths.items() if not os.path.exists(path)]
     try:
         if missing:
-            urllib.request.urlopen(missing[0], timeout=_PATIENCE).close()
+            urllib.request.urlopen(missing[0], timeout=_TIMEOUT).close()
         (x_train, y_train), (x_test, y_test) = source.load_data()
     except Exception as error:
-        orders = "\n".join(f"  {url} as {places[url]}" for url in missing or places)
+        orders = "\n".join(f"  {url} as {paths[url]}" for url in missing or paths)
         raise FileNotFoundError(
             f'load: "{name}" is not in the cache of Keras and could not be downloaded ({error}). Save\n{orders}'
         ) from error
-    # Into memory in the order of its axes, which are a view of another order in what Keras gives.
+    # A contiguous copy: Keras may return a transposed view.
     x = np.empty((len(x_train) + len(x_test), *x_train.shape[1:]), "float32")
     np.concatenate([x_train, x_test], out=x, casting="unsafe")
     x /= 255
@@ -78,7 +78,7 @@ def read(name: str):
 
 
 def _folder():
-    """Keras's folder of data sets, as its `get_file` finds it."""
+    """Keras's folder for data sets, found like in its `get_file`."""
     home = os.path.expanduser(os.environ.get("KERAS_HOME") or os.path.join("~", ".keras"))
     if not os.access(home, os.W_OK):
         home = os.path.join("/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir(), ".keras")
