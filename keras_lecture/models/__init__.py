@@ -1,4 +1,4 @@
-"""Networks of the lectures, as functional Keras models that return scores."""
+"""The lectures' networks as functional Keras models that return scores, and fine-tuning."""
 
 from keras_lecture.models.alexnet import alexnet
 from keras_lecture.models.all_conv import all_conv

@@ -1,14 +1,15 @@
-"""Reusing a trained network: a copy with new scores, most of it frozen."""
+"""Fine-tuning: a partly frozen copy of a trained network with a new score layer."""
 
 import keras
 
 from keras_lecture._core import checks
 from keras_lecture._core.assignment import assign_copy
+from keras_lecture._core.types import Tensor
 from keras_lecture.models._parts import scoring
 
-SCORES = ("linear", "sigmoid", "softmax")
+SCORE_ACTIVATIONS = ("linear", "sigmoid", "softmax")
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-# What may follow the layer of the scores.
+# Layers that may follow the score layer.
 WITHOUT_WEIGHTS = (
     keras.layers.Activation,
     keras.layers.Flatten,
@@ -20,28 +21,27 @@ WITHOUT_WEIGHTS = (
 )
 
 
-def fine_tune(model, classes: int, *, trainable="last"):
-    """A copy of a trained network with a new layer of scores, of which only the last layers learn.
+def fine_tune(model: keras.Model, classes: int, *, trainable: str | int = "last") -> keras.Model:
+    """Copies a trained network with a new score layer and freezes all but the last layers.
 
-    Use it where there is little data of one's own: what a network has learned of many images serves other ones. Train
-    the scores first, then go on with more layers and a smaller learning rate: set their `trainable` and compile again.
+    Use it when you have little data: features learned from many images transfer to other ones. Train the score layer
+    first, then more layers with a smaller learning rate: set their `trainable` and compile again.
 
         y = W·h(x) + b
 
-    h the network up to the input of its last layer of scores, W and b new: `Xavier` and zeros. The old layer of scores
-    is a dense layer or a 1×1 convolution, linear or with softmax or sigmoid, that nothing but pooling, flattening and
-    activation follows. A network that ends elsewhere keeps all of its layers; of images the mean over the places
-    comes before the scores then. `model` is left as it is.
+    h the network up to the input of its score layer, W and b new: `Xavier` and zeros. The old score layer is a dense
+    layer or a 1×1 convolution, linear or with softmax or sigmoid, followed by nothing but pooling, flattening and
+    activation. A network that ends otherwise keeps all of its layers; an output with spatial axes then gets global
+    average pooling before the scores. `model` does not change.
 
-    Frozen layers keep their weights, and frozen batch normalization normalizes by its moving statistics in training as
-    well, and keeps them; dropout goes on everywhere. The copy is not compiled.
+    Frozen layers keep their weights; frozen batch normalization uses and keeps its moving statistics in training, too;
+    dropout stays active everywhere. The copy is not compiled.
 
     Args:
         model: A built functional or Sequential model with one output, such as those of `keras.applications`.
         classes: Number of scores.
-        trainable: `"last"`, the new scores alone; a whole number, so many of the last layers that have weights, the
-            scores among them, where a block or a model inside the model counts as one; or `"all"`. Defaults to
-            `"last"`.
+        trainable: `"last"`, the score layer alone; a number of layers with weights, counted from the end, where the
+            score layer, a block or a nested model counts as one; or `"all"`. Defaults to `"last"`.
 
     Returns:
         A functional `keras.Model` from the inputs of `model` to scores (for `SoftmaxCrossEntropy`).
@@ -63,13 +63,13 @@ def fine_tune(model, classes: int, *, trainable="last"):
     if head is None:
         x, layer = _pooled(copy.outputs[0]), keras.layers.Dense(classes, **scoring())
     else:
-        x, layer = head.input, _anew(head, classes)
+        x, layer = head.input, _reset(head, classes)
     if "scores" not in {other.name for other in copy.layers if other is not head}:
         layer.name = "scores"
     y = layer(x)
     for after in rest:
         y = after(y)
-    # `input` keeps names and nesting; a Sequential model has none.
+    # `input` keeps the names and the nesting of the inputs, which a Sequential model does not have.
     inputs = copy.inputs[0] if isinstance(copy, keras.Sequential) else copy.input
     tuned = keras.Model(inputs, y, name=f"{model.name}_tuned")
     _freeze(tuned, trainable)
@@ -81,21 +81,21 @@ def _check(model, classes, trainable):
     checks.instance(owner, "model", model, keras.Model, "a functional or Sequential Keras model")
     # A subclassed model, and one that is not built, has no outputs.
     if len(getattr(model, "outputs", None) or ()) != 1:
-        remedy = "Of a subclassed model, freeze layers by `layer.trainable = False` and give it new scores by yourself."
+        remedy = "In a subclassed model, set `layer.trainable = False` and replace the score layer yourself."
         checks.reject(owner, "model", "a built functional or Sequential model with one output", model.name, remedy)
     checks.whole(owner, "classes", classes)
     if trainable not in ("last", "all"):
-        checks.whole(owner, "trainable", trainable, "[1, ∞)", 'Or "last", the new scores alone, or "all".')
+        checks.whole(owner, "trainable", trainable, "[1, ∞)", 'Or "last", the score layer alone, or "all".')
 
 
 def _head(model):
-    """The layer of the scores, or None, and new layers for what comes after it."""
+    """The score layer, or None, and copies of the layers after it."""
     layer, rest = _before(model.outputs[0]), []
-    while isinstance(layer, WITHOUT_WEIGHTS) and _reads_scores(layer):
+    while isinstance(layer, WITHOUT_WEIGHTS) and _may_follow_scores(layer):
         rest.insert(0, layer)
         layer = _before(layer.input)
     if isinstance(layer, keras.Model) and len(layer.outputs) == 1 and _head(layer)[0] is not None:
-        remedy = f"Fine-tune the model `{layer.name}` inside it, which has scores of its own."
+        remedy = f"Fine-tune the model `{layer.name}` inside it, which has its own score layer."
         checks.reject("fine_tune", "model", "one that does not end in another model", model.name, remedy)
     if not _is_head(layer):
         return None, []
@@ -104,40 +104,40 @@ def _head(model):
 
 
 def _before(tensor):
-    """What gives `tensor`; Keras has no public name for it that also knows a model inside a model."""
+    """The layer that outputs `tensor`; no public name of Keras includes nested models."""
     return tensor._keras_history.operation
 
 
-def _reads_scores(layer) -> bool:
-    return not isinstance(layer, keras.layers.Activation) or _linear(layer)
+def _may_follow_scores(layer) -> bool:
+    return not isinstance(layer, keras.layers.Activation) or _has_score_activation(layer)
 
 
 def _is_head(layer) -> bool:
     if isinstance(layer, CONVOLUTIONS):
-        return set(layer.kernel_size) == {1} and _linear(layer)
-    return isinstance(layer, keras.layers.Dense) and _linear(layer)
+        return set(layer.kernel_size) == {1} and _has_score_activation(layer)
+    return isinstance(layer, keras.layers.Dense) and _has_score_activation(layer)
 
 
-def _linear(layer) -> bool:
-    return getattr(layer.activation, "__name__", "") in SCORES
+def _has_score_activation(layer) -> bool:
+    return getattr(layer.activation, "__name__", "") in SCORE_ACTIVATIONS
 
 
-def _anew(head, classes: int):
-    """The layer of the scores for other classes, linear, at its start."""
+def _reset(head, classes: int):
+    """A new linear score layer of the same kind."""
     size = "units" if isinstance(head, keras.layers.Dense) else "filters"
     config = {**head.get_config(), size: classes, "activation": "linear", "bias_initializer": "zeros", "name": None}
     return type(head).from_config({**config, **scoring()})
 
 
 def _copied(layer):
-    """A layer of its own for the new model; of a shape with the number of old classes, what it does."""
+    """A new layer with the same config; `Flatten` for a `Reshape`, whose shape contains the old number of classes."""
     if isinstance(layer, keras.layers.Reshape):
         return keras.layers.Flatten(name="flat")
     return type(layer).from_config(layer.get_config())
 
 
-def _pooled(x):
-    """The mean over the places of a sequence, an image or a volume."""
+def _pooled(x: Tensor) -> Tensor:
+    """Global average pooling of a sequence, an image or a volume."""
     if len(x.shape) == 2:
         return x
     layer = getattr(keras.layers, f"GlobalAveragePooling{len(x.shape) - 2}D")
@@ -149,5 +149,5 @@ def _freeze(model, trainable):
     count = {"last": 1, "all": len(layers)}.get(trainable, trainable)
     if count > len(layers):
         checks.reject("fine_tune", "trainable", f"at most {len(layers)}, the layers with weights", trainable)
-    for place, layer in enumerate(reversed(layers), 1):
-        layer.trainable = place <= count
+    for i, layer in enumerate(reversed(layers), 1):
+        layer.trainable = i <= count

@@ -1,38 +1,40 @@
-"""Multilayer perceptrons of any depth."""
+"""Multilayer perceptrons."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
 from keras_lecture._core import checks
+from keras_lecture._core.types import Tensor
 from keras_lecture.initializers import Kaiming, PositiveBias, Xavier
 from keras_lecture.models._parts import Parts
 
-# Linear around zero: they keep the signal that Xavier's weights keep. The others drop about half of it.
+# Linear around zero, as `Xavier` assumes; the others lose about half of the variance.
 LINEAR_AT_ZERO = ("linear", "sigmoid", "softsign", "tanh")
 
 
 def mlp(
-    input_shape=(784,),
+    input_shape: Sequence[int] = (784,),
     classes: int = 10,
     *,
     units: Sequence[int] = (512, 512),
-    activation="relu",
+    activation: str | Callable[[Tensor], Tensor] = "relu",
     dropout: float = 0.0,
-    normalization=None,
+    normalization: str | keras.layers.Layer | None = None,
     name: str = "mlp",
-):
-    """A multilayer perceptron: dense layers one after the other, of any depth.
+) -> keras.Model:
+    """A multilayer perceptron: a stack of dense layers of any depth.
 
-    Use it for data without neighborhood, and as the first thing to try. Images are flattened.
+    Use it for data without spatial structure, and as a first baseline. Images are flattened.
 
         s = W_L·h_{L−1} + b_L,    h_l = D(f(N(W_l·h_{l−1} + b_l))),    h₀ = x
 
-    L − 1 the number of `units`, f `activation`, N `normalization`, D dropout, s the scores: for
-    `SoftmaxCrossEntropy`, which takes scores, not probabilities. `units=()` is the linear classifier.
+    L − 1 the number of `units`, f `activation`, N `normalization`, D dropout, s the scores (logits), as
+    `SoftmaxCrossEntropy` takes them. `units=()` is the linear classifier.
 
-    Weights start by `Xavier` before tanh, softsign, sigmoid and the scores, with biases of zero; before a rectifier by
-    `Kaiming`, with biases of 0.01.
+    Weights start by `Xavier` before linear, tanh, softsign and sigmoid units and the scores, with zero biases; before
+    other activations by `Kaiming`, with biases of 0.01.
 
     Args:
         input_shape: Shape of one input, without the batch. Defaults to `(784,)`.
@@ -40,8 +42,8 @@ def mlp(
         units: Units of each hidden layer. Defaults to `(512, 512)`.
         activation: A name or a function. Defaults to `"relu"`.
         dropout: Rate of the dropout after each hidden layer. Defaults to `0.0`.
-        normalization: `"batch"`, `"group"`, `"layer"`, `None`, or a layer, of which every place gets a copy. With one,
-            dense layers have no bias. Defaults to `None`.
+        normalization: `"batch"`, `"group"`, `"layer"`, `None`, or a layer, which is copied for every use. With
+            normalization, hidden layers have no bias. Defaults to `None`.
         name: Name of the model. Defaults to `"mlp"`.
 
     Returns:
@@ -63,8 +65,8 @@ def mlp(
     activation = keras.activations.get(activation)
     inputs = keras.Input(input_shape)
     x = keras.layers.Flatten(name="flatten")(inputs) if len(inputs.shape) > 2 else inputs
-    for place, count in enumerate(units, 1):
-        layer = f"hidden_{place}"
+    for i, count in enumerate(units, 1):
+        layer = f"hidden_{i}"
         dense = keras.layers.Dense(count, name=layer, use_bias=parts.normalization is None, **_start(activation))
         x = parts.normalized(dense(x), layer)
         x = keras.layers.Activation(activation, name=f"{layer}_activation")(x)
@@ -72,7 +74,7 @@ def mlp(
     return keras.Model(inputs, parts.scores(x, classes), name=name)
 
 
-def _start(activation) -> dict:
+def _start(activation) -> dict[str, Any]:
     if getattr(activation, "__name__", "") in LINEAR_AT_ZERO:
         return {"kernel_initializer": Xavier()}
     return {"kernel_initializer": Kaiming(), "bias_initializer": PositiveBias()}

@@ -1,44 +1,45 @@
-"""Deep nets with and without residual connections, of equal size."""
+"""Deep networks of equal size with and without residual connections."""
+
+from collections.abc import Callable, Sequence
 
 import keras
 
 from keras_lecture._core import checks
-from keras_lecture.layers import MaxPooling2D, ResidualBlock
-from keras_lecture.models._parts import Parts, settle
+from keras_lecture._core.types import Tensor
+from keras_lecture.layers import ResidualBlock
+from keras_lecture.models._parts import CIFAR, IMAGENET, Parts, shape_and_classes
 
-# Blocks in each of the four stages; from 50 on they are bottlenecks.
+# Number of blocks in each of the four stages; from depth 50 on they are bottlenecks.
 STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-IMAGENET = (224, 224, 3), 1000
-CIFAR = (32, 32, 3), 10
 
 
 def resnet(
     depth: int,
-    input_shape=None,
+    input_shape: Sequence[int | None] | None = None,
     classes: int | None = None,
     *,
     width: float = 1.0,
     dropout: float = 0.0,
-    normalization="batch",
+    normalization: str | keras.layers.Layer | None = "batch",
     name: str | None = None,
-):
-    """A deep residual net: blocks that learn what to add to their input.
+) -> keras.Model:
+    """A deep residual network: each block learns a correction that is added to its input.
 
-    Use it as the first choice for images. Depths 18, 34, 50, 101 and 152 are the nets for large images, which start by
-    making them four times smaller; 20, 32, 44, 56, 110 and any other 6n + 2 are those for small ones (CIFAR).
+    Use it as the first choice for images. Depths 18, 34, 50, 101 and 152 are for large images, whose sides they first
+    divide by four; 20, 32, 44, 56, 110 and any other 6n + 2 are for small ones (CIFAR).
 
-        large:  C₇ 64 /2 → maximum of 3×3 /2 → stages of 64, 128, 256, 512 filters    → mean → scores
-        small:  C₃ 16                        → stages of 16, 32, 64 filters, n blocks → mean → scores
+        large:  C₇ 64 /2 → 3×3 max pooling /2 → stages of 64, 128, 256, 512 filters    → mean → scores
+        small:  C₃ 16                         → stages of 16, 32, 64 filters, n blocks → mean → scores
 
-    Each stage but the first begins with strides of 2. Blocks are `ResidualBlock`s of two convolutions, of three from
-    depth 50 on among the large; `plain(depth)` is the same net without the connections.
+    Each stage but the first begins with strides of 2. A block is a `ResidualBlock` with two convolutions, or with three
+    in the networks for large images from depth 50 on; `plain(depth)` is the same network without skip connections.
 
     Args:
-        depth: Number of layers with kernels, those of the connections not counted.
+        depth: Number of layers with kernels, not counting the projections.
         input_shape: Shape of one image; sides may be None, any size fits. Defaults to `None`, 224 × 224 or 32 × 32 in
             color.
         classes: Number of scores. Defaults to `None`, 1000 or 10.
-        width: Factor of the numbers of filters. Defaults to `1.0`.
+        width: Factor of all numbers of filters. Defaults to `1.0`.
         dropout: Rate of the dropout before the scores. Defaults to `0.0`.
         normalization: As in `keras_lecture.layers.ResidualBlock`. Defaults to `"batch"`.
         name: Name of the model. Defaults to `None`, `"resnet_"` and the depth.
@@ -54,40 +55,35 @@ def resnet(
 
     Reference:
         He et al., 2015, arXiv:1512.03385, table 1 and section 4.2. Deck B. Deviations: projections where the number of
-        filters grows (shortcuts B) in the small nets too, where the paper pads with zeros; otherwise those of
+        filters grows (shortcuts B) also for small images, where the paper pads with zeros; otherwise those of
         `ResidualBlock`.
     """
     bottleneck = depth in STAGES and depth >= 50
     parts = Parts("resnet", width=width, dropout=dropout, normalization=normalization)
     options = {"bottleneck": bottleneck, "normalization": parts.normalization}
 
-    def stage(x, filters, blocks, strides, name):
-        for place in range(1, blocks + 1):
-            block = ResidualBlock(
-                filters * (4 if bottleneck else 1), strides=strides, name=f"{name}_{place}", **options
-            )
-            x, strides = block(x), 1
-        return x
+    def block(x, filters, *, strides, name):
+        return ResidualBlock(4 * filters if bottleneck else filters, strides=strides, name=name, **options)(x)
 
-    return _net("resnet", depth, stage, parts, input_shape, classes, name)
+    return _network(parts, depth, block, 1, input_shape, classes, name)
 
 
 def plain(
     depth: int,
-    input_shape=None,
+    input_shape: Sequence[int | None] | None = None,
     classes: int | None = None,
     *,
     width: float = 1.0,
     dropout: float = 0.0,
-    normalization="batch",
+    normalization: str | keras.layers.Layer | None = "batch",
     name: str | None = None,
-):
-    """The residual net of the same depth without its connections: deeper is worse here, even on the training data.
+) -> keras.Model:
+    """A residual network without its skip connections; more depth makes it worse, even on the training data.
 
-    Use it to see what the connections are for: it has the weights of `resnet(depth)` but for the projections.
+    Use it to see the effect of skip connections: it has the weights of `resnet(depth)` except the projections.
 
-        large:  C₇ 64 /2 → maximum of 3×3 /2 → stages of 64, 128, 256, 512 filters → mean → scores
-        small:  C₃ 16                        → stages of 16, 32, 64 filters        → mean → scores
+        large:  C₇ 64 /2 → 3×3 max pooling /2 → stages of 64, 128, 256, 512 filters → mean → scores
+        small:  C₃ 16                         → stages of 16, 32, 64 filters        → mean → scores
 
     Stages are 3×3 convolutions, each with normalization and ReLU; the first one of each stage but the first has
     strides of 2. Depths 18 and 34 are for large images, 20, 32, 44, 56 and any other 6n + 2 for small ones.
@@ -97,7 +93,7 @@ def plain(
         input_shape: Shape of one image; sides may be None, any size fits. Defaults to `None`, 224 × 224 or 32 × 32 in
             color.
         classes: Number of scores. Defaults to `None`, 1000 or 10.
-        width: Factor of the numbers of filters. Defaults to `1.0`.
+        width: Factor of all numbers of filters. Defaults to `1.0`.
         dropout: Rate of the dropout before the scores. Defaults to `0.0`.
         normalization: As in `keras_lecture.layers.ResidualBlock`. Defaults to `"batch"`.
         name: Name of the model. Defaults to `None`, `"plain_"` and the depth.
@@ -116,34 +112,30 @@ def plain(
         `"same"`.
     """
     parts = Parts("plain", width=width, dropout=dropout, normalization=normalization)
-
-    def stage(x, filters, blocks, strides, name):
-        for place in range(1, 2 * blocks + 1):
-            x, strides = parts.convolution(x, filters, strides=strides, name=f"{name}_{place}"), 1
-        return x
-
-    return _net("plain", depth, stage, parts, input_shape, classes, name)
+    return _network(parts, depth, parts.convolution, 2, input_shape, classes, name)
 
 
-def _net(owner: str, depth: int, stage, parts: Parts, input_shape, classes, name):
-    """What both nets have around their stages: the first layers and the scores."""
-    blocks = _blocks(owner, depth)
+def _network(
+    parts: Parts, depth: int, part: Callable[..., Tensor], parts_per_block: int, input_shape, classes, name
+) -> keras.Model:
+    """The first layers, stages of `part(x, filters, strides=…, name=…)`, and the scores."""
+    blocks = _blocks(parts.owner, depth)
     large = depth in STAGES
-    input_shape, classes = settle(owner, input_shape, classes, IMAGENET if large else CIFAR)
-    inputs, filters = keras.Input(input_shape), parts.filters(64 if large else 16)
+    input_shape, classes = shape_and_classes(parts.owner, input_shape, classes, IMAGENET if large else CIFAR)
+    inputs, first = keras.Input(input_shape), 64 if large else 16
     if large:
-        x = parts.convolution(inputs, filters, 7, 2, name="convolution")
-        x = MaxPooling2D(3, 2, "same", name="maximum")(x)
+        x = parts.stem(inputs, parts.filters(first))
     else:
-        x = parts.convolution(inputs, filters, name="convolution")
-    for place, count in enumerate(blocks):
-        filters = parts.filters((64 if large else 16) * 2**place)
-        x = stage(x, filters, count, 2 if place else 1, f"stage_{place + 1}")
-    return keras.Model(inputs, parts.scores(parts.mean(x), classes), name=name or f"{owner}_{depth}")
+        x = parts.convolution(inputs, parts.filters(first), name="convolution")
+    for stage, count in enumerate(blocks, 1):
+        filters = parts.filters(first * 2 ** (stage - 1))
+        for i in range(1, parts_per_block * count + 1):
+            x = part(x, filters, strides=2 if stage > 1 and i == 1 else 1, name=f"stage_{stage}_{i}")
+    return keras.Model(inputs, parts.scores(parts.mean(x), classes), name=name or f"{parts.owner}_{depth}")
 
 
-def _blocks(owner: str, depth) -> tuple:
-    """Blocks of two layers, or bottlenecks, in each stage."""
+def _blocks(owner: str, depth: int) -> tuple[int, ...]:
+    """Number of blocks in each stage."""
     large = [known for known in STAGES if owner == "resnet" or known < 50]
     remedy = (
         f"{', '.join(map(str, large))} are for large images, 6n + 2 (8, 14, 20, 26, 32, 44, 56, 110 …) for small ones."

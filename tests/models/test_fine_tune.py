@@ -151,12 +151,12 @@ def two_outputs():
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (Subclassed, {}, "`model` must be a built functional or Sequential .* give it new scores by yourself"),
+        (Subclassed, {}, "`model` must be a built functional or Sequential .* replace the score layer yourself"),
         (lambda: keras.Sequential([keras.layers.Dense(2)]), {}, "`model` must be a built functional or Sequential"),
         (two_outputs, {}, "`model` must be a built functional or Sequential model with one output"),
         (lambda: keras.layers.Dense(2), {}, "`model` must be a functional or Sequential Keras model"),
         (lambda: models.mlp((4,), 2, units=()), {"trainable": 2}, "`trainable` must be at most 1, the layers with"),
-        (lambda: models.mlp((4,), 2, units=()), {"trainable": 0}, '`trainable` must be .* Or "last", the new scores'),
+        (lambda: models.mlp((4,), 2, units=()), {"trainable": 0}, '`trainable` must be .* Or "last", the score layer'),
         (lambda: models.mlp((4,), 2, units=()), {"trainable": "most"}, "`trainable` must be a whole number"),
         (lambda: models.mlp((4,), 2, units=()), {"classes": 0}, "`classes` must be a whole number"),
         (
