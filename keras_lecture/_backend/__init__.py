@@ -1,23 +1,23 @@
-"""The seam: what Keras lacks on each framework, with one signature on all of them.
+"""Functions that Keras lacks, implemented for each framework with one signature.
 
 `value_and_grad(f)`          for `f(weights, *args) → (loss, aux)`: `(weights, *args) → ((loss, aux), gradients)`
 `hessian_vector_product(f)`  for the same `f`: `(weights, vectors, *args) → H·vectors`
-`compile(f)`                 `f` compiled as the framework does it
-`train_step(model, step)`    the pure `step(state, batch) → (logs, state)` as this backend's Keras `train_step`
-`repeatable(f)`              `f` with the same random numbers at every call
-`build_first(model, data)`   builds in a train step what Keras has left to it
-`only_if(condition, act)`    `act()` if a tensor holds, in a train step that changes variables in place
-`recover(model, *args)`      gives the model its values back after an exception, of a train function with these `args`
-`mean_over_ranks(model)`     the function that takes the means of tensors over processes that train `model` together
-`END_OF_DATA`                what a train function raises where its data end
-`PURE_TRAIN_STEP`            whether Keras's train step is a function of the model's state
+`compile(f)`                 compiles `f` by the framework's own compiler
+`train_step(model, step)`    turns a pure `step(state, batch) → (logs, state)` into a Keras `train_step` of this backend
+`repeatable(f)`              `f` with the same random numbers in every call
+`build_first(model, data)`   builds model and optimizer inside the first train step, if `fit` has not done so
+`only_if(condition, act)`    calls `act()` if a tensor is true, in a train step that changes variables in place
+`recover(model, *args)`      restores the model's values after an exception in a train function with these `args`
+`mean_over_ranks(model)`     the function that averages tensors over the processes that train `model` together
+`END_OF_DATA`                the exceptions by which a train function reports the end of the data
+`PURE_TRAIN_STEP`            whether Keras's train step is a pure function of the model's state
 `generators()`               the states of the framework's own global random generators, in a list
-`set_generators(states)`     puts them back
+`set_generators(states)`     restores them
 `scope(groups, state)`       a `StatelessScope` in which groups of variables have these values
-`build(model, batches)`      makes what `fit` has not made yet of model, optimizer and metrics, from its iterator
-`shuffles_alike()`           whether `fit` shuffles arrays in an order that a new process can repeat
-`fuse(formula)`              `formula` as one kernel forward and one backward, where compiling does not do that anyway
-`accelerate(formula)`        `formula`, or this backend's own kernel `room.name` where it exists and takes the call
+`build(model, batches)`      builds model, optimizer and metrics before the first step of `fit`, from its iterator
+`shuffles_alike()`           whether a new process can repeat the order in which `fit` shuffles arrays
+`fuse(formula)`              compiles `formula` to one kernel forward and one backward, unless a compiler does it anyway
+`accelerate(formula)`        `formula`, or this backend's kernel `room.name` if there is one and it accepts the call
 
 Only the folders below import a framework, and only the selected one is imported.
 """

@@ -1,16 +1,16 @@
-"""How a formula finds its kernel: by room and name, with the right to decline."""
+"""Dispatch from a formula to the backend's kernel of the same room and name, which may decline the call."""
 
 import functools
 import inspect
 
 import keras
 
-# "room.name" → formula: the tests hold every kernel against its formula through this table.
+# "room.name" → formula. The tests compare every kernel with its formula through this table.
 formulas = {}
 
 
 def kernels(**rooms):
-    """`{"room.name": kernel}` of the public functions that are written in the modules of each room."""
+    """`{"room.name": kernel}` for the public functions defined in the modules of each room."""
     found = {}
     for room, modules in rooms.items():
         for module in modules:
@@ -21,11 +21,11 @@ def kernels(**rooms):
 
 
 def accelerator(kernels):
-    """The decorator `accelerate` over the kernels of one backend.
+    """The decorator `accelerate` for the kernels of one backend.
 
-    A kernel has the room, the name and the signature of its formula and returns `None` to decline a call (a device, a
-    dtype, a shape it is not made for). The room is the part of the package that the formula is written in. The formula
-    in `keras.ops` stays the definition and is the kernel's oracle in the tests.
+    A kernel has the room, the name and the signature of its formula and returns `None` to decline a call (an
+    unsupported device, dtype or shape). The room is the part of the package that contains the formula. The formula in
+    `keras.ops` remains the definition and is the kernel's oracle in the tests.
     """
 
     def accelerate(formula):
@@ -38,7 +38,7 @@ def accelerator(kernels):
 
         @functools.wraps(formula)
         def fastest(*args, **options):
-            # Symbolic tensors have no values: they go through `keras.ops`.
+            # Symbolic tensors have no values: only `keras.ops` accepts them.
             if any(isinstance(arg, keras.KerasTensor) for arg in args):
                 return formula(*args, **options)
             result = kernel(*args, **options)

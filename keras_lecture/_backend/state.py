@@ -1,4 +1,4 @@
-"""A model's state as the pure train step sees it: four lists, in the order of Keras's JAX trainer."""
+"""The state of a model in a pure train step: four lists of variables, in the order of Keras's JAX trainer."""
 
 import keras
 
@@ -14,9 +14,9 @@ def variables(model):
 
 
 def scope(groups, state, **settings):
-    """A `StatelessScope` in which the variables have the values `state`: tensors of their types, or variables.
+    """A `StatelessScope` in which the variables have the values `state`: tensors of their dtypes, or variables.
 
-    Keras looks at the shape and the type of each one by one, which on PyTorch takes as long as a small layer.
+    `StatelessScope(state_mapping=…)` checks shape and dtype of each, which on PyTorch takes as long as a small layer.
     """
     stateless = keras.StatelessScope(**settings)
     for variables, values in zip(groups, state, strict=True):
@@ -26,7 +26,7 @@ def scope(groups, state, **settings):
 
 
 def assign(groups, state):
-    """Writes `state` into the variables that it came from."""
+    """Assigns the values `state` to the variables."""
     for group, values in zip(groups, state, strict=True):
         for variable, value in zip(group, values, strict=True):
             variable.assign(value)

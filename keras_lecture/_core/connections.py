@@ -1,4 +1,4 @@
-"""Which entries of a kernel meet in one output unit, and which leave one input unit."""
+"""The fans of a kernel: which of its entries enter one output unit, and which leave one input unit."""
 
 import math
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ _TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras
 
 @dataclass(frozen=True)
 class Connections:
-    """The axes of a kernel along which the inputs of one output unit, and the outputs of one input unit, lie.
+    """A kernel's axes over the inputs of one output unit (`incoming`) and the outputs of one input unit (`outgoing`).
 
-    The fans count connections: `fan_in` weights enter one output unit, `fan_out` weights leave one input unit. Because
-    of a stride, on average only one in `thinning_in` (transposed convolution) or in `thinning_out` of them does;
-    because of groups, an input channel reaches one group of outputs only. Borders are not counted.
+    `fan_in` weights enter one output unit, `fan_out` weights leave one input unit. A stride reduces this to one weight
+    in `thinning_in` (transposed convolution) or `thinning_out` on average; with groups, an input channel is connected
+    to one group of outputs only. Borders are ignored.
     """
 
     shape: tuple
@@ -40,7 +40,7 @@ class Connections:
 
 
 def from_shape(shape) -> Connections:
-    """All that a shape alone can tell: dense and plain convolution kernels, `(…, inputs, outputs)`."""
+    """The connections of a dense or plain convolution kernel of this shape, `(…, inputs, outputs)`."""
     axes = tuple(range(len(shape)))
     if len(shape) < 2:
         return Connections(tuple(shape), axes, axes)
@@ -48,7 +48,7 @@ def from_shape(shape) -> Connections:
 
 
 def from_weight(weight: Weight) -> Connections:
-    """What the layer knows of its kernel, for every layer of Keras; any other layer's kernel goes by its shape."""
+    """The connections of the kernel of any Keras layer; a kernel of another layer is judged by its shape."""
     layer, shape = weight.layer, tuple(weight.variable.shape)
     thinning = math.prod(getattr(layer, "strides", (1,)))
     *space, first, last = range(len(shape)) if len(shape) > 1 else (0, 0)
@@ -61,13 +61,13 @@ def from_weight(weight: Weight) -> Connections:
     if weight.attribute == "kernel" and isinstance(layer, keras.layers.EinsumDense):
         return _einsum(layer.equation, shape)
     if weight.attribute == "embeddings":
-        # A row is looked up: every output unit has one input at a time.
+        # A lookup selects one row: every output unit has one input at a time.
         return Connections(shape, (), (last,))
     return from_shape(shape)
 
 
 def _einsum(equation: str, shape) -> Connections:
-    """An axis of inputs, kernel and outputs alike (`abc,bcd->abd`) is a batch of kernels and belongs to neither fan."""
+    """An axis shared by inputs, kernel and outputs (b in `abc,bcd->abd`) is a batch of kernels and in neither fan."""
     operands, result = equation.replace("...", "").split("->")
     inputs, kernel = operands.split(",")
     incoming = tuple(axis for axis, letter in enumerate(kernel) if letter not in result)
@@ -76,7 +76,7 @@ def _einsum(equation: str, shape) -> Connections:
 
 
 def whole_numbers(owner: str, argument: str, value, interval: str = "(-∞, ∞)") -> list | None:
-    """An argument of one or several whole numbers, or none, as a list, which a config keeps."""
+    """Checks an argument of one or several whole numbers and returns it as a list; `None` stays `None`."""
     if value is None:
         return None
     numbers = list(value) if isinstance(value, (list, tuple)) else [value]
@@ -86,6 +86,6 @@ def whole_numbers(owner: str, argument: str, value, interval: str = "(-∞, ∞)
 
 
 def check_axes(owner: str, argument: str, axes, shape):
-    """Axes that the user gave exist in the weight."""
+    """Requires axes that exist in a weight of this shape."""
     for axis in axes or ():
         checks.whole(owner, argument, axis, f"[-{len(shape)}, {len(shape)})", f"The weight has shape {tuple(shape)}.")

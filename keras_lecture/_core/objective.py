@@ -14,11 +14,11 @@ from keras_lecture._core.types import Tensor
 def loss_on(model, batch, non_trainable, metrics=None, *, training: bool = True):
     """`f(weights, y_pred=None) → (loss, (y_pred, non_trainable, metrics))` of `model` on `batch`.
 
-    `batch` is `(x, y, sample_weight)`. A `y_pred` that is given takes the place of what the model predicts.
+    `batch` is `(x, y, sample_weight)`. A given `y_pred` replaces the model's predictions.
 
-    The loss is all that Keras minimizes: the compiled one or the model's own `compute_loss`, with sample weights,
-    regularizers and what layers add. Every call starts from the same `non_trainable` variables (seeds, statistics of
-    batch normalization) and `metrics`, and returns them as they are afterwards: the caller keeps those of one call.
+    The loss is the total that Keras minimizes: the compiled loss or the model's own `compute_loss`, with sample
+    weights, regularizers and the losses that layers add. Every call starts from the same `non_trainable` variables
+    (seeds, moving statistics) and `metrics`, and returns their new values: the caller keeps those of one call.
     """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
     metrics = [v.value for v in model.metrics_variables] if metrics is None else metrics
@@ -28,7 +28,7 @@ def loss_on(model, batch, non_trainable, metrics=None, *, training: bool = True)
     @_backend.repeatable
     def loss(weights, y_pred=None):
         groups = model.trainable_variables, model.non_trainable_variables, model.metrics_variables
-        # One scope for both: losses that layers add while they are called are known to `compute_loss` only in there.
+        # One scope for both: `compute_loss` sees the losses that layers add in a call only in the scope of this call.
         with _backend.scope(groups, (weights, non_trainable, metrics), collect_losses=True) as scope:
             y_pred = model(x, training=training) if y_pred is None else y_pred
             value = compute_loss(x, y, y_pred, sample_weight, **mode)
@@ -40,16 +40,16 @@ def loss_on(model, batch, non_trainable, metrics=None, *, training: bool = True)
 
 @functools.lru_cache
 def _takes_training(compute_loss):
-    """Whether it does; Keras asks models from before version 3.3, whose `compute_loss` does not, the same way."""
+    """Whether it takes `training`; overrides written before Keras 3.3 do not, and Keras checks in the same way."""
     return "training" in inspect.signature(compute_loss).parameters
 
 
 class Objective:
-    """The loss of one batch for a search: its value, its gradients and its curvature, unscaled, in one float type.
+    """The loss of one batch for a search: value, gradients and curvature, unscaled, in one float type.
 
-    `loss` is `f(weights) → (loss, aux)`. With a `scale`, the loss scaling of float16, it is differentiated after a
-    multiplication by it, and the derivatives are divided by it. `mean` takes the means of tensors over processes that
-    train together, each with its part of the batch: the loss is that of the whole batch in all of them.
+    `loss` is `f(weights) → (loss, aux)`. With a `scale`, float16's loss scaling, the scaled loss is differentiated and
+    the derivatives are divided by the scale. `mean` averages tensors over the processes that train together, each with
+    its part of the batch: all of them see the loss of the whole batch.
     """
 
     def __init__(self, loss, dtype: str, scale: Tensor | None = None, mean=list):
@@ -73,7 +73,7 @@ class Objective:
         return value, self._unscaled(gradients)
 
     def start(self, weights):
-        """The value, what else the evaluation gave, and the gradients, still scaled."""
+        """The value, the auxiliary output of the loss, and the gradients, still scaled."""
         (_, (value, aux)), gradients = self._evaluate(weights)
         return self._mean([value])[0], aux, self._mean(gradients)
 
@@ -82,11 +82,11 @@ class Objective:
         return self._unscaled(self._mean(self._product(weights, vectors)))
 
     def gauss_newton(self, weights):
-        """The function that multiplies by the Gauss-Newton matrix at `weights`, JᵀℓJ + R.
+        """The product with the Gauss-Newton matrix at `weights`, JᵀℓJ + R, as a function of the vectors.
 
         J is the Jacobian of the model's outputs, ℓ the Hessian of the loss in the outputs, R its Hessian in the weights
-        while the outputs stay: that of regularizers. Without the curvature of the model itself it has no negative
-        eigenvalue where the loss is convex in the outputs.
+        at fixed outputs, from regularizers. The matrix omits the curvature of the model itself, and so has no negative
+        eigenvalue if the loss is convex in the outputs.
         """
         count = len(weights)
         _, (_, (y_pred, *_)) = self._scaled(weights)

@@ -1,4 +1,4 @@
-"""The state of every global random generator that training draws from."""
+"""The state of every global random generator that training uses."""
 
 import contextlib
 import inspect
@@ -11,12 +11,12 @@ from keras import ops
 
 from keras_lecture import _backend
 
-# Keras 3.15 has no public name for its generator of seeds where none is given.
+# Keras 3.15 has no public name for its global seed generator.
 _keras = inspect.getmodule(keras.random.SeedGenerator)
 
 
 class RandomState(NamedTuple):
-    """The states of Python's, NumPy's, Keras's (`None` before its first use) and the framework's generators."""
+    """The states of the generators of Python, NumPy, Keras (`None` before its first use) and the framework."""
 
     python: Any
     numpy: Any
@@ -25,14 +25,14 @@ class RandomState(NamedTuple):
 
 
 def random_state() -> RandomState:
-    """The state as it is now."""
+    """The present state."""
     generator = _keras.global_state.get_global_attribute(_keras.GLOBAL_SEED_GENERATOR)
     ours = None if generator is None else (generator, np.array(ops.convert_to_numpy(generator.state)))
     return RandomState(random.getstate(), np.random.get_state(legacy=False), ours, _backend.generators())
 
 
 def set_random_state(state: RandomState):
-    """Puts a state back."""
+    """Restores a state."""
     random.setstate(state.python)
     np.random.set_state(state.numpy)
     generator, value = state.keras or (None, None)
@@ -43,7 +43,7 @@ def set_random_state(state: RandomState):
 
 
 def as_arrays(state: RandomState) -> dict[str, Any]:
-    """A state without objects, for a file."""
+    """A state as plain numbers and arrays, for a file."""
     version, words, gauss = state.python
     return {
         "python": {"version": version, "words": np.array(words, "uint32"), "gauss": gauss},
@@ -54,10 +54,10 @@ def as_arrays(state: RandomState) -> dict[str, Any]:
 
 
 def from_arrays(saved: dict[str, Any]) -> RandomState:
-    """A state from a file; of another framework's generators it holds nothing."""
+    """A state from a file; a file from another framework may lack the states of this framework's generators."""
     python, ours = saved["python"], None
     if saved["keras"] is not None:
-        # What was traced with Keras's generator goes on drawing from that very one.
+        # Functions that were traced with the existing generator keep using it.
         existing = random_state().keras
         generator = keras.random.SeedGenerator(0) if existing is None else existing[0]
         ours = generator, saved["keras"].astype(generator.state.dtype)
@@ -67,7 +67,7 @@ def from_arrays(saved: dict[str, Any]) -> RandomState:
 
 @contextlib.contextmanager
 def same_random_state():
-    """The state after the block is the one before it, after an exception too."""
+    """Restores the random state after the block, also after an exception."""
     state = random_state()
     try:
         yield

@@ -1,4 +1,4 @@
-"""`register`: what makes a class or function loadable from a saved model without `custom_objects`."""
+"""Registration with Keras, so that saved models load without `custom_objects`."""
 
 import keras
 
@@ -7,7 +7,7 @@ def register(target):
     """Registers `target` for Keras serialization as `keras_lecture>subpackage.Name`.
 
     The subpackage is part of the name because `losses.L1` and `regularizers.L1` would otherwise share one entry, and
-    Keras would load whichever was registered last. The file is not, so that code can move within its subpackage.
+    Keras would load the one registered last. The file is not, so that code can move within its subpackage.
     """
     subpackage = target.__module__.split(".")[1]
     return keras.saving.register_keras_serializable("keras_lecture", f"{subpackage}.{target.__name__}")(target)

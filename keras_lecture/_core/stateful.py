@@ -1,4 +1,4 @@
-"""What is offered by whoever has a state that must survive when training is resumed in another process."""
+"""Protocol for objects whose state can be saved and restored when training resumes in another process."""
 
 from typing import Protocol, runtime_checkable
 
@@ -7,10 +7,10 @@ import numpy as np
 
 @runtime_checkable
 class Stateful(Protocol):
-    """`restore(state())` in a new object of the same configuration goes on where the old one was."""
+    """`restore(state())` on a new object of the same configuration continues where the old one was."""
 
     def state(self) -> dict[str, np.ndarray]:
-        """The state, at any time between two steps of `fit`: plain arrays under plain names."""
+        """The state between any two steps of `fit`, as named arrays."""
 
-    def restore(self, state: dict[str, np.ndarray]):
-        """Takes a state over, before `fit`."""
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Sets the state before `fit`."""

@@ -1,4 +1,4 @@
-"""The types of public signatures that no framework shares."""
+"""Types of public signatures that differ between the frameworks."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The weights of a model by what they are: whose, in which role, and how they are chosen."""
+"""The weights of a model with their layers and roles, and their selection by role."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,9 +7,8 @@ import keras
 
 from keras_lecture._core import checks
 
-# The attribute that a Keras layer keeps a weight under, which is also the name it gives the variable, says what the
-# weight is; compared as a whole, never in part. The rank does not: the biases of attention and of GRU are matrices, and
-# so are gains over several axes.
+# The role of a weight by the attribute under which a Keras layer stores it, which is also the variable's name. Only
+# whole names match. The rank does not tell: the biases of attention and GRU are matrices, like gains over several axes.
 _ROLES = {
     "kernel": "kernel",
     "depthwise_kernel": "kernel",
@@ -29,13 +28,13 @@ SELECTIONS = {"kernels": ("kernel",), "biases": ("bias",), "all": ("kernel", "bi
 
 
 def role(name: str, shape) -> str:
-    """`"kernel"`, `"bias"` or `"gain"`: under a name of the user's own, a matrix is a kernel and a vector is not."""
+    """`"kernel"`, `"bias"` or `"gain"`; under an unknown name a matrix is a kernel and a vector a gain."""
     return _ROLES.get(name, "kernel" if len(shape) > 1 else "gain")
 
 
 @dataclass(frozen=True)
 class Weight:
-    """One variable of a model, the layer that owns it and the attribute that the layer keeps it under."""
+    """A variable of a model, the layer that owns it and the attribute under which the layer stores it."""
 
     layer: keras.layers.Layer
     attribute: str
@@ -48,42 +47,42 @@ class Weight:
 
     @property
     def depthwise(self) -> bool:
-        """Whether each input channel has kernels of its own."""
+        """Whether each input channel has its own kernels."""
         own = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
         return self.attribute == "depthwise_kernel" or (self.attribute == "kernel" and isinstance(self.layer, own))
 
     @property
     def setting(self) -> str:
-        """The stem of the layer's own settings for this weight: `kernel` of `kernel_regularizer`."""
+        """The stem of the layer's arguments for this weight, as `kernel` in `kernel_regularizer`."""
         return "depthwise" if self.depthwise else self.attribute.removesuffix("_kernel")
 
 
 def layers(model) -> list:
     """`model` and every layer in it, at any depth, each once.
 
-    Keras 3.15 has a public list of layers for models only; this is the one place that uses the general one.
+    Keras 3.15 has a public list of layers for models only; this function alone calls the private method.
     """
     return model._flatten_layers()
 
 
 def weights(model) -> list[Weight]:
-    """Every weight of `model` that training may change, each once; no statistics, no seeds.
+    """Every weight of `model`, each once, without moving statistics and seeds.
 
-    Frozen ones are included where the name tells them from statistics.
+    A frozen weight is included if its name distinguishes it from a statistic.
     """
     found = {}
     for layer in layers(model):
         for name, value in vars(layer).items():
             if isinstance(value, keras.Variable):
                 found.setdefault(id(value), Weight(layer, name.removeprefix("_"), value))
-    # What layers keep in lists and the like has no name.
+    # Variables that layers store in lists or other containers have no attribute name.
     for variable in model.trainable_variables:
         found.setdefault(id(variable), Weight(model, "", variable))
     return [weight for weight in found.values() if weight.attribute in _ROLES or weight.variable.trainable]
 
 
 def select(owner: str, model, where: str | Callable) -> list[Weight]:
-    """The weights of a built `model` that `where` names: a word of `SELECTIONS` or a predicate on the variable."""
+    """The weights of a built `model` selected by `where`: a key of `SELECTIONS` or a predicate on the variable."""
     checks.instance(owner, "model", model, keras.layers.Layer, "a Keras model or layer")
     if not callable(where):
         checks.one_of(owner, "where", where, SELECTIONS, "A function of the variable selects any other weights.")
@@ -100,13 +99,13 @@ def select(owner: str, model, where: str | Callable) -> list[Weight]:
 
 
 def attach(model, kind: str, values: list[tuple[Weight, object]]):
-    """Gives each weight its regularizer or constraint (`kind`), in the weight and in the settings that are saved.
+    """Gives each weight its regularizer or constraint (`kind`), on the variable and in the config of its layer.
 
-    A layer's config is written from its own settings, or from those of the layer that builds it (attention), which has
-    one for all of its kernels: that one is set where they agree.
+    The config is written from the layer's attributes, or from those of the layer that builds it: attention has one
+    attribute for all its kernels, which is set if their values agree.
     """
     for weight, value in values:
-        # A wrapper that derives a kernel from this one shows that to what is meant for the kernel.
+        # If a wrapper derives the layer's kernel from this variable, the value is to act on the derived kernel.
         derived = getattr(weight.variable, "derived", None)
         setattr(weight.variable, kind, value if derived is None or value is None else derived.seen_by(kind, value))
     for layer in layers(model):
@@ -117,17 +116,17 @@ def attach(model, kind: str, values: list[tuple[Weight, object]]):
             if attached and all(value is attached[0] for value in attached):
                 setattr(layer, attribute, attached[0])
         if isinstance(layer, keras.Model):
-            # The traced steps know the penalties and constraints of their time.
+            # The traced functions contain the old penalties and constraints.
             layer.train_function = layer.test_function = None
 
 
 def attachments(layer) -> dict:
     """The regularizers and constraints of a built layer's weights, to be saved in its config.
 
-    Use it for a layer that makes other layers inside and saves none of their settings. For each kind: every value, and
-    the numbers of the weights in `layer.weights` that have it.
+    Use it for a layer that contains other layers and does not save their configs. For each kind: every value with the
+    indices in `layer.weights` of its weights.
     """
-    places = {id(variable): place for place, variable in enumerate(layer.weights)}
+    indices = {id(variable): index for index, variable in enumerate(layer.weights)}
     found = {}
     for weight in weights(layer):
         for kind in ("regularizer", "constraint"):
@@ -139,14 +138,14 @@ def attachments(layer) -> dict:
             same = next((entry for entry in entries if entry[0] == config), None)
             if same is None:
                 entries.append(same := [config, []])
-            same[1].append(places[id(weight.variable)])
+            same[1].append(indices[id(weight.variable)])
     return found
 
 
 def reattach(layer, found: dict):
-    """Gives a layer, just built from its config, the regularizers and constraints that `attachments` has found."""
+    """Attaches the regularizers and constraints found by `attachments` to a layer newly built from its config."""
     by_variable = {id(weight.variable): weight for weight in weights(layer)}
     for kind, entries in found.items():
-        for config, places in entries:
+        for config, indices in entries:
             value = keras.saving.deserialize_keras_object(config)
-            attach(layer, kind, [(by_variable[id(layer.weights[place])], value) for place in places])
+            attach(layer, kind, [(by_variable[id(layer.weights[index])], value) for index in indices])

@@ -1,1 +1,1 @@
-"""The one owner of a model's train step: a pipeline of stages, and the `fit` that it runs in."""
+"""The only code that changes a model's train step: a pipeline of stages, and the `fit` in which it runs."""

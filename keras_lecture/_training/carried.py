@@ -1,8 +1,8 @@
-"""How the variables of readings come through a train step that is a function of the model's state, as on JAX.
+"""Carries the variables of `Readings` through a train step that is a pure function of the model's state, as on JAX.
 
-Keras's JAX trainer takes four lists of variables through a step. Ours travel among the non-trainable ones as the states
-of seed generators do, which Keras neither saves with the weights nor shows in `model.metrics`; in the user's own
-`train_step` they are out of sight.
+Keras's JAX trainer passes four lists of variables through a step. Ours are added to the non-trainable ones in the way
+the states of seed generators are: Keras neither saves them with the weights nor shows them in `model.metrics`. The
+user's own `train_step` does not see them.
 """
 
 import contextlib
@@ -11,22 +11,22 @@ from keras_lecture import _backend
 
 
 class _Carried:
-    """A stand-in for a seed generator: Keras asks for its `state` alone."""
+    """Takes the place of a seed generator: Keras reads only its `state`."""
 
     def __init__(self, variable):
         self.state = variable
 
 
 def carry(model, variables):
-    """From now on these, and no others, are carried by the train step of `model`."""
+    """Makes the train step of `model` carry exactly these variables from now on."""
     if _backend.PURE_TRAIN_STEP:
-        # A private name of Keras 3.15; saving passes over this list.
+        # A private list of Keras 3.15, which saving ignores.
         model._seed_generators[:] = [*_own(model), *map(_Carried, variables)]
 
 
 @contextlib.contextmanager
 def hidden(model):
-    """For the length of the block the model does not know the variables that it carries."""
+    """Hides the carried variables from the model inside the block."""
     everything = list(model._seed_generators)
     model._seed_generators[:] = _own(model)
     try:
@@ -35,17 +35,20 @@ def hidden(model):
         model._seed_generators[:] = everything
 
 
-def taken_out(model, variables, values):
-    """The values of the model's own non-trainable variables, those of `variables`, and what joins them again."""
-    places = {id(variable): place for place, variable in enumerate(model.non_trainable_variables)}
-    ours = [places[id(variable)] for variable in variables]
-    own = [place for place in range(len(values)) if place not in set(ours)]
+def split(model, variables, values):
+    """Splits the non-trainable `values` into the model's own and those of the carried `variables`.
 
-    def put_back(visible, carried):
-        joined = dict(zip([*own, *ours], [*visible, *carried], strict=True))
-        return [joined[place] for place in range(len(values))]
+    Returns both lists and the function that merges them again.
+    """
+    positions = {id(variable): index for index, variable in enumerate(model.non_trainable_variables)}
+    ours = [positions[id(variable)] for variable in variables]
+    own = [index for index in range(len(values)) if index not in set(ours)]
 
-    return [values[place] for place in own], [values[place] for place in ours], put_back
+    def merge(own_values, carried_values):
+        merged = dict(zip([*own, *ours], [*own_values, *carried_values], strict=True))
+        return [merged[index] for index in range(len(values))]
+
+    return [values[index] for index in own], [values[index] for index in ours], merge
 
 
 def _own(model):

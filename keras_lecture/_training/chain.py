@@ -1,10 +1,10 @@
-"""Optimizers inside optimizers: Keras's loss scaling, averages of the weights."""
+"""Optimizers that wrap other optimizers: Keras's loss scaling, averages of the weights."""
 
 import keras
 
 
 def chain(optimizer):
-    """The optimizer and those inside it, from the outermost to the innermost."""
+    """Yields the optimizer and those inside it, from the outermost to the innermost."""
     yield optimizer
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
@@ -12,13 +12,13 @@ def chain(optimizer):
 
 
 def innermost(optimizer):
-    """The optimizer that takes the step."""
+    """The optimizer that updates the weights."""
     *_, core = chain(optimizer)
     return core
 
 
 def holds(optimizer, searched) -> bool:
-    """Whether `searched` is the optimizer, or inside it, as one of several perhaps."""
+    """Whether `searched` is `optimizer` or one of the optimizers inside it."""
     return any(
         each is searched or any(holds(part, searched) for part in getattr(each, "optimizers", ()))
         for each in chain(optimizer)

@@ -1,4 +1,4 @@
-"""Whether something happens in a step: known while the step is traced, or only when it runs."""
+"""A condition inside a train step: a Python bool while the step is traced, or a tensor known only at run time."""
 
 from keras import ops
 
@@ -6,7 +6,7 @@ from keras_lecture._backend import accelerate
 
 
 class Condition:
-    """A bool, or a boolean scalar tensor of a compiled step; `value` is the bool wherever it is known."""
+    """A bool or a boolean scalar tensor of a compiled step; `value` is a bool wherever the truth is already known."""
 
     def __init__(self, value):
         value = value.value if isinstance(value, Condition) else value
@@ -14,12 +14,12 @@ class Condition:
 
     @property
     def is_true(self) -> bool:
-        """Whether it is known to hold."""
+        """Whether it is known to be true."""
         return self.value is True
 
     @property
     def is_false(self) -> bool:
-        """Whether it is known not to hold."""
+        """Whether it is known to be false."""
         return self.value is False
 
     def __and__(self, other) -> "Condition":
@@ -31,23 +31,23 @@ class Condition:
         return Condition(ops.logical_and(self.value, other.value))
 
     def where(self, new, old):
-        """`new` if it holds, else `old`: both are computed. A product would keep a NaN."""
+        """`new` if true, else `old`; both are computed. Multiplying by 0 or 1 instead would keep a NaN."""
         if isinstance(self.value, bool):
             return new if self.value else old
         return ops.where(self.value, new, old)
 
     def choose(self, then, otherwise):
-        """`then()` if it holds, else `otherwise()`."""
+        """`then()` if true, else `otherwise()`."""
         if isinstance(self.value, bool):
             return then() if self.value else otherwise()
         return ops.cond(self.value, then, otherwise)
 
     def count(self, dtype):
-        """1 if it holds, else 0."""
+        """1 if true, else 0."""
         return int(self.value) if isinstance(self.value, bool) else ops.cast(self.value, dtype)
 
 
 @accelerate
 def decided(condition):
-    """`condition`, or its truth where that is known while the step is traced: PyTorch runs it at once."""
+    """The condition as a bool where the backend is eager (PyTorch), else unchanged."""
     return condition

@@ -1,4 +1,4 @@
-"""Measurements of a stage: numbers that are updated inside the compiled step and shown in the logs."""
+"""Measurements of a stage: numbers that the compiled step updates and the logs show."""
 
 import keras
 from keras import ops
@@ -7,11 +7,11 @@ from keras_lecture._backend import accelerate
 
 
 class Readings(keras.metrics.Metric):
-    """Means of several numbers over the steps of an epoch, and how many steps there were.
+    """The means of several numbers over the steps of an epoch, and the number of these steps.
 
-    It is no metric of the model: the pipeline carries its variables through the compiled step and adds `result` to the
-    logs, so that a loop over `model.metrics` does not meet it. `lasting` variables are kept from epoch to epoch, and
-    from one set of trainable variables to the next.
+    It is not a metric of the model: the pipeline carries its variables through the compiled step and adds `result` to
+    the logs, so that a loop over `model.metrics` does not see it. `lasting` variables are kept from epoch to epoch and
+    handed on when the trainable variables change.
     """
 
     def __init__(self, names, name):
@@ -24,7 +24,7 @@ class Readings(keras.metrics.Metric):
             self.count = self.add_variable((), "zeros", name="count")
 
     def update_state(self, values, counted):
-        """Adds `values`, a vector, if the `Condition` `counted` holds."""
+        """Adds the vector `values` if the `Condition` `counted` is true."""
         values = ops.cast(values, self.sums.dtype)
         if not counted.is_true:
             values = counted.where(values, ops.zeros_like(values))
@@ -42,7 +42,7 @@ class Readings(keras.metrics.Metric):
                 variable.assign(ops.zeros(variable.shape, variable.dtype))
 
     def take_over(self, other):
-        """The lasting numbers of other readings."""
+        """Copies the lasting numbers of other readings."""
         for name, variable in self.lasting.items():
             if name in other.lasting:
                 variable.assign(ops.copy(other.lasting[name].value))
@@ -50,7 +50,7 @@ class Readings(keras.metrics.Metric):
 
 @accelerate
 def totaled(totals, amounts):
-    """The variables `totals`, with the `amounts` added."""
+    """Adds the `amounts` to the variables `totals` and returns these."""
     for total, amount in zip(totals, amounts, strict=True):
         total.assign_add(amount)
     return totals
@@ -58,5 +58,5 @@ def totaled(totals, amounts):
 
 @accelerate
 def means(sums, count):
-    """Each of the `sums` divided by `count`, in a list."""
+    """A list of the `sums`, each divided by `count`."""
     return ops.unstack(sums / ops.maximum(count, 1.0), sums.shape[0])

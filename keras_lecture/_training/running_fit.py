@@ -1,7 +1,7 @@
-"""The `fit` that is calling a callback: its arguments, whether it still runs, and how it ends where it fails.
+"""The `fit` that is calling a callback: its arguments, whether it is still running, and its end by an exception.
 
-Keras hands none of this to a callback, and calls no `on_train_end` after an exception. This is the one file that reads
-the stack.
+Keras passes none of this to a callback, and does not call `on_train_end` after an exception. Only this file reads the
+call stack.
 """
 
 import functools
@@ -12,73 +12,78 @@ import keras
 
 
 def callback_list():
-    """The list of callbacks that is calling: it lives as long as its `fit`."""
-    return _caller(lambda frame: isinstance(frame.f_locals.get("self"), keras.callbacks.CallbackList)).get("self")
+    """The calling list of callbacks, which lives as long as its `fit`."""
+    return _find(lambda frame: isinstance(frame.f_locals.get("self"), keras.callbacks.CallbackList)).get("self")
 
 
 def fit_variables() -> dict:
-    """The variables of the `fit` that is calling, its arguments among them; nothing outside of one."""
-    return _caller(lambda frame: frame.f_code.co_name == "fit" and "validation_data" in frame.f_locals)
+    """The local variables of the calling `fit`, including its arguments; empty outside of a `fit`."""
+    return _find(lambda frame: frame.f_code.co_name == "fit" and "validation_data" in frame.f_locals)
 
 
 def is_running(callbacks) -> bool:
-    """Whether the `fit` with this list of callbacks is among the callers."""
+    """Whether the `fit` with this list of callbacks is on the call stack."""
     return callbacks is not None and bool(
-        _caller(lambda frame: frame.f_code.co_name == "fit" and _holds(frame.f_locals, callbacks))
+        _find(lambda frame: frame.f_code.co_name == "fit" and _holds(frame.f_locals, callbacks))
     )
 
 
 def calls_directly(callbacks) -> bool:
-    """Whether the `fit` with this list is the nearest one that calls, and not one of its callbacks."""
-    frame = sys._getframe(1)
-    while frame is not None:
+    """Whether the innermost `fit` on the call stack has this list of callbacks, and none of these is calling."""
+    for frame in _callers():
         if frame.f_locals.get("self") is callbacks:
             return False
-        if frame.f_code.co_name == "fit" and "epoch_iterator" in frame.f_locals:
+        if _is_fit(frame):
             return _holds(frame.f_locals, callbacks)
-        frame = frame.f_back
     return False
 
 
 def is_training() -> bool:
-    """Whether a model's `fit` or `train_on_batch` is among the callers."""
-    return bool(_caller(lambda frame: frame.f_code.co_name in ("fit", "train_on_batch") and _is_of_model(frame)))
+    """Whether a model's `fit` or `train_on_batch` is on the call stack."""
+    return bool(
+        _find(
+            lambda frame: (
+                frame.f_code.co_name in ("fit", "train_on_batch")
+                and isinstance(frame.f_locals.get("self"), keras.Model)
+            )
+        )
+    )
 
 
 def number_of_fits(model) -> int:
-    """The number of running calls of the model's `fit`, each inside a callback of the one before."""
-    frame, number = sys._getframe(1), 0
+    """The number of nested calls of the model's `fit`, each from a callback of the outer one."""
+    return sum(_is_fit(frame) and frame.f_locals.get("self") is model for frame in _callers())
+
+
+def _callers():
+    """Yields the frames of the call stack from the caller of the function that iterates, outward."""
+    frame = sys._getframe(1).f_back
     while frame is not None:
-        number += frame.f_code.co_name == "fit" and "epoch_iterator" in frame.f_locals and _is_of_model(frame, model)
+        yield frame
         frame = frame.f_back
-    return number
 
 
-def _is_of_model(frame, model=None):
-    owner = frame.f_locals.get("self")
-    return isinstance(owner, keras.Model) if model is None else owner is model
+def _find(condition) -> dict:
+    """The local variables of the innermost frame that meets the condition."""
+    return next((frame.f_locals for frame in _callers() if condition(frame)), {})
 
 
-def _holds(variables, callbacks):
-    # In `set_model` the list is being made: `fit` has no name for it yet.
+def _is_fit(frame) -> bool:
+    return frame.f_code.co_name == "fit" and "epoch_iterator" in frame.f_locals
+
+
+def _holds(variables, callbacks) -> bool:
+    # During `set_model` the list is still being constructed: `fit` has no name for it yet.
     return variables.get("callbacks") is callbacks
 
 
-def _caller(is_it) -> dict:
-    frame = sys._getframe(2)
-    while frame is not None:
-        if is_it(frame):
-            return frame.f_locals
-        frame = frame.f_back
-    return {}
-
-
 class Watch:
-    """Calls `act()` as soon as an exception leaves what the running `fit` of `model` calls, until `undo`.
+    """Calls `act()` as soon as the running `fit` of `model` fails, until `undo`.
 
-    At once, not when the frame of `fit` goes: the handler of the exception may save the model, and a notebook keeps the
-    frame. What `fit` calls is its callbacks, `evaluate` and its data; the pipeline watches the train function. What a
-    callback calls may fail and be caught there: then nothing has happened.
+    It acts at once, and not when the frame of `fit` is freed: the handler of the exception may save the model, and a
+    notebook keeps the frame alive. Watched are the calls that `fit` itself makes: of its callbacks, of `evaluate` and
+    of its data; the pipeline watches the train function. A call inside a callback may fail and be caught there: this
+    does not count as a failure.
     """
 
     def __init__(self, model, callbacks, act):
@@ -93,14 +98,14 @@ class Watch:
         model.evaluate = functools.partial(_watched, watch, model.evaluate, by=weakref.ref(callbacks))
         self._callbacks = weakref.ref(callbacks)
         for name in _events():
-            # Weakly: a bound method on the list itself would keep the list alive, and with it the data of `fit`.
+            # A bound method stored on the list would keep the list alive, and with it the data of `fit`.
             setattr(callbacks, name, functools.partial(_watched, watch, _Weak(callbacks, name)))
-        batches = fit["epoch_iterator"]
-        plain = vars(batches).get("_enumerate_iterator") or _Weak(batches, "_enumerate_iterator")
-        batches._enumerate_iterator = functools.partial(_watched_batches, watch, plain)
+        iterator = fit["epoch_iterator"]
+        plain = vars(iterator).get("_enumerate_iterator") or _Weak(iterator, "_enumerate_iterator")
+        iterator._enumerate_iterator = functools.partial(_watched_steps, watch, plain)
 
     def undo(self):
-        """Leaves everything as it was; more than once does no harm."""
+        """Restores the patched methods; may be called more than once."""
         if self._model is None:
             return
         del self._model.evaluate
@@ -118,7 +123,7 @@ class Watch:
 
 
 class _Weak:
-    """A method of the class of `owner`, which this does not keep alive."""
+    """A bound method that does not keep its object alive."""
 
     def __init__(self, owner, name):
         self._owner, self._method = weakref.ref(owner), getattr(type(owner), name)
@@ -132,6 +137,7 @@ def _events():
 
 
 def _watched(watch, plain, *args, by=None, **kwargs):
+    """Calls `plain` and reports an exception; with `by`, only if the `fit` of these callbacks made the call itself."""
     try:
         return plain(*args, **kwargs)
     except BaseException:
@@ -141,28 +147,20 @@ def _watched(watch, plain, *args, by=None, **kwargs):
         raise
 
 
-def _watched_batches(watch, plain):
-    """The steps of an epoch; on PyTorch Keras's `fit` itself reads the batches, from the iterator in their last place.
+def _watched_steps(watch, plain):
+    """The steps of an epoch. On PyTorch `fit` itself reads the batches from the third element of a step.
 
-    The iterators of TensorFlow are left as they are: Keras asks for their type.
+    TensorFlow's iterators are not wrapped, because Keras checks their type.
     """
     steps = plain()
-    while True:
-        try:
-            first, last, batches = next(steps)
-        except StopIteration:
-            return
-        except BaseException:
-            failed = watch()
-            if failed is not None:
-                failed()
-            raise
-        if keras.backend.backend() == "torch":
-            batches = _WatchedBatches(watch, batches)
-        yield first, last, batches
+    while (step := _watched(watch, next, steps, None)) is not None:
+        first, last, batches = step
+        yield first, last, _WatchedBatches(watch, batches) if keras.backend.backend() == "torch" else batches
 
 
 class _WatchedBatches:
+    _END = object()
+
     def __init__(self, watch, batches):
         self._watch, self._batches = watch, batches
 
@@ -170,12 +168,7 @@ class _WatchedBatches:
         return self
 
     def __next__(self):
-        try:
-            return next(self._batches)
-        except StopIteration:
-            raise
-        except BaseException:
-            failed = self._watch()
-            if failed is not None:
-                failed()
-            raise
+        batch = _watched(self._watch, next, self._batches, self._END)
+        if batch is self._END:
+            raise StopIteration
+        return batch

@@ -4,69 +4,69 @@ import enum
 
 
 class Rank(enum.IntEnum):
-    """The order of the stages in a step; stages of one rank come in the order in which they were added."""
+    """The order of the stages in a step; stages of equal rank keep the order in which they were added."""
 
-    RATE = 0  # the learning rate of the step: a sweep, a reduced schedule
-    LOOK_AHEAD = 1  # the point at which the gradient is taken
-    OBSERVER = 2  # who measures, clips or refuses: in the order of `fit`'s callbacks
-    SEARCH = 3  # who evaluates the loss again
+    RATE = 0  # sets the learning rate of the step: a sweep, a reduced schedule
+    LOOK_AHEAD = 1  # moves the weights to the point at which the gradient is taken
+    OBSERVER = 2  # measures, clips or skips, in the order of `fit`'s callbacks
+    SEARCH = 3  # evaluates the loss again
 
 
 class Stage:
-    """A part of a training step. Every method may be left as it is.
+    """A part of a training step; a subclass overrides the methods it needs.
 
     `open` is called before the forward pass, `before` when the gradients are known and no weight has moved, `after`
-    when the weights have moved, `close` at the end of the train step; `reset` undoes what the stage has left on Python
-    objects, after an exception too. They are traced and compiled with the step.
+    when the weights have moved, `close` at the end of the train step; `reset` clears what the stage has set on Python
+    objects, also after an exception. They are traced and compiled with the step.
     """
 
     rank = Rank.OBSERVER
     # The `Readings` that `after` updates and the pipeline carries through the step.
     readings = None
-    # Whether it has met the optimizer in this `fit`.
+    # Whether the stage has seen an optimizer step in this `fit`.
     has_seen = False
-    # Whether `before` may refuse the step; then statistics and seeds stay as they were, too.
+    # Whether `before` may skip the step; then the moving statistics and seeds are restored as well.
     refuses = False
-    # Whether it takes part in one optimizer step of a train step only.
+    # Whether a train step may apply the optimizer only once with this stage.
     once = False
     # Whether the model and its optimizer must be built before `open`.
     needs_build = False
-    # The names of what a stage adds to the logs by itself.
+    # The names that a stage adds to the logs itself.
     logged = ()
 
     @property
     def title(self) -> str:
-        """The name of what it is in messages."""
+        """The name of the stage in messages."""
         return type(self).__name__
 
     def check(self, model):
-        """Raises what would make the step fail, before Keras hands over the state of the model."""
+        """Raises any error that is known in advance, before Keras takes the state out of the model."""
 
     def prepare(self, variables):
         """Makes the `readings` for these trainable variables."""
 
     def open(self, step):
-        """Before the forward pass of the `TrainingStep`."""
+        """Acts before the forward pass of the `TrainingStep`."""
 
     def weights_of(self, variables):
-        """The weights that the step starts from, where `open` has moved the variables; else `None`."""
+        """The weights from which the step starts, if `open` has moved the variables, else `None`."""
         return
 
     def differentiated(self, loss):
-        """The loss to differentiate, in place of the loss of the batch, which is logged."""
+        """The loss to differentiate, in place of the logged loss of the batch."""
         return loss
 
     def before(self, step):
         """Reads or changes the optimizer's `Step`; returns a memo for `after`."""
 
     def after(self, step, memo) -> tuple | None:
-        """The measurements, arguments of `readings.update_state`."""
+        """Returns the measurements as arguments of `readings.update_state`."""
 
     def close(self, step):
-        """After the optimizer's step."""
+        """Acts after the optimizer step."""
 
     def reset(self):
-        """Forgets what belongs to one step."""
+        """Clears the state that belongs to a single step."""
 
     def unseen(self, reason: str):
-        """Called once per `fit` in which the stage cannot see the optimizer's steps."""
+        """Called once per `fit` in which the stage cannot see the optimizer steps."""

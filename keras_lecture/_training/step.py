@@ -1,4 +1,4 @@
-"""One optimizer step, as stages read and change it."""
+"""One optimizer step, as stages read and modify it."""
 
 import keras
 from keras import ops
@@ -10,20 +10,20 @@ from keras_lecture._training.condition import Condition
 
 
 class Step:
-    """The gradients of one optimizer step, whatever Keras wraps around the optimizer.
+    """The gradients of one optimizer step, free of Keras's loss scaling and gradient accumulation.
 
-    `gradients` are unscaled and dense; with gradient accumulation they are the mean that moves the weights, if the
-    step is `due` to move them. Setting them changes the step. `batch` is the contribution of this batch alone, `loss`
-    its loss where the train step has it at hand. `taken` says whether the step is taken at all; `due` and `taken` are
-    `Condition`s. `variables` belong to the gradients.
+    `gradients` are unscaled and dense; with gradient accumulation they are the mean that moves the weights if the step
+    is `due`. Setting them changes the step. `batch` is the contribution of this batch, `loss` its loss if the train
+    step has computed it (in a search). `taken` says whether the step is taken at all; `due` and `taken` are
+    `Condition`s. `variables` are those of the gradients, in the same order.
     """
 
     def __init__(self, optimizer, gradients, variables, weights, loss=None):
         *outer, core = chain(optimizer)
-        # Such a step is skipped if the gradient overflowed, and the scale lowered.
+        # Dynamic loss scaling skips the step if a gradient overflows, and lowers the scale.
         self.is_dynamically_scaled = any(isinstance(o, keras.optimizers.LossScaleOptimizer) for o in outer)
         self._received = list(gradients)
-        # Layers may leave weights without a gradient, and float8 layers hand on new scales as gradients.
+        # Some weights may have no gradient, and float8 layers pass new scales as gradients.
         self._chosen = [
             index
             for index, (g, v) in enumerate(zip(gradients, variables, strict=True))
@@ -52,24 +52,24 @@ class Step:
 
     @property
     def weights(self) -> list[Tensor]:
-        """The weights that the step starts from; with `Nesterov` not the look-ahead point of the gradients."""
+        """The weights from which the step starts; with `Nesterov` not the look-ahead point of the gradients."""
         return self._weights(self.variables)
 
     def snapshot(self, needed: Condition):
-        """The weights that the step starts from, to be compared with those after it, if they are `needed`."""
+        """The weights before the step, copied only if `needed`, to be compared with those after it."""
         weights = self.weights
         in_place = [v.value for v in self.variables]
-        # What was computed is no variable's memory, and stays as it is.
+        # Computed weights (look-ahead) do not share a variable's memory: no copy.
         computed = any(w is not v for w, v in zip(weights, in_place, strict=True))
         return weights if computed else snapshot(weights, needed.value)
 
     def outgoing(self):
-        """The gradients for Keras's own step, such that it arrives at `gradients`."""
+        """The gradients to pass to Keras's optimizer, so that its step uses `gradients`."""
         if self.gradients is self._seen:
             return self._received
         gradients = self.gradients
         if self._period:
-            # The mean is ready: what Keras would add to it is taken away.
+            # `gradients` already are the mean: scale by the period, and clear the sum that Keras would add.
             pairs = zip(gradients, self.batch, strict=True)
             gradients = [self.due.where(g * self._period, own) for g, own in pairs]
             emptied = self.due & self.taken
@@ -93,11 +93,11 @@ class Step:
 
 @accelerate
 def snapshot(weights, needed):
-    """The weights as they are now, if they are `needed`: on PyTorch and TensorFlow they change in place."""
+    """A copy of the weights if `needed`: on PyTorch and TensorFlow the step changes them in place."""
     return weights
 
 
 @accelerate
 def dense(gradients):
-    """Plain tensors for gradients that a backend may give as slices: the formulas move all weights, not the touched."""
+    """The gradients as dense tensors: the formulas update all weights, also those outside of TensorFlow's slices."""
     return gradients

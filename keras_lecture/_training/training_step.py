@@ -7,16 +7,16 @@ import keras
 from keras_lecture import _backend
 from keras_lecture._training import carried as carrying
 from keras_lecture._training.condition import Condition
-from keras_lecture._training.meeting import met
+from keras_lecture._training.interception import intercepted
 from keras_lecture._training.stage import Rank
 from keras_lecture._training.step import Step, snapshot
 
 
 class TrainingStep:
-    """Calls `plain`, the model's own train step, and meets it at the optimizer, which is Keras's or the user's own.
+    """Calls `plain`, Keras's or the user's own train step, and intercepts the optimizer's methods inside it.
 
-    On JAX a train step is a function of the model's state, elsewhere it changes variables in place. `carried` are the
-    variables of all readings; on JAX their values come and go with the state.
+    On JAX a train step is a pure function of the model's state; elsewhere it changes variables in place. `carried` are
+    the variables of all `Readings`; on JAX their values are part of the state.
     """
 
     def __init__(self, model, stages, carried, plain):
@@ -25,11 +25,13 @@ class TrainingStep:
         self._plain = plain
         self._search = next((stage for stage in stages if stage.rank == Rank.SEARCH), None)
         self._observers = [stage for stage in stages if stage.rank == Rank.OBSERVER]
-        # Whether the optimizer was reached, and whether its step is taken.
+        # Whether the train step has called the optimizer, and whether the optimizer step is taken.
         self.reached, self.taken = False, Condition(True)
-        # The loss, where the train step has it at hand: in a search.
+        # The loss, if the train step has computed it: in a search.
         self.loss = None
+        # The values of the carried variables in a pure step.
         self._values = None
+        # Whether Keras's own optimizer method is running, which may call itself.
         self._inside = False
 
     def __call__(self, *args):
@@ -41,14 +43,14 @@ class TrainingStep:
 
     def _in_place(self, data):
         if any(stage.needs_build for stage in self.stages):
-            # Keras 3.15 on TensorFlow leaves to the end of the first step what is not built yet.
+            # Keras 3.15 on TensorFlow builds an unbuilt model only at the end of the first step.
             _backend.build_first(self.model, data)
         for stage in self.stages:
             stage.open(self)
-        others = self.model.non_trainable_variables if self._refuses() else []
+        others = self.model.non_trainable_variables if self._may_skip() else []
         old = snapshot([v.value for v in others], True) if others else []
         try:
-            with self._met():
+            with self._intercepted():
                 logs = self._own(data)
             if self._values is not None:
                 # A search's step is pure on every backend.
@@ -57,7 +59,7 @@ class TrainingStep:
         finally:
             for stage in reversed(self.stages):
                 stage.close(self)
-        self._speak_up()
+        self._report_unseen()
         if not self.taken.is_true:
             for variable, value in zip(others, old, strict=True):
                 variable.assign(self.taken.where(variable.value, value))
@@ -65,24 +67,24 @@ class TrainingStep:
 
     def _pure(self, state, data):
         weights, others, slots, metrics = state
-        others, self._values, put_back = carrying.taken_out(self.model, self.carried, others)
+        others, self._values, merge = carrying.split(self.model, self.carried, others)
         weights, slots = self._moved("open", weights, slots)
-        with carrying.hidden(self.model), self._met():
+        with carrying.hidden(self.model), self._intercepted():
             logs, (weights, after, slots, metrics) = self._own((weights, others, slots, metrics), data)
-        self._speak_up()
+        self._report_unseen()
         weights, slots = self._moved("close", weights, slots)
-        if self._refuses() and not self.taken.is_true:
+        if self._may_skip() and not self.taken.is_true:
             after = [self.taken.where(new, old) for new, old in zip(after, others, strict=True)]
         with self._scope((), ()):
             logs = self._logs(logs)
-        return logs, (weights, put_back(after, self._values), slots, metrics)
+        return logs, (weights, merge(after, self._values), slots, metrics)
 
     def _own(self, *args):
-        """The train step itself: a search's, or the model's."""
+        """The search's train step, or the model's."""
         return self._plain(*args) if self._search is None else self._search.train_step(self, *args)
 
     def _moved(self, moment, weights, slots):
-        """Weights and optimizer variables after what the stages do to them at that moment."""
+        """The weights and optimizer variables after the stages' `open` or `close`, whichever `moment` names."""
         stages = self.stages if moment == "open" else reversed(self.stages)
         groups = self.model.trainable_variables, self.optimizer.variables
         with self._scope(groups, (weights, slots)) as scope:
@@ -91,20 +93,20 @@ class TrainingStep:
         return [[scope.get_current_value(v) for v in group] for group in groups]
 
     def weights_of(self, variables):
-        """The weights that the step starts from, which a stage may have moved for the gradients."""
+        """The weights from which the step starts; a stage may have moved the variables for the gradients."""
         for stage in self.stages:
             weights = stage.weights_of(variables)
             if weights is not None:
                 return weights
         return [v.value for v in variables]
 
-    # What the optimizer is asked while the train step runs.
+    # Replacements of the optimizer's methods while the train step runs.
 
-    def _met(self):
-        """The optimizer's methods lead through the stages, for the length of the block."""
+    def _intercepted(self):
+        """Redirects the optimizer's methods to the ones below inside the block."""
         if not isinstance(self.optimizer, keras.optimizers.Optimizer):
             return contextlib.nullcontext()
-        return met(self.optimizer, self)
+        return intercepted(self.optimizer, self)
 
     def scale_loss(self, plain, loss):
         if not self._inside:
@@ -117,7 +119,7 @@ class TrainingStep:
             return plain(grads, trainable_variables)
         known = self.optimizer._trainable_variables if self.optimizer.built else self.model.trainable_variables
         variables = list(trainable_variables or known)
-        # On TensorFlow Keras builds what is not built yet in the first step.
+        # On TensorFlow Keras builds an unbuilt optimizer in the first step.
         if not self.optimizer.built:
             self.optimizer.build(variables)
         for stage in self._observers:
@@ -138,7 +140,7 @@ class TrainingStep:
             return plain(optimizer_variables, grads, trainable_variables)
         variables = self.optimizer._trainable_variables
         if len(variables) != len(trainable_variables):
-            # Keras says what is wrong: layers were frozen or thawed without a new `compile`.
+            # Keras raises the error: layers were frozen or thawed without a new `compile`.
             return plain(optimizer_variables, grads, trainable_variables)
         groups = self.optimizer.variables, variables
         with self._scope(groups, (optimizer_variables, trainable_variables)) as scope:
@@ -157,7 +159,7 @@ class TrainingStep:
 
     @contextlib.contextmanager
     def _within(self):
-        """While Keras's own step runs, which may call itself."""
+        """Marks that Keras's own optimizer method is running."""
         self._inside = True
         try:
             yield
@@ -166,12 +168,10 @@ class TrainingStep:
 
     @contextlib.contextmanager
     def _scope(self, groups, state):
-        """The variables with these values, and those of the readings with theirs, which may change in it."""
+        """A stateless scope with these values and those of the carried variables, which are updated after it."""
         if self._values is None:
             self._values = [v.value for v in self.carried]
-        pairs = [pair for group, values in zip(groups, state, strict=True) for pair in zip(group, values, strict=True)]
-        pairs += zip(self.carried, self._values, strict=True)
-        with keras.StatelessScope(state_mapping=pairs) as scope:
+        with _backend.scope((*groups, self.carried), (*state, self._values)) as scope:
             yield scope
         self._values = [scope.get_current_value(v) for v in self.carried]
 
@@ -197,18 +197,16 @@ class TrainingStep:
             if measurements is not None:
                 stage.readings.update_state(*measurements)
 
-    # What comes of the step.
-
-    def _refuses(self):
+    def _may_skip(self):
         return any(stage.refuses for stage in self._observers)
 
-    def _speak_up(self):
+    def _report_unseen(self):
         if not self.reached:
             for stage in self._observers:
                 stage.unseen("its `train_step` does not call `model.optimizer`")
 
     def _logs(self, logs):
-        """The logs of the train step, and what the stages have measured."""
+        """The logs of the train step and the measurements of the stages."""
         measured, owners = {}, dict.fromkeys(logs, "the train step")
         for stage in self._observers:
             for name, value in (stage.readings.result() if stage.has_seen else {}).items():

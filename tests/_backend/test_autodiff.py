@@ -1,4 +1,4 @@
-"""Gradients against finite differences, Hessian-vector products against explicit Hessians, both in float64."""
+"""Gradients compared with finite differences, Hessian-vector products with explicit Hessians, in float64."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ WEIGHTS = [RNG.normal(size=(3, 4)), RNG.normal(size=(4,)), RNG.normal(size=(4,))
 
 
 def loss(weights, x):
-    """A two-layer net with a smooth activation: no zero, no kink, a full Hessian."""
+    """A two-layer network with a smooth activation: no kinks and a dense Hessian."""
     kernel, bias, head = weights
     hidden = ops.tanh(ops.matmul(x, kernel) + bias)
     return ops.sum(ops.square(ops.matmul(hidden, head))) + ops.sum(kernel**3), {"hidden": hidden}
@@ -64,7 +64,7 @@ def test_hessian_vector_product_matches_the_explicit_hessian(float64, compiled):
     np.testing.assert_allclose(flat(result), hessian @ flat(vectors), rtol=1e-6, atol=1e-6)
 
 
-def test_a_weight_that_the_loss_does_not_use_has_gradient_and_curvature_zero(float64):
+def test_an_unused_weight_has_gradient_and_curvature_zero(float64):
     def partial(weights):
         return ops.sum(3.0 * weights[0]), None
 
@@ -76,7 +76,7 @@ def test_a_weight_that_the_loss_does_not_use_has_gradient_and_curvature_zero(flo
 
 
 def test_an_embedding_gradient_is_a_plain_tensor(float64):
-    """TensorFlow returns it as slices, on which no arithmetic works."""
+    """TensorFlow returns it as slices, which support no arithmetic."""
 
     def lookup(weights):
         return ops.sum(ops.take(weights[0], ops.convert_to_tensor([1, 1, 2]), axis=0)), None
@@ -85,8 +85,8 @@ def test_an_embedding_gradient_is_a_plain_tensor(float64):
     assert ops.convert_to_numpy(gradient * 1.0).sum(axis=1).tolist() == [0.0, 4.0, 2.0, 0.0]
 
 
-def test_gradients_flow_where_the_caller_has_switched_them_off(float64):
-    """Keras's torch train step updates under `no_grad`; a line search differentiates there all the same."""
+def test_gradients_are_computed_under_the_callers_no_grad(float64):
+    """Keras's PyTorch train step updates the weights under `no_grad`; a line search must differentiate there."""
 
     def square(weights):
         return ops.sum(weights[0] ** 2), None

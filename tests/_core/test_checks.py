@@ -1,4 +1,4 @@
-"""One wording for all argument errors: who, which argument, what is expected, what came, what to do."""
+"""The common wording of argument errors: owner, argument, expectation, received value, remedy."""
 
 import math
 
@@ -9,7 +9,7 @@ from keras_lecture._core import checks
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.0, math.nan, math.inf])
-def test_the_interval_in_the_message_is_the_one_that_is_tested(value):
+def test_the_message_prints_the_interval_that_is_checked(value):
     with pytest.raises(ValueError) as error:
         checks.number("DropConnect", "rate", value, "[0, 1)", "A rate of 1 would drop every weight.")
     assert str(error.value) == (
@@ -33,7 +33,7 @@ def test_numbers_of_any_kind_pass(value):
         (checks.boolean, 1, "True or False"),
     ],
 )
-def test_a_wrong_kind_is_a_type_error(check, value, expectation):
+def test_a_wrong_type_is_a_type_error(check, value, expectation):
     with pytest.raises(TypeError) as error:
         check("Maxout", "pieces", value)
     assert str(error.value) == f"Maxout: `pieces` must be {expectation}. Received: pieces={value!r}."
@@ -46,13 +46,13 @@ def test_an_unknown_choice_lists_the_choices_in_order():
         checks.one_of("Xavier", "mode", "fan", ("fan_in", "fan_out", "fan_avg"))
 
 
-def test_unhashable_and_foreign_values_are_no_choice():
+def test_unhashable_and_foreign_values_are_refused():
     for value in ([], {}, np.zeros(3), 1.0):
         with pytest.raises(ValueError, match="must be one of"):
             checks.one_of("Xavier", "mode", value, ("fan_in", 1, None))
 
 
-def test_unknown_sizes_fit_any_shape():
+def test_unknown_sizes_match_any_shape():
     checks.same_shape("L2", "y_true", (None, 3), (4, 3))
     with pytest.raises(
         ValueError, match=r"L2: `y_true` must be a tensor of shape \(4, 3\)\. Received: y_true=\(4, 1\)"

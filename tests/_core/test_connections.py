@@ -1,4 +1,4 @@
-"""Fans against connections counted one by one, for every kind of kernel that Keras has."""
+"""Fans compared with connections counted one by one, for every kind of kernel in Keras."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from keras_lecture._core.weights import weights
 
 layers = keras.layers
 
-# layer, input shape, and the slice of inputs and outputs that no border touches
+# The layer and its input shape.
 KINDS = {
     "dense": (lambda: layers.Dense(5), (7,)),
     "dense on a sequence": (lambda: layers.Dense(5), (3, 7)),
@@ -39,7 +39,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_fans_are_the_connections_of_units_away_from_borders(kind):
-    """Oracle: connections counted by unit vectors through a kernel of ones; fans are whole-period means of these."""
+    """Oracle: connections counted by unit vectors through a kernel of ones, averaged over a period of the stride."""
     make, input_shape = KINDS[kind]
     layer = make()
     layer.build((None, *input_shape))
@@ -54,7 +54,7 @@ def test_fans_are_the_connections_of_units_away_from_borders(kind):
 
 
 def _inner_mean(counts):
-    """The mean over the two middle pixels of each axis of the image, one period of a stride of 2 (axis 0 … −2)."""
+    """The mean over the two middle pixels along each spatial axis (0 … −2), one period of a stride of 2."""
     for axis in range(counts.ndim - 1):
         middle = counts.shape[axis] // 2
         if counts.shape[axis] > 3:
@@ -77,7 +77,7 @@ def test_an_embedding_has_one_input_at_a_time():
     assert (from_weight(weight).fan_in, from_weight(weight).fan_out) == (1, 8)
 
 
-def test_recurrent_kernels_go_by_their_shape():
+def test_fans_of_recurrent_kernels_follow_from_their_shape():
     layer = layers.LSTM(5)
     layer.build((None, 3, 7))
     fans = {weight.attribute: from_weight(weight).fan_in for weight in weights(layer) if weight.role == "kernel"}
@@ -87,7 +87,7 @@ def test_recurrent_kernels_go_by_their_shape():
 @pytest.mark.parametrize(
     ("shape", "fan_in", "fan_out"), [((), 1, 1), ((3,), 3, 3), ((3, 4), 3, 4), ((2, 5, 3, 4), 30, 40)]
 )
-def test_a_shape_alone_tells_dense_kernels_and_plain_convolutions(shape, fan_in, fan_out):
+def test_fans_from_a_shape_are_those_of_keras(shape, fan_in, fan_out):
     """Oracle: Keras's compute_fans (3.15), which every initializer of Keras uses."""
     fans = from_shape(shape)
     assert (fans.fan_in, fans.fan_out) == (fan_in, fan_out)

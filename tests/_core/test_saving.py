@@ -1,4 +1,4 @@
-"""Registered names, and the collision that they avoid."""
+"""Names registered with Keras, and the collision that they avoid."""
 
 import keras
 
@@ -6,8 +6,8 @@ import keras_lecture
 from keras_lecture._core.saving import register
 
 
-def test_the_two_l1_load_as_themselves():
-    """`losses.L1` and `regularizers.L1` shared the name `keras_lecture>L1`: Keras loaded whichever came last."""
+def test_a_loss_and_a_regularizer_of_the_same_name_load_correctly():
+    """`losses.L1` and `regularizers.L1` shared the name `keras_lecture>L1`: Keras loaded the one registered last."""
     for unit in (keras_lecture.losses.L1(), keras_lecture.regularizers.L1(0.5)):
         stored = keras.saving.serialize_keras_object(unit)
         assert type(keras.saving.deserialize_keras_object(stored)) is type(unit)

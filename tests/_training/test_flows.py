@@ -1,4 +1,4 @@
-"""Flows of users that broke the pipeline once: what callbacks call, what is put on a model, fits inside of fits."""
+"""Regressions of the pipeline in users' scripts: calls inside callbacks, patched models, nested fits."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from keras_lecture import callbacks, optimizers
 
 
 class Failing(keras.callbacks.Callback):
-    """Evaluates on data of another width at the end of the second epoch, and goes on."""
+    """Evaluates on data of a wrong width at the end of the second epoch, and catches the error."""
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 1:
@@ -20,8 +20,8 @@ class Failing(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("watching", ["EarlyStopping", "GradientClipping", "TerminateOnNonFinite"])
-def test_an_error_that_a_callback_catches_is_no_end_of_the_fit(watching):
-    """The weights jumped back to the best epoch in the middle of `fit`, or its next step had no train function."""
+def test_an_error_caught_inside_a_callback_does_not_end_the_fit(watching):
+    """The weights were reset to the best epoch in the middle of `fit`, or its next step had no train function."""
     watchers = {
         "EarlyStopping": lambda: callbacks.EarlyStopping("loss", patience=9, mode="max", restore_best_weights=True),
         "GradientClipping": lambda: callbacks.GradientClipping(global_norm=1e-3),
@@ -38,7 +38,7 @@ def test_an_error_that_a_callback_catches_is_no_end_of_the_fit(watching):
 
 
 class Inner(keras.callbacks.Callback):
-    """Trains once more at the end of the first epoch."""
+    """Calls `fit` at the end of the first epoch."""
 
     def __init__(self, *watching):
         super().__init__()
@@ -50,8 +50,8 @@ class Inner(keras.callbacks.Callback):
             self.model.fit(X, Y, batch_size=16, shuffle=False, verbose=0, callbacks=[*self.watching])
 
 
-def test_a_fit_in_a_callback_leaves_the_outer_one_its_train_function():
-    """The outer `fit` went on with `None`. Oracle: the same steps one after the other."""
+def test_a_fit_inside_a_callback_keeps_the_train_function_of_the_outer_fit():
+    """The train function of the outer `fit` became `None`. Oracle: the same steps in sequence."""
     model, twin = built(), built()
     for one in (model, twin):
         one.compile(keras.optimizers.SGD(0.1), "mse", **COMPILED)
@@ -61,8 +61,8 @@ def test_a_fit_in_a_callback_leaves_the_outer_one_its_train_function():
         np.testing.assert_allclose(weight, want, rtol=1e-5, atol=1e-6)
 
 
-def test_a_guard_and_a_learning_rate_finder_go_together():
-    """The guard met the batches of the sweep, before its first epoch had a number."""
+def test_terminate_on_non_finite_works_with_the_learning_rate_finder():
+    """The guard saw the batches of the sweep, before the first epoch had begun."""
     model = built()
     model.compile(keras.optimizers.SGD(0.1), "mse", **COMPILED)
     guard = callbacks.TerminateOnNonFinite()
@@ -74,8 +74,8 @@ def test_a_guard_and_a_learning_rate_finder_go_together():
     assert guard.finding.batch == 1
 
 
-def test_a_train_step_put_on_the_model_is_the_one_that_trains():
-    """It was deleted and never called, where an optimizer was bound, or had been; a search refuses it."""
+def test_a_train_step_set_on_the_model_is_called():
+    """It was deleted and never called if an optimizer was bound, now or before; a search refuses it."""
     calls = []
 
     def counted(plain):
@@ -93,8 +93,8 @@ def test_a_train_step_put_on_the_model_is_the_one_that_trains():
         optimizers.Armijo().bind(model)
 
 
-def test_nesterov_that_looked_ahead_by_hand_once_is_not_bound_by_that():
-    """Compiled unbound it trained as gradient descent without momentum, in silence."""
+def test_nesterov_used_by_hand_is_still_unbound():
+    """Compiled unbound, it silently trained as gradient descent without momentum."""
     model, optimizer = built(), optimizers.Nesterov(0.05)
     optimizer.look_ahead(model.trainable_variables)
     optimizer.look_back()
@@ -122,7 +122,7 @@ if BACKEND != "jax":
                 self.optimizer.apply = plain
 
     class Own(own_steps.MetricsLoop):
-        """Keeps its optimizer to itself, as GANs do, and looks ahead by hand: `fit` builds nothing."""
+        """Uses an optimizer of its own, as GANs do, and looks ahead by hand: `fit` does not build it."""
 
         def train_step(self, *args):
             plain = self.optimizer.apply
@@ -138,7 +138,7 @@ if BACKEND != "jax":
                 self.optimizer.apply = plain
 
     def test_nesterov_may_look_ahead_by_hand_in_a_train_step_that_builds_it():
-        """An AttributeError: it is ready, and bound to nothing that could own the weights."""
+        """It raised an AttributeError: built, but not bound to a model that owns the weights."""
         model = Own()
         model(X[:1])
         model.own = optimizers.Nesterov(0.05)
@@ -149,7 +149,7 @@ if BACKEND != "jax":
 
     @pytest.mark.parametrize("name", ["Nesterov", "GradientMonitor"])
     def test_an_optimizer_that_is_applied_twice_in_a_step_is_refused(name):
-        """The second group stepped from w with a gradient from the look-ahead point; the monitor halved its numbers."""
+        """The second group moved from w with a gradient at the look-ahead point; the monitor halved its numbers."""
         model = TwoGroups()
         model(X[:1])
         optimizer = optimizers.Nesterov(0.05).bind(model) if name == "Nesterov" else keras.optimizers.SGD(0.05)
@@ -160,8 +160,8 @@ if BACKEND != "jax":
 
 
 @pytest.mark.parametrize("name", ["Nesterov", "Armijo", "Lookahead"])
-def test_a_loaded_model_is_evaluated_before_its_optimizer_is_bound(name, tmp_path):
-    """Inside Lookahead it was refused in the step, where JAX has given the weights away."""
+def test_a_loaded_model_can_be_evaluated_before_its_optimizer_is_bound(name, tmp_path):
+    """Inside Lookahead the error was raised only in the step, when JAX had already donated the weights."""
     model = built()
     optimizer = getattr(optimizers, "Nesterov" if name == "Lookahead" else name)().bind(model)
     model.compile(optimizers.Lookahead(optimizer) if name == "Lookahead" else optimizer, "mse", **COMPILED)
@@ -182,8 +182,8 @@ def test_a_loaded_model_is_evaluated_before_its_optimizer_is_bound(name, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["Nesterov", "Armijo"])
-def test_an_optimizer_bound_to_another_model_is_refused_before_the_weights_are_given_away(name):
-    """JAX left the model without weights."""
+def test_an_optimizer_bound_to_another_model_is_refused_before_the_weights_are_donated(name):
+    """On JAX the model lost its weights."""
     model, other = built(), built()
     model.compile(getattr(optimizers, name)().bind(other), "mse", **COMPILED)
     start = model.get_weights()
@@ -193,8 +193,8 @@ def test_an_optimizer_bound_to_another_model_is_refused_before_the_weights_are_g
         np.testing.assert_array_equal(weight, before)
 
 
-def test_exact_resume_in_a_list_made_before_fit_is_an_error(tmp_path):
-    """It saved nothing, in silence."""
+def test_exact_resume_in_a_ready_callback_list_is_an_error(tmp_path):
+    """It silently saved nothing."""
     model = built()
     model.compile("sgd", "mse", **COMPILED)
     resume = callbacks.ExactResume(tmp_path / "run")

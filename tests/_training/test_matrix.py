@@ -1,7 +1,7 @@
-"""Every optimizer under every callback, through the flows of a notebook: the weights of a training without callbacks.
+"""Every optimizer under every callback, in the phases of a notebook: the same weights as without callbacks.
 
-The oracle of a cell is the same flow without callbacks. The oracle of that flow is, phase by phase, a new model with
-the weights from before the phase: so a new `compile` is in force, whatever has trained the model before.
+The oracle of a cell is the same run without callbacks. The oracle of that run is, phase by phase, a new model with the
+weights before the phase: a new `compile` must take effect, whatever has trained the model before.
 """
 
 import functools
@@ -15,7 +15,7 @@ from support.small_fit import COMPILED, Break, X, Y, built, fit
 from keras_lecture import callbacks, optimizers
 from keras_lecture.optimizers import schedules
 
-# The same float32 operations, compiled into other programs.
+# The same float32 operations in different compiled programs.
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 OPTIMIZERS = {
     "SGD": lambda rate, model: keras.optimizers.SGD(rate),
@@ -60,7 +60,7 @@ PHASES = {
 
 
 def flow(name, watching=(), sweep=False):
-    """The weights after each phase; one callback object sees them all."""
+    """The weights after each phase; the same callback objects run in all of them."""
     model, after, kept = built(), {}, []
     for phase, change in PHASES.items():
         change(model, name)
@@ -69,7 +69,7 @@ def flow(name, watching=(), sweep=False):
         if phase == "interrupted":
             with pytest.raises(KeyboardInterrupt) as error:
                 fit(model, [*watching, Break()])
-            # A notebook keeps the traceback, and with it the frame of `fit`.
+            # A notebook keeps the traceback, and thereby the frame of `fit`.
             kept.append(error)
         else:
             fit(model, watching)
@@ -84,8 +84,8 @@ def without_callbacks(name):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_new_compile_is_in_force(name):
-    """T1: on JAX the loss, the rate and the clipping of the first `compile` went on after a search or Nesterov."""
+def test_a_new_compile_takes_effect(name):
+    """T1: on JAX the loss, rate and clipping of the first `compile` stayed in use after a search or Nesterov."""
     after, before = without_callbacks(name), built().get_weights()
     for phase in ("thawed, another loss and rate", "another optimizer"):
         previous = list(PHASES)[list(PHASES).index(phase) - 1]
@@ -108,7 +108,7 @@ CELLS = [
 
 
 @pytest.mark.parametrize(("name", "watching"), CELLS)
-def test_the_weights_are_those_without_callbacks(name, watching):
+def test_callbacks_do_not_change_the_weights(name, watching):
     after = flow(name, CALLBACKS[watching](), sweep=watching == "sweep")
     for phase, weights in without_callbacks(name).items():
         for weight, want in zip(after[phase], weights, strict=True):
@@ -116,8 +116,8 @@ def test_the_weights_are_those_without_callbacks(name, watching):
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_a_search_says_that_it_has_no_rate_to_find(name):
-    """T14: the error named the model where the optimizer was at fault."""
+def test_the_learning_rate_finder_refuses_a_search(name):
+    """T14: the error named the model, but the optimizer was at fault."""
     model = built()
     compiled(model, name, None)
     with pytest.raises(ValueError, match=rf"`model.optimizer` must be .* Received: model.optimizer='{name}'"):
@@ -147,8 +147,8 @@ def own_without_callbacks(kind, name):
 @pytest.mark.parametrize("watching", CALLBACKS)
 @pytest.mark.parametrize("name", ["SGD", "Nesterov", "Adam", "Lookahead"])
 @pytest.mark.parametrize("kind", MODELS)
-def test_a_train_step_or_metrics_of_ones_own_train_as_without_callbacks(kind, name, watching):
-    """T4, T5 and T6: the guide's loop over the metrics crashed, clipping switched itself off, others saw nothing."""
+def test_callbacks_do_not_change_a_custom_train_step_or_custom_metrics(kind, name, watching):
+    """T4, T5, T6: the guide's loop over the metrics crashed, clipping turned itself off, the others saw nothing."""
     watchers = CALLBACKS[watching]()
     weights, history = own_flow(kind, name, watchers, sweep=watching == "sweep")
     want, plain = own_without_callbacks(kind, name)
@@ -162,6 +162,6 @@ def test_a_train_step_or_metrics_of_ones_own_train_as_without_callbacks(kind, na
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_a_search_refuses_a_train_step_of_ones_own(name):
+def test_a_search_refuses_a_custom_train_step(name):
     with pytest.raises(ValueError, match="a model with Keras's own `train_step`"):
         OPTIMIZERS[name](None, own_steps.MetricsLoop())

@@ -1,4 +1,4 @@
-"""A protection never goes off in silence: what clipping, refusing and terminating do in every kind of `fit`."""
+"""Clipping, skipping and terminating never fail silently, in any kind of `fit`."""
 
 import keras
 import numpy as np
@@ -25,8 +25,8 @@ def own(kind, optimizer=None):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_step_that_is_not_finite_raises_in_a_train_step_or_metrics_of_ones_own(kind):
-    """T5, T6: with `on_nonfinite="raise"` nothing was raised, and the weights became NaN."""
+def test_a_non_finite_step_raises_in_custom_train_steps_and_metrics(kind):
+    """T5, T6: with `on_nonfinite="raise"` there was no error, and the weights became NaN."""
     model = own(KINDS[kind])
     with pytest.raises(FloatingPointError, match=r"base/kernel.* was not finite in batch 1"):
         model.fit(X, BROKEN, batch_size=16, shuffle=False, verbose=0, callbacks=[clipping(on_nonfinite="raise")])
@@ -38,8 +38,8 @@ def clipping(**options):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_training_terminates_in_a_train_step_or_metrics_of_ones_own(kind, capsys):
-    """T6: on JAX TerminateOnNonFinite never stopped."""
+def test_training_terminates_in_custom_train_steps_and_metrics(kind, capsys):
+    """T6: on JAX TerminateOnNonFinite never stopped training."""
     model, guard = own(KINDS[kind]), callbacks.TerminateOnNonFinite()
     history = model.fit(X, BROKEN, batch_size=16, epochs=3, shuffle=False, verbose=0, callbacks=[guard]).history
     assert len(history["loss"]) == 1
@@ -48,8 +48,8 @@ def test_training_terminates_in_a_train_step_or_metrics_of_ones_own(kind, capsys
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_clipping_goes_on_after_the_first_epoch(kind):
-    """T5: it clipped in the first epoch, warned that gradients "cannot be seen", and switched itself off."""
+def test_clipping_continues_after_the_first_epoch(kind):
+    """T5: it clipped in the first epoch, then warned that gradients "cannot be seen" and turned itself off."""
     model = own(KINDS[kind])
     start = model.get_weights()
     history = fit(model, [clipping()], epochs=4)
@@ -58,33 +58,32 @@ def test_clipping_goes_on_after_the_first_epoch(kind):
     assert history["clipped_share"] == [1.0] * 4
 
 
-def test_an_optimizer_that_the_train_step_does_not_use_is_an_error_at_the_first_step():
+def test_clipping_an_unused_optimizer_is_an_error_in_the_first_step():
     model = own(own_steps.TwoOptimizers)
     model.own_optimizer = keras.optimizers.SGD(0.1)
     model.own_optimizer.build(model.trainable_variables)
     start = model.get_weights()
     with pytest.raises(ValueError, match="no gradient is clipped: .* does not call `model.optimizer`"):
         fit(model, [clipping()])
-    if BACKEND != "torch":  # An eager step has been taken when it turns out that nothing was clipped.
+    if BACKEND != "torch":  # The eager step has already moved the weights when the error is raised.
         for weight, before in zip(model.get_weights(), start, strict=True):
             np.testing.assert_array_equal(weight, before)
 
 
-def test_a_monitor_that_sees_nothing_warns_once_and_logs_nothing():
-    if BACKEND == "jax":
-        # The guide's JAX step hands over the variables of `model.optimizer`.
-        return
-    model = own(own_steps.TwoOptimizers)
-    model.own_optimizer = keras.optimizers.SGD(0.1)
-    with pytest.warns(UserWarning, match="GradientMonitor: nothing of it is logged") as said:
-        history = fit(model, [callbacks.GradientMonitor()])
-    assert sum("GradientMonitor" in str(warning.message) for warning in said) == 1
-    assert set(history) == {"loss"}
+if BACKEND != "jax":  # The guide's JAX step passes the variables of `model.optimizer`.
+
+    def test_a_monitor_that_sees_no_gradients_warns_once_and_logs_nothing():
+        model = own(own_steps.TwoOptimizers)
+        model.own_optimizer = keras.optimizers.SGD(0.1)
+        with pytest.warns(UserWarning, match="GradientMonitor: nothing is logged") as said:
+            history = fit(model, [callbacks.GradientMonitor()])
+        assert sum("GradientMonitor" in str(warning.message) for warning in said) == 1
+        assert set(history) == {"loss"}
 
 
 @pytest.mark.parametrize("search", ["Armijo", "LBFGS"])
-def test_a_search_on_an_infinite_loss_with_finite_gradients_is_terminated(search, capsys):
-    """T8: an infinite target under "mae" has the gradient ±1; three epochs of infinite losses passed."""
+def test_an_infinite_loss_with_finite_gradients_terminates_a_search(search, capsys):
+    """T8: the gradient of "mae" at an infinite target is ±1; training ran for three epochs with infinite losses."""
     model, guard = built(), callbacks.TerminateOnNonFinite()
     model.compile(getattr(optimizers, search)().bind(model), "mae", **COMPILED)
     start = model.get_weights()
@@ -97,8 +96,8 @@ def test_a_search_on_an_infinite_loss_with_finite_gradients_is_terminated(search
 
 
 @pytest.mark.parametrize("name", ["Nesterov", "Armijo", "LBFGS"])
-def test_an_error_of_an_optimizer_leaves_the_model_its_weights(name):
-    """T10: on JAX the model was without weights after "not bound" and "other variables"; the remedy then failed."""
+def test_an_error_of_an_optimizer_keeps_the_weights(name):
+    """T10: on JAX the model had no weights after "not bound" and "other variables"; the suggested remedy failed."""
     model, optimizer = built(), getattr(optimizers, name)()
     start = model.get_weights()
     model.compile(optimizer, "mse", **COMPILED)
@@ -119,8 +118,8 @@ def test_an_error_of_an_optimizer_leaves_the_model_its_weights(name):
 
 
 @pytest.mark.parametrize("name", ["SGD", "Armijo"])
-def test_clipping_does_not_outlive_a_fit_that_was_interrupted(name):
-    """T11: a notebook keeps the traceback; `train_on_batch` was clipped then, on JAX after a new `compile` too."""
+def test_clipping_ends_with_an_interrupted_fit(name):
+    """T11: a notebook keeps the traceback; `train_on_batch` was clipped, on JAX even after a new `compile`."""
     model, twin = built(), built()
     for one in (model, twin):
         optimizer = keras.optimizers.SGD(0.1) if name == "SGD" else optimizers.Armijo()
@@ -138,14 +137,14 @@ def test_clipping_does_not_outlive_a_fit_that_was_interrupted(name):
     del kept
 
 
-def test_an_interrupt_that_no_part_of_keras_sees_is_cleared_up_by_the_next_call():
-    """Between two bytecodes of `fit` itself: the frame is gone, or kept, and nothing was told."""
+def test_the_next_fit_cleans_up_after_an_unwatched_interrupt():
+    """As after an interrupt between two bytecodes of `fit` itself: no watched call raises, and the frame may remain."""
     model = built()
     model.compile(keras.optimizers.SGD(0.1), "mse", **COMPILED)
 
     class Throw(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
-            raise KeyboardInterrupt  # Outside of what is watched: `fit` is not watched before its first epoch.
+            raise KeyboardInterrupt  # Not watched: the watch begins with the first epoch.
 
     with pytest.raises(KeyboardInterrupt) as kept:
         fit(model, [clipping(), Throw()])
@@ -157,16 +156,16 @@ def test_an_interrupt_that_no_part_of_keras_sees_is_cleared_up_by_the_next_call(
     del kept
 
 
-def test_train_on_batch_with_a_search_returns_the_loss_alone():
-    """T13: it returned `[loss, evaluations, step_size]`, and `float(…)` of that failed."""
+def test_train_on_batch_with_a_search_returns_only_the_loss():
+    """T13: it returned `[loss, evaluations, step_size]`, and `float(…)` of it failed."""
     model = built()
     model.compile(optimizers.Armijo().bind(model), "mse", **COMPILED)
     assert np.isfinite(float(model.train_on_batch(X, Y)))
     assert {"loss", "evaluations", "step_size"} == set(model.train_on_batch(X, Y, return_dict=True))
 
 
-def test_the_update_ratio_of_nesterov_is_that_of_the_weights():
-    """T7: it was measured from the look-ahead point. The oracle takes the weights from before and after each step."""
+def test_the_update_ratio_of_nesterov_is_measured_on_the_weights():
+    """T7: it was measured from the look-ahead point. Oracle: the weights before and after each step."""
     model, seen = built(), []
     model.compile(optimizers.Nesterov(0.05).bind(model), "mse", **COMPILED)
     keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(model.get_weights()))
@@ -180,7 +179,7 @@ def test_the_update_ratio_of_nesterov_is_that_of_the_weights():
         before = after
 
 
-def test_adapters_may_come_between_two_fits_of_one_callback():
+def test_callbacks_survive_lora_adapters_between_two_fits():
     """T3: `enable_lora` changes the trainable variables; `per_layer` and `unit_norm` failed with a KeyError."""
     model = built()
     watching = [callbacks.GradientClipping(unit_norm=1.0), callbacks.GradientMonitor(per_layer=True, histogram=True)]
@@ -192,8 +191,8 @@ def test_adapters_may_come_between_two_fits_of_one_callback():
     assert "gradient_norm/head" in first and np.isfinite(second["gradient_norm/base"]).all()
 
 
-def test_early_stopping_brings_the_factor_of_a_reduced_schedule_back():
-    """T12: a fixed rate went back to that of the best epoch, a constant schedule stayed at the reduced one."""
+def test_early_stopping_restores_the_factor_of_a_reduced_schedule():
+    """T12: a fixed rate was restored to that of the best epoch, a constant schedule kept the reduced one."""
 
     class Constant(keras.optimizers.schedules.LearningRateSchedule):
         def __call__(self, step):
@@ -220,8 +219,8 @@ def test_early_stopping_brings_the_factor_of_a_reduced_schedule_back():
     np.testing.assert_allclose(rates, 0.01, rtol=1e-6)
 
 
-def test_a_misspelt_monitor_is_corrected():
-    """T14: "val_los" was answered with the advice to give validation data."""
+def test_a_misspelled_monitor_gets_a_suggestion():
+    """T14: the error for "val_los" advised to pass validation data."""
     model = built()
     model.compile("sgd", "mse", **COMPILED)
     with pytest.raises(ValueError, match="Did you mean 'loss'"):
@@ -230,15 +229,15 @@ def test_a_misspelt_monitor_is_corrected():
         fit(model, [callbacks.EarlyStopping("val_los")], epochs=1, validation_data=(X, Y))
 
 
-def test_exact_resume_refuses_the_path_of_a_file_at_once(tmp_path):
+def test_exact_resume_refuses_the_path_of_a_file_in_the_constructor(tmp_path):
     """T13: it failed after the first epoch."""
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="ExactResume: `path` must be the name of a folder"):
         callbacks.ExactResume(tmp_path / "file")
 
 
-def test_the_end_of_data_of_unknown_length_is_no_exception():
-    """TensorFlow says so by an error of its own, which would have ended the protection after the first epoch."""
+def test_the_end_of_data_of_unknown_length_does_not_end_clipping():
+    """TensorFlow raises its own error there, which would have ended clipping after the first epoch."""
     rows = [(X[i : i + 16], Y[i : i + 16]) for i in (0, 16)]
     model = built()
     model.compile(keras.optimizers.SGD(0.1), "mse", **COMPILED)
@@ -254,7 +253,7 @@ def test_the_end_of_data_of_unknown_length_is_no_exception():
 
 
 def finite(rows):
-    """A data set that does not tell its length."""
+    """A data set of unknown length."""
     if BACKEND == "tensorflow":
         return tf.data.Dataset.from_generator(
             lambda: iter(rows), output_signature=(tf.TensorSpec((16, 4)), tf.TensorSpec((16, 1)))
@@ -268,7 +267,7 @@ def finite(rows):
     return torch.utils.data.DataLoader(Rows(), batch_size=None)
 
 
-def test_a_callback_and_a_metric_of_one_name_are_refused():
+def test_a_callback_and_a_metric_with_the_same_log_name_are_refused():
     model = built()
     metric = keras.metrics.MeanSquaredError(name="gradient_norm")
     model.compile("sgd", "mse", metrics=[metric], **COMPILED)
@@ -283,8 +282,8 @@ def test_a_callback_and_a_metric_of_one_name_are_refused():
 if BACKEND == "tensorflow":
 
     @pytest.mark.parametrize("name", ["SGD", "Adam", "Lookahead"])
-    def test_one_replica_of_a_strategy_refuses_steps(name, capsys):
-        """T9: "`merge_call` called while defining a new graph": an optimizer meets the replicas in no branch."""
+    def test_steps_are_skipped_under_a_strategy_with_one_replica(name, capsys):
+        """T9: "`merge_call` called while defining a new graph": a branch cannot synchronize replicas."""
         ours = {
             "SGD": lambda: keras.optimizers.SGD(0.1),
             "Adam": lambda: optimizers.Adam(0.1),

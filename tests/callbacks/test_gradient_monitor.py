@@ -22,7 +22,7 @@ ONE_STEP = list(descent(1, RATE))[0]
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
-    """Three steps, one an epoch, with all that may be watched, validation and a log file."""
+    """Three steps, one per epoch, with all measurements, validation and a log file."""
     file = tmp_path_factory.mktemp("logs") / "log.csv"
     monitor = GradientMonitor(per_layer=True, histogram=True)
     trained = model(keras.optimizers.SGD(RATE), metrics=["mae"])
@@ -33,7 +33,7 @@ def watched(tmp_path_factory):
 
 
 @pytest.mark.parametrize("layer", [None, *LAYERS])
-def test_norms_are_those_of_an_independent_value_and_grad(watched, layer):
+def test_norms_match_an_independent_value_and_grad(watched, layer):
     _, history, _ = watched
     part, suffix = (LAYERS[layer], f"/{layer}") if layer else (slice(None), "")
     for epoch, (weights, g, following) in enumerate(descent(STEPS, RATE)):
@@ -59,7 +59,7 @@ def test_histograms_count_the_magnitudes_of_each_layer(watched):
         np.testing.assert_array_equal(counts, expected)
 
 
-def test_every_log_has_the_numbers_and_validation_has_no_twin(watched):
+def test_all_logs_have_the_numbers_and_none_for_validation(watched):
     _, history, rows = watched
     names = {"gradient_norm", "weight_norm", "update_ratio", "gradient_norm/hidden", "update_ratio/top"}
     assert names <= set(history)
@@ -69,7 +69,7 @@ def test_every_log_has_the_numbers_and_validation_has_no_twin(watched):
 
 
 def test_tensorboard_shows_numbers_and_histograms(tmp_path):
-    """Read back from its event files, one a run; its batches are every second step, its epochs all."""
+    """Read back from its event file; batch values are written every second step, epoch values always."""
     monitor = GradientMonitor(per_layer=True, histogram=True)
     board = keras.callbacks.TensorBoard(tmp_path, update_freq=2, write_graph=False)
     history = fit(model(keras.optimizers.SGD(RATE)), monitor, board, epochs=2, batch_size=8)
@@ -104,7 +104,7 @@ def modes():
 
 
 @pytest.mark.parametrize("mode", list(modes()), ids=str)
-def test_every_way_of_execution_shows_the_same(mode):
+def test_every_execution_mode_logs_the_same(mode):
     history = fit(model(keras.optimizers.SGD(0.0), **mode), GradientMonitor(), batch_size=8)
     halves = [oracles.norm(gradients(INITIAL, X[part], Y[part])) for part in (slice(0, 8), slice(8, 16))]
     np.testing.assert_allclose(history["gradient_norm"], [np.mean(halves)], **EXACT)
@@ -126,7 +126,7 @@ OPTIMIZERS = {
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_any_optimizer_is_seen_and_the_gradient_is_unscaled(name):
+def test_the_gradient_is_unscaled_with_every_optimizer(name):
     trained, optimizer = model(), OPTIMIZERS[name]()
     bound = optimizer.bind(trained) if hasattr(optimizer, "bind") else optimizer
     trained.compile(bound, "mse")
@@ -136,14 +136,14 @@ def test_any_optimizer_is_seen_and_the_gradient_is_unscaled(name):
     np.testing.assert_allclose(history["update_ratio"], [oracles.norm(moved) / oracles.norm(INITIAL)], rtol=5e-5)
 
 
-def test_mixed_precision_shows_norms_of_unscaled_gradients():
+def test_mixed_precision_logs_norms_of_unscaled_gradients():
     keras.config.set_dtype_policy("mixed_float16")
     history = fit(model(keras.optimizers.SGD(RATE)), GradientMonitor())
     np.testing.assert_allclose(history["gradient_norm"], [oracles.norm(ONE_STEP[1])], rtol=1e-2)
 
 
-def test_a_step_that_loss_scaling_skips_does_not_count():
-    """The first scales overflow, the last do not, and the weights rest: the mean is that of each of the last."""
+def test_steps_skipped_by_loss_scaling_do_not_count():
+    """The first scales overflow and the last do not; the weights are fixed, so the mean is the norm of any of the last."""
     scaling = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.0), initial_scale=3e38)
     trained = model(scaling)
     history = fit(trained, GradientMonitor(), x=np.tile(X, (8, 1)), y=np.tile(4 * Y, (8, 1)))
@@ -151,8 +151,8 @@ def test_a_step_that_loss_scaling_skips_does_not_count():
     np.testing.assert_allclose(history["gradient_norm"], [oracles.norm(gradients(INITIAL, X, 4 * Y))], rtol=1e-5)
 
 
-def test_with_accumulation_the_mean_that_makes_the_update_is_shown():
-    """Two halves of the batch are the batch; the epoch's mean counts one update, not two steps."""
+def test_with_accumulation_the_mean_used_for_the_update_is_logged():
+    """Accumulating two halves equals the whole batch; the mean of the epoch counts one update, not two steps."""
     trained = model(keras.optimizers.SGD(RATE, gradient_accumulation_steps=2))
     history = fit(trained, GradientMonitor(), batch_size=8)
     np.testing.assert_allclose(history["gradient_norm"], [oracles.norm(ONE_STEP[1])], **EXACT)
@@ -160,30 +160,27 @@ def test_with_accumulation_the_mean_that_makes_the_update_is_shown():
     np.testing.assert_allclose(history["update_ratio"], [expected], rtol=2e-5)
 
 
-def test_every_k_observes_the_first_step_of_each_epoch_and_every_kth_after_it():
-    """Batches of four: steps 0 and 2 are observed; the weights rest, so that each step has its own known norm."""
-    history = fit(model(keras.optimizers.SGD(0.0)), GradientMonitor(every=2), batch_size=4, epochs=2)
-    chosen = [oracles.norm(gradients(INITIAL, X[i : i + 4], Y[i : i + 4])) for i in (0, 8)]
-    np.testing.assert_allclose(history["gradient_norm"], [np.mean(chosen)] * 2, **EXACT)
-    moving = fit(model(keras.optimizers.SGD(RATE)), GradientMonitor(every=2), batch_size=4)
-    assert 0 < moving["update_ratio"][0] < 1
-
-
 @pytest.mark.parametrize("every", [2, 3])
-def test_it_looks_at_every_so_many_steps_of_each_epoch(every):
-    """Batches of two and weights at rest, two epochs of eight steps; the oracle is the mean norm in NumPy."""
-    trained = model(keras.optimizers.SGD(0.0))
-    history = fit(trained, GradientMonitor(every=every), batch_size=2, epochs=2)
+def test_every_k_observes_the_first_step_of_each_epoch_and_every_kth_after_it(every):
+    """Two epochs of eight steps with fixed weights, so that the norm of each step is known."""
+    history = fit(model(keras.optimizers.SGD(0.0)), GradientMonitor(every=every), batch_size=2, epochs=2)
     norms = [oracles.norm(gradients(INITIAL, X[i : i + 2], Y[i : i + 2])) for i in range(0, len(X), 2)]
     np.testing.assert_allclose(history["gradient_norm"], [np.mean(norms[::every])] * 2, **EXACT)
 
 
-def test_two_callbacks_that_log_the_same_name_are_refused():
-    """T13: the numbers of one stood in the logs under the name of both."""
+def test_every_k_compares_the_weights_before_and_after_the_observed_step():
+    """One observed step of two: its update is η‖g‖/‖w‖ at the initial weights."""
+    moving = fit(model(keras.optimizers.SGD(RATE)), GradientMonitor(every=2), batch_size=8)
+    expected = RATE * oracles.norm(gradients(INITIAL, X[:8], Y[:8])) / oracles.norm(INITIAL)
+    np.testing.assert_allclose(moving["update_ratio"], [expected], rtol=2e-5)
+
+
+def test_two_callbacks_that_log_the_same_name_are_an_error():
+    """T13: the logs had the numbers of one callback under the shared name."""
     with pytest.raises(ValueError, match="GradientMonitor and GradientMonitor would both log 'gradient_norm'"):
         fit(model(), GradientMonitor(), GradientMonitor(every=2))
     twice = GradientMonitor()
-    with pytest.raises(ValueError, match="GradientMonitor: one callback stands twice"):
+    with pytest.raises(ValueError, match="GradientMonitor: the same callback appears twice"):
         fit(model(), twice, twice)
 
 
@@ -198,7 +195,7 @@ def test_a_weight_without_a_gradient_is_left_out():
     assert history["gradient_norm/used"][0] == pytest.approx(history["gradient_norm"][0], rel=1e-6)
 
 
-def test_a_model_that_the_first_batch_builds_is_seen():
+def test_a_model_built_by_its_first_batch_is_observed():
     trained = keras.Sequential([keras.layers.Dense(3), keras.layers.Dense(2)])
     trained.compile("adam", "mse")
     history = fit(trained, GradientMonitor(per_layer=True), epochs=2)

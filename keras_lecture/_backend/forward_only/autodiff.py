@@ -1,4 +1,4 @@
-"""Backends without gradients (NumPy, OpenVINO): the package imports and predicts, but nothing differentiates."""
+"""Backends without gradients (NumPy, OpenVINO): the package can be imported and predicts, but does not train."""
 
 import keras
 

@@ -3,7 +3,7 @@
 from keras_lecture._backend.forward_only.autodiff import _refuse
 
 PURE_TRAIN_STEP = False
-# What a train function raises where its data end.
+# The exceptions by which a train function reports the end of the data.
 END_OF_DATA = (StopIteration,)
 
 
@@ -28,7 +28,7 @@ def build(model, batches):
 
 
 def shuffles_alike():
-    return True  # From NumPy's global generator, whose state can be put back.
+    return True  # By NumPy's global generator, whose state can be restored.
 
 
 def build_first(model, data):

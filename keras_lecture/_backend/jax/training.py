@@ -1,8 +1,10 @@
 """The train step on JAX."""
 
-# Keras's train step is a function of the model's state here.
+from keras_lecture._backend.state import assign, variables
+
+# Keras's train step is a pure function of the model's state.
 PURE_TRAIN_STEP = True
-# What a train function raises where its data end.
+# The exceptions by which a train function reports the end of the data.
 END_OF_DATA = (StopIteration,)
 
 
@@ -14,7 +16,7 @@ def train_step(model, step):
 
 
 def repeatable(f):
-    return f  # Randomness on JAX is an argument: the seeds of the model's layers.
+    return f  # On JAX random numbers are functions of the seeds in the model's layers.
 
 
 def generators():
@@ -30,7 +32,7 @@ def build(model, batches):
 
 
 def shuffles_alike():
-    return True  # From NumPy's global generator, whose state can be put back.
+    return True  # By NumPy's global generator, whose state can be restored.
 
 
 def build_first(model, data):
@@ -38,29 +40,21 @@ def build_first(model, data):
 
 
 def only_if(condition, act):
-    raise NotImplementedError("A step on JAX is a function of its state: `Condition.choose` does this.")
+    raise NotImplementedError("A step on JAX is a pure function of its state: use `Condition.choose`.")
 
 
 def recover(model, state=None, data=None):
-    """After an exception: the model has its values again, where the interrupted step has not used them up.
+    """Restores the model's values after an exception, unless the interrupted step has already donated them.
 
-    Keras 3.15 takes the values out of the model for the length of an epoch.
+    Keras 3.15 takes the values out of the model during an epoch.
     """
     if state is not None:
-        groups = (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
-        )
-        pairs = [pair for group, values in zip(groups, state, strict=True) for pair in zip(group, values, strict=True)]
-        if not any(value.is_deleted() for _, value in pairs):
-            for variable, value in pairs:
-                variable.assign(value)
+        if not any(value.is_deleted() for values in state for value in values):
+            assign(variables(model), state)
     else:
         model.jax_state_sync()
     model._jax_state = None
 
 
 def mean_over_ranks(model):
-    return lambda tensors: tensors  # A step sees the whole batch, whatever devices it lies on.
+    return lambda tensors: tensors  # A step sees the whole batch, on however many devices.

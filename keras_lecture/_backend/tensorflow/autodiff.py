@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_lecture._backend.tensorflow import xla
+from keras_lecture._backend.tensorflow.kernels.training import dense
 
 _ZERO = tf.UnconnectedGradients.ZERO
 
@@ -16,7 +17,7 @@ def value_and_grad(f):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             loss, aux = f(weights, *args)
-        return (loss, aux), _dense(tape.gradient(loss, weights, unconnected_gradients=_ZERO))
+        return (loss, aux), dense(tape.gradient(loss, weights, unconnected_gradients=_ZERO))
 
     return evaluate
 
@@ -30,9 +31,9 @@ def hessian_vector_product(f):
             with tf.GradientTape(watch_accessed_variables=False) as inner:
                 inner.watch(weights)
                 loss, _ = f(weights, *args)
-            gradients = _dense(inner.gradient(loss, weights, unconnected_gradients=_ZERO))
+            gradients = dense(inner.gradient(loss, weights, unconnected_gradients=_ZERO))
         products = outer.gradient(gradients, weights, output_gradients=list(vectors), unconnected_gradients=_ZERO)
-        return _dense(products)
+        return dense(products)
 
     return product
 
@@ -44,9 +45,9 @@ def compile(f):
 def fuse(formula):
     """`formula(*tensors, **options)` as one XLA cluster forward and one backward.
 
-    A TensorFlow graph runs an operation at a time, each with a full-size result, and keeps what the backward pass
-    needs. Here only the arguments are kept: the backward cluster computes the formula again and its gradient at once,
-    in registers. Small tensors stay with single operations.
+    A TensorFlow graph runs one operation at a time, each with a full-size result, and stores the intermediates for the
+    backward pass. Here only the arguments are stored: the backward cluster recomputes the formula together with its
+    gradient, in registers. Small tensors use single operations.
     """
 
     @functools.wraps(formula)
@@ -55,14 +56,14 @@ def fuse(formula):
         if any(isinstance(t, keras.KerasTensor) for t in tensors) or not xla.pays(*tensors):
             return formula(*tensors, **options)
         tensors = [tf.convert_to_tensor(t) for t in tensors]
-        # A trace may be relaxed to an unknown batch size, and to nothing else: formulas read ranks and class counts.
+        # A trace may be relaxed to an unknown batch size only: formulas read the rank and the number of classes.
         signature = tuple((t.dtype, t.shape.rank, tuple(t.shape)[1:] if t.shape.rank else None) for t in tensors)
         forward, backward = _clusters(formula, tuple(sorted(options.items())), signature)
 
         @tf.custom_gradient
         def run(*tensors):
             def gradients(upstream):
-                # One cluster for each argument, so that the graph drops those whose gradient nobody asks for.
+                # One cluster for each argument, so that the graph drops those whose gradient is not used.
                 return [
                     backward(position, upstream, *tensors) if tensor.dtype.is_floating else None
                     for position, tensor in enumerate(tensors)
@@ -88,8 +89,3 @@ def _clusters(formula, options, signature):
         return tape.gradient(result, tensors[position], upstream, unconnected_gradients=_ZERO)
 
     return compiled(formula), backward
-
-
-def _dense(gradients):
-    """An embedding's gradient comes as slices; callers do arithmetic on plain tensors."""
-    return [tf.convert_to_tensor(g) for g in gradients]

@@ -4,9 +4,9 @@ import tensorflow as tf
 
 from keras_lecture._backend.state import assign, variables
 
-# Keras's train step changes variables in place here.
+# Keras's train step changes variables in place.
 PURE_TRAIN_STEP = False
-# What a train function raises where its data end.
+# The exceptions by which a train function reports the end of the data.
 END_OF_DATA = (StopIteration, tf.errors.OutOfRangeError)
 
 
@@ -14,8 +14,8 @@ def train_step(model, step):
     def run(data):
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             raise ValueError(
-                "A step that evaluates the loss sees one replica's part of the batch, so that replicas under "
-                "`tf.distribute` would part. Train with one replica, or on JAX with `keras.distribution`."
+                "A step that evaluates the loss sees one replica's part of the batch, so that the weights of replicas "
+                "under `tf.distribute` would diverge. Train with one replica, or on JAX with `keras.distribution`."
             )
         groups = variables(model)
         logs, state = step(tuple([v.value for v in group] for group in groups), data)
@@ -26,7 +26,7 @@ def train_step(model, step):
 
 
 def repeatable(f):
-    return f  # Keras's random numbers on TensorFlow are functions of the seeds of the model's layers.
+    return f  # On TensorFlow Keras's random numbers are functions of the seeds in the model's layers.
 
 
 def generators():
@@ -38,12 +38,12 @@ def set_generators(states):
 
 
 def build(model, batches):
-    # Keras 3.15 leaves it to the first step; shapes and types are enough.
+    # Keras 3.15 would build them in the first step; shapes and dtypes are enough.
     model._symbolic_build(data_batch=batches._distributed_dataset.element_spec)
 
 
 def shuffles_alike():
-    # `tf.data` draws from a generator of its own, seeded from the global seed; a new graph has none.
+    # `tf.data` has its own generator, seeded from the global seed; a new graph has no global seed.
     with tf.Graph().as_default():
         unseeded = tf.compat.v1.get_seed(0)
     return tf.compat.v1.get_seed(0) != unseeded
@@ -60,7 +60,7 @@ def only_if(condition, act):
         tf.cond(condition, lambda: (act(), tf.constant(0))[1], lambda: tf.constant(0))
         return
 
-    # An optimizer meets the other replicas, and may do so in no branch: the branch is taken by all together.
+    # An optimizer synchronizes the replicas, which a branch does not allow: all replicas take the branch together.
     def together(strategy, condition):
         first = strategy.experimental_local_results(condition)[0]
 
@@ -74,8 +74,8 @@ def only_if(condition, act):
 
 
 def recover(model, state=None, data=None):
-    pass  # The values are in the variables all the time.
+    pass  # The variables keep their values.
 
 
 def mean_over_ranks(model):
-    return lambda tensors: tensors  # Several replicas are declined.
+    return lambda tensors: tensors  # `train_step` refuses several replicas.

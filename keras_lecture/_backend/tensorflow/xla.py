@@ -1,20 +1,20 @@
-"""Parts of a TensorFlow graph that XLA compiles: when they pay, and whether they can be had."""
+"""XLA clusters inside a TensorFlow graph: when they are faster, and whether XLA is available."""
 
 import functools
 import math
 
 import tensorflow as tf
 
-# Elements of a sample from which on a cluster is faster than single operations, measured on a CPU with batches of 128.
+# The elements per sample from which a cluster is faster than single operations, measured on a CPU with batches of 128.
 SMALLEST_SAMPLE = 256
 
 cluster = functools.partial(tf.function, jit_compile=True, autograph=False)
 
 
 def pays(*tensors) -> bool:
-    """Whether samples are large enough: launching a cluster costs as much as some operations on small tensors.
+    """Whether samples are large enough: launching a cluster costs as much as several operations on small tensors.
 
-    A trace mostly knows the size of a sample and not of the batch.
+    A trace usually knows the size of a sample, but not of the batch.
     """
     if inside():
         return False
@@ -22,7 +22,7 @@ def pays(*tensors) -> bool:
 
 
 def inside() -> bool:
-    """Whether XLA compiles all of the graph that is being built, as with `jit_compile=True`: it fuses by itself."""
+    """Whether XLA compiles the whole graph under construction, as with `jit_compile=True`, and so fuses by itself."""
     return tf.__internal__.get_enclosing_xla_context() is not None
 
 

@@ -32,7 +32,7 @@ def compile(f):
 
 
 def fuse(formula):
-    return formula  # Eager PyTorch has no compiler to call; the formulas that matter have a kernel instead.
+    return formula  # PyTorch runs eagerly; the important formulas have a kernel instead.
 
 
 def _leaves(weights):
@@ -40,18 +40,18 @@ def _leaves(weights):
 
 
 def _gradients(loss, weights, create_graph=False):
-    # A loss without any graph (a constant, a linear function's gradient) has gradient zero, which autograd refuses.
+    # A loss without a graph (a constant, the gradient of a linear function) has gradient 0; autograd would raise.
     if not loss.requires_grad:
         return [torch.zeros_like(w) for w in weights]
     gradients = torch.autograd.grad(loss, weights, create_graph=create_graph, allow_unused=True)
-    # A derivative that autograd knows to be zero comes without memory behind it, and NumPy cannot read it.
+    # Autograd returns a known zero as a tensor without memory, which NumPy cannot read.
     return [
         torch.zeros_like(w) if g is None or g._is_zerotensor() else g for g, w in zip(gradients, weights, strict=True)
     ]
 
 
 def _detached(value):
-    # By hand where that is all: `keras.tree` on PyTorch takes longer than a small network's forward pass.
+    # Plain tuples and lists by hand: `keras.tree` on PyTorch takes longer than a small network's forward pass.
     if type(value) in (tuple, list):
         return type(value)(map(_detached, value))
     return _leaf_detached(value) if isinstance(value, torch.Tensor) else keras.tree.map_structure(_leaf_detached, value)
@@ -62,6 +62,6 @@ def _leaf_detached(value):
         return value
     detached = value.detach()
     if hasattr(value, "_keras_mask"):
-        # Keras 3.15 hangs a mask on the tensor itself, where the metrics look for it.
+        # Keras 3.15 stores the mask on the tensor itself, where the metrics look for it.
         detached._keras_mask = value._keras_mask
     return detached

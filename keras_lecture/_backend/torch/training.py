@@ -7,15 +7,15 @@ import torch.distributed
 
 from keras_lecture._backend.state import variables
 
-# Keras's train step changes variables in place here.
+# Keras's train step changes variables in place.
 PURE_TRAIN_STEP = False
-# What a train function raises where its data end.
+# The exceptions by which a train function reports the end of the data.
 END_OF_DATA = (StopIteration,)
 
 
 def train_step(model, step):
     def run(data):
-        # Gradients are taken inside `step` by `value_and_grad`; nothing else needs a graph.
+        # `step` computes gradients by `value_and_grad`; nothing else needs a graph.
         with torch.no_grad():
             before = tuple([v.value for v in group] for group in variables(model))
             logs, state = step(before, data)
@@ -26,9 +26,9 @@ def train_step(model, step):
 
 
 def _write(before, state):
-    """Into the variables' tensors, all at once and past what the step has written in place: Keras assigns one by one.
+    """Copies the new state into the variables' tensors in one call; `Variable.assign` would copy one by one.
 
-    They are the ones from before the step, whose types are the variables'.
+    `before` holds these tensors, which have the variables' dtypes; a tensor that the step updated in place is skipped.
     """
     pairs = [
         (old, new)
@@ -41,10 +41,10 @@ def _write(before, state):
 
 
 def repeatable(f):
-    """Keras 3.15 draws the masks of a dropout without a seed from PyTorch's global generators, past the layer's state.
+    """`f` with the same random numbers in every call.
 
-    Every call but the first starts where the first did, and leaves the generators as it found them. Where the first
-    has drawn nothing there is nothing to repeat.
+    Keras 3.15 draws the mask of a dropout without a seed from PyTorch's global generators, not from the layer's state.
+    Every call after the first starts from the generators' state at the first, and restores their present state.
     """
     start = []
 
@@ -70,7 +70,7 @@ def generators():
 
 
 def set_generators(states):
-    # They may be arrays of a file, from another backend (none) or from a machine with other devices.
+    # They may be arrays from a file, written by another backend (then none) or on a machine with other devices.
     cpu, *devices = map(torch.as_tensor, states or generators())
     torch.set_rng_state(cpu)
     for device, state in enumerate(devices[: torch.cuda.device_count()]):
@@ -82,7 +82,7 @@ def build(model, batches):
 
 
 def shuffles_alike():
-    return True  # From a global generator whose state can be put back.
+    return True  # By a global generator whose state can be restored.
 
 
 def build_first(model, data):
@@ -95,13 +95,13 @@ def only_if(condition, act):
 
 
 def recover(model, state=None, data=None):
-    pass  # The values are in the variables all the time.
+    pass  # The variables keep their values.
 
 
 def mean_over_ranks(model):
-    """The function that replaces tensors by their means over the processes that train `model` together.
+    """The function that averages tensors over the processes that train `model` together.
 
-    Keras 3.16 wraps the model in `DistributedDataParallel` then, which does this for the gradients of its own step.
+    Keras 3.16 then wraps the model in `DistributedDataParallel`, which averages the gradients of Keras's own step.
     """
     wrapper = getattr(model, "ddp_model", None)
     if wrapper is None:

@@ -1,3 +1,3 @@
-"""Backends without gradients have no kernels: every formula runs as it is written."""
+"""Backends without gradients have no kernels; the formulas run."""
 
 KERNELS = {}

@@ -1,4 +1,4 @@
-"""Kernels on JAX: a formula without one here compiles to code that XLA already makes as fast."""
+"""Kernels on JAX, only for formulas that XLA does not compile to code of the same speed."""
 
 from keras_lecture._backend.acceleration import kernels
 from keras_lecture._backend.jax.kernels import kinks, layers, losses, rematerialization

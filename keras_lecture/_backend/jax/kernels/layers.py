@@ -1,4 +1,4 @@
-"""Layers on JAX, for CPUs: where XLA compiles the formula into something slow there."""
+"""Layers on JAX: kernels for formulas that XLA compiles to slow code on CPUs."""
 
 import functools
 import math
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import keras
 
-# Squared means up to this many variances: E[x²] − μ² loses a digit and a half there, and no more.
+# The largest μ²/σ² for which σ² is computed as E[x²] − μ²: it loses at most a digit and a half.
 _NEAR = 16
 
 
@@ -28,11 +28,11 @@ def _plainly_batch_normalized(x, gamma, beta, axis, epsilon):
 
 
 def _batch_forward(x, gamma, beta, axis, epsilon):
-    """Sums of x and x² as they are: XLA writes out a whole tensor to subtract something from each channel first."""
+    """Sums x and x² without centering: XLA would write out a whole tensor to subtract a number from each channel."""
     axes, spread = _around(x, axis)
     mean = jnp.mean(x, axes)
     variance = jnp.mean(x * x, axes) - mean * mean
-    # Where the squares would cancel; a NaN goes there as well.
+    # Then E[x²] − μ² would cancel; a NaN takes this branch as well.
     far = ~jnp.all(mean * mean <= _NEAR * variance)
     variance = jax.lax.cond(
         far, lambda x, mean, _: jnp.mean((x - spread(mean)) ** 2, axes), lambda x, mean, near: near, x, mean, variance
@@ -64,13 +64,13 @@ _batch_normalized.defvjp(_batch_forward, _batch_backward)
 
 
 def _around(x, axis):
-    """The axes that are averaged over, and what lays a vector of the channels along `axis`."""
+    """The axes to average over, and the function that reshapes a vector of channels to broadcast along `axis`."""
     per_channel = [n if i == axis else 1 for i, n in enumerate(x.shape)]
     return tuple(i for i in range(x.ndim) if i != axis), lambda vector: vector.reshape(per_channel)
 
 
 def random_keep(key, shape, rate):
-    """Each value hashes its word itself: XLA fuses all of it into the loop that uses the mask."""
+    """Each element computes the hash of its own word: XLA fuses it all into the loop that uses the mask."""
     key = key.astype("int32")
     offset = _hash(_hash(key[0], 0) ^ key[1], 0)
     salt = _hash(offset ^ 0x7FEB352D, 0)
@@ -88,9 +88,10 @@ def drop(x, key, shape, rate, scaled):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4))
 def _masked(x, key, shape, rate, scale):
-    """The kept values, times `scale`, and 0 for the others.
+    """The kept values times `scale`, 0 elsewhere.
 
-    The smaller of the bits and all ones or none: of a choice LLVM makes a load under a mask, which takes much longer.
+    Takes the minimum of a value's bits and all ones (kept) or zeros: LLVM compiles a selection to a masked load, which
+    is much slower.
     """
     keep, scaled = random_keep(key, shape, rate), x * jnp.asarray(scale, x.dtype)
     if keep.shape != x.shape:
@@ -108,7 +109,7 @@ def _masked_tangent(shape, rate, scale, primals, tangents):
 
 
 def _masked_forward(x, key, shape, rate, scale):
-    # Nothing of the mask is kept: drawing it again costs less than reading it.
+    # The mask is not stored: recomputing it costs less than reading it.
     return _masked(x, key, shape, rate, scale), key
 
 
@@ -116,8 +117,8 @@ def _masked_backward(shape, rate, scale, key, gradient):
     return _masked(gradient, key, shape, rate, scale), None
 
 
-# Under a name of its own: a Hessian-vector product pushes forward through the rules, which a function with a rule for
-# pulling back does not allow.
+# Separate from `_masked`: a Hessian-vector product differentiates these rules in forward mode, which would fail if they
+# called a `custom_vjp` function.
 _drop = jax.custom_vjp(_masked, nondiff_argnums=(2, 3, 4))
 _drop.defvjp(_masked_forward, _masked_backward)
 

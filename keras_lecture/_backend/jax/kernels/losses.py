@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 
 def one_hot_cross_entropy(y_true, scores, *, label_smoothing):
-    """The derivative that JAX finds for the precise formula takes 4 to 6 times as long (docs/benchmarks/losses.md)."""
+    """JAX's own derivative of the precise formula takes 4 to 6 times as long (docs/benchmarks/losses.md)."""
     q, scores = jnp.asarray(y_true).astype(scores.dtype), jnp.asarray(scores)
     q = (1.0 - label_smoothing) * q + label_smoothing / q.shape[-1] if label_smoothing else q
     return _row_cross_entropy(q, scores)
@@ -18,7 +18,7 @@ def _row_cross_entropy(q, scores):
 
 
 def _row_cross_entropy_jvp(primals, tangents):
-    """Along the scores p·(Σq − q) − q·(1 − p), 1 − p = (u + (1 − e))/(1 + u); along the labels m − s + log(1 + u)."""
+    """∂/∂s = p·(Σq − q) − q·(1 − p) with 1 − p = (u + (1 − e))/(1 + u); ∂/∂q = m − s + log(1 + u)."""
     (q, scores), (along_q, along_scores) = primals, tangents
     losses, gap, e, u, total = _forward(q, scores)
     tangent = jnp.zeros_like(losses)
@@ -41,17 +41,17 @@ def _forward(q, scores):
     return losses[..., 0], gap, e, u, total
 
 
-def _others(gap, together):
-    """Σ exp(s − m) − 1. In a sum below 2 the 1 of the largest score would drown the others: it stays out of it there.
+def _others(gap, row_sum):
+    """Σ exp(s − m) − 1. In a sum below 2 the 1 of the largest score would absorb the others: it is left out there.
 
-    XLA makes such a sum slowly, so only where a row needs it.
+    XLA compiles that sum to slow code, so it runs only if a row needs it.
     """
 
     def apart(gap):
         e = jnp.exp(-gap)
-        return jnp.where(together >= 2, together - 1, jnp.sum(jnp.where(e < 1, e, e - 1), -1, keepdims=True))
+        return jnp.where(row_sum >= 2, row_sum - 1, jnp.sum(jnp.where(e < 1, e, e - 1), -1, keepdims=True))
 
-    return jax.lax.cond(jnp.all(together >= 2), lambda _: together - 1, apart, gap)
+    return jax.lax.cond(jnp.all(row_sum >= 2), lambda _: row_sum - 1, apart, gap)
 
 
 def _along(q, gap):
@@ -65,7 +65,7 @@ def _along(q, gap):
 
 
 def _counted(q, gap):
-    """0·∞ = 0, for a score of −∞ and for a gap beyond the range of floats."""
+    """Makes 0·∞ = 0, for a score of −∞ and for a gap beyond the range of floats."""
     return jnp.where((q == 0) & (gap == jnp.inf), 0.0, gap)
 
 

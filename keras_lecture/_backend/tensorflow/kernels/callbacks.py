@@ -1,8 +1,8 @@
-"""What callbacks measure on TensorFlow."""
+"""Measurements of callbacks on TensorFlow."""
 
 import tensorflow as tf
 
 
 def squared_length(x):
-    # One pass, where the square of all would be written out and read again.
+    # One pass; `x * x` would be written out and read again.
     return 2.0 * tf.nn.l2_loss(x)

@@ -1,4 +1,4 @@
-"""Layers on TensorFlow: fewer passes than the formula's."""
+"""Layers on TensorFlow, in fewer passes over memory than the formula."""
 
 import math
 
@@ -33,8 +33,8 @@ def batch_normalize(x, gamma, beta, axis, epsilon):
 def max_pool(x, pool_size, strides, padding, data_format):
     """TensorFlow's own pooling, unless there is a NaN or infinity, which it hides; not measured against the formula.
 
-    A sum tells: one that overflows sends finite values to the formula, which is right for all. XLA makes the formula
-    faster than its windows.
+    A sum detects these; if it overflows, finite values take the formula too, which is right for all. XLA compiles the
+    formula to faster code than the pooling operation.
     """
     known = (tf.float32, tf.bfloat16) if len(pool_size) == 3 else (tf.float64, tf.float32, tf.bfloat16, tf.float16)
     if x.dtype not in known or xla.inside():
@@ -61,18 +61,18 @@ def random_keep(key, shape, rate):
 def drop(x, key, shape, rate, scaled):
     """Keras's dropout takes 1.5 times as long, under XLA 150 times (docs/benchmarks/layers.md)."""
     scale = 1 / (1 - round(rate * 2**16) / 2**16) if scaled else 1.0
-    # Not `tf.cast(scale, …)`, which makes a float32 of it first.
+    # Not `tf.cast(scale, …)`, which rounds it to float32 first.
     scale = tf.constant(scale, x.dtype)
     keep = random_keep(key, shape, rate)
     if any(n == 1 != size for n, size in zip(keep.shape, x.shape, strict=True)):
-        # TensorFlow selects slowly by a mask that is spread.
+        # `tf.where` is slow with a broadcast mask.
         return x * (tf.cast(keep, x.dtype) * scale)
-    # The gradient needs the mask alone: a product would keep numbers, four times as much.
+    # The gradient stores only the boolean mask: a product would store floats, four times as much.
     return tf.where(keep, x * scale, tf.zeros((), x.dtype))
 
 
 def refuse(condition, message):
-    """An operation of the graph, where only that knows the condition."""
+    """An assertion in the graph, if the condition is a tensor."""
     if not tf.is_tensor(condition):
         return None
     tf.debugging.Assert(tf.logical_not(condition), [message])
@@ -80,12 +80,12 @@ def refuse(condition, message):
 
 
 def place(images, angle, shift, factors, fill_mode, fill_value, ops):
-    """TensorFlow's own resampling; other ways to fill mean something else there, and its gradient is not one."""
+    """TensorFlow's own resampling, with the formula's gradient; other fill modes mean something else there."""
     if ops is not keras.ops or fill_mode != "constant" or images.dtype != tf.float32 or xla.inside():
         return None
     center = (tf.cast(tf.shape(images)[1:3], tf.float32) - 1) / 2
     cos, sin = tf.cos(angle), tf.sin(angle)
-    # The inverse of the change, as rows of a matrix: column and row in the image of a column and row in the result.
+    # The inverse transformation, as rows of a matrix: from column and row in the result to column and row in the image.
     down, right = tf.unstack(center + shift, axis=1)
     tall, wide = tf.unstack(factors, axis=1)
     column = [cos / wide, -sin / wide, center[1] - (cos * right - sin * down) / wide]
@@ -115,7 +115,7 @@ def place(images, angle, shift, factors, fill_mode, fill_value, ops):
 
 
 def _batch_gradient(upstream, rows, scale, saved, epsilon):
-    """The fused kernel's gradient, differentiable: TensorFlow 2.21's own derivative of it is wrong."""
+    """The fused kernel's gradient with a correct derivative; TensorFlow 2.21's own is wrong."""
 
     def formula(upstream, rows, scale):
         with tf.GradientTape() as tape:
@@ -160,8 +160,8 @@ def _hash(x, salt):
     return _fold(x, 16, 0xFFFF)
 
 
-def _fold(x, places, mask):
-    return tf.bitwise.bitwise_xor(x, tf.bitwise.bitwise_and(tf.bitwise.right_shift(x, places), mask))
+def _fold(x, shift, mask):
+    return tf.bitwise.bitwise_xor(x, tf.bitwise.bitwise_and(tf.bitwise.right_shift(x, shift), mask))
 
 
 def _on_cpu():

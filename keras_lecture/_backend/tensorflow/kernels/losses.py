@@ -18,7 +18,7 @@ def one_hot_cross_entropy(y_true, scores, *, label_smoothing):
 
 
 def _cross_entropy(labels, scores, label_smoothing):
-    """Two numbers a row tell the backward pass the softmax, which a fused formula would find again."""
+    """Stores two numbers per row, from which the backward pass gets the softmax without the sums of the formula."""
     forward, backward = _forward, _backward
     if xla.pays(scores):
         forward, backward = _forward_cluster, _backward_cluster
@@ -28,7 +28,7 @@ def _cross_entropy(labels, scores, label_smoothing):
         losses, maximum, u = forward(labels, scores, label_smoothing)
 
         def gradients(upstream):
-            # A graph drops the first one where it is not used.
+            # The graph drops the first gradient if it is not used.
             along_labels = (1.0 - label_smoothing) * upstream[..., None] * (maximum - scores + tf.math.log1p(u))
             return along_labels, backward(labels, scores, maximum, u, upstream, label_smoothing)
 
@@ -42,15 +42,15 @@ def _forward(labels, scores, label_smoothing):
     maximum = tf.reduce_max(scores, -1, keepdims=True)
     gap, (q, _) = maximum - scores, _distribution(labels, scores, label_smoothing)
     e = tf.exp(-gap)
-    together = tf.reduce_sum(e, -1, keepdims=True)
-    # In a sum below 2 the 1 of the largest score would drown the others: it stays out of it there.
-    u = tf.where(together >= 2, together - 1, tf.reduce_sum(tf.where(e < 1, e, e - 1), -1, keepdims=True))
-    # 0·∞ = 0: a score of −∞ takes its class out.
+    row_sum = tf.reduce_sum(e, -1, keepdims=True)
+    # In a sum below 2 the 1 of the largest score would absorb the others: it is left out there.
+    u = tf.where(row_sum >= 2, row_sum - 1, tf.reduce_sum(tf.where(e < 1, e, e - 1), -1, keepdims=True))
+    # 0·∞ = 0: a score of −∞ excludes its class.
     return tf.reduce_sum(tf.math.multiply_no_nan(gap + tf.math.log1p(u), q), -1), maximum, u
 
 
 def _backward(labels, scores, maximum, u, upstream, label_smoothing):
-    """p·(Σq − q) − q·(1 − p), times what comes from above, with p = e/(1 + u) and 1 − p = (u + (1 − e))/(1 + u)."""
+    """(p·(Σq − q) − q·(1 − p)) · `upstream` with p = e/(1 + u) and 1 − p = (u + (1 − e))/(1 + u)."""
     q, total = _distribution(labels, scores, label_smoothing)
     e = tf.exp(scores - maximum)
     return (upstream[..., None] / (1 + u)) * (e * (total - q) - q * (u + (1 - e)))
@@ -60,7 +60,7 @@ _forward_cluster, _backward_cluster = xla.cluster(_forward), xla.cluster(_backwa
 
 
 def _distribution(labels, scores, label_smoothing):
-    """q and Σq: the labels, or the row of each class number; a number that names no class has 0/0 in its row."""
+    """q and Σq: the labels, or the one-hot row of each class index; an invalid index gets NaN by 0/0."""
     if labels.shape[-1] == 1:
         classes = scores.shape[-1]
         valid = (tf.floor(labels) == labels) & (labels >= 0) & (labels < classes)
@@ -76,7 +76,7 @@ def _distribution(labels, scores, label_smoothing):
 
 
 def multiclass_hinge(y_true, scores, *, margin):
-    """A gradient in one pass: that of the formula goes through a scatter as large as the scores."""
+    """A gradient in one pass; the formula's gradient writes a scatter of the size of the scores."""
     if not xla.pays(scores):
         return None
     y_true = tf.convert_to_tensor(y_true)
@@ -96,7 +96,7 @@ def _hinge(y_true, scores, margin):
     numbers, marks = _numbers_and_marks(y_true, scores)
     index = tf.clip_by_value(numbers, 0, scores.shape[-1] - 1)[..., None]
     of_true = tf.gather(scores, index, batch_dims=scores.shape.rank - 1)
-    # Not `scores − (of_true − margin)`: beside a score of 10⁸ the margin is rounded away.
+    # Not `scores − (of_true − margin)`: next to a score of 10⁸ the margin would be rounded away.
     behind = tf.nn.relu(scores - of_true + margin)
     behind = tf.where(_is_true(numbers, scores), tf.zeros((), scores.dtype), behind)
     return tf.reduce_sum(behind, -1) + marks, of_true
@@ -116,13 +116,10 @@ def _is_true(numbers, scores):
 
 
 def _numbers_and_marks(y_true, scores):
-    """Class numbers, and what to add to the losses: NaN for a label that names no class, else 0."""
+    """The class indices, and the terms to add to the losses: NaN for a label that is not a class, else 0."""
     if y_true.shape.rank == scores.shape.rank:
         y_true = tf.squeeze(y_true, -1)
     label = tf.cast(y_true, scores.dtype)
     wrong = tf.clip_by_value(tf.floor(label), 0, scores.shape[-1] - 1) != label
-    return tf.cast(label, tf.int32), _marks(wrong, scores.dtype)
-
-
-def _marks(wrong, dtype):
-    return tf.where(wrong, tf.constant(float("nan"), dtype), tf.constant(0.0, dtype))
+    nan, zero = tf.constant(float("nan"), scores.dtype), tf.constant(0.0, scores.dtype)
+    return tf.cast(label, tf.int32), tf.where(wrong, nan, zero)

@@ -1,7 +1,7 @@
 """Optimizer steps on TensorFlow: a variable and its slots in one pass over memory.
 
-TensorFlow's fused training operation where the rule has one that keeps the formula's range, else, on large variables,
-the formula as one XLA cluster: 1.9 to 3.3 times Keras's speed on tensors of millions of weights
+A rule uses TensorFlow's fused training operation if there is one that keeps the formula's range, and otherwise, on
+large variables, the formula as one XLA cluster: 1.9 to 3.3 times Keras's speed on tensors of millions of weights
 (docs/benchmarks/optimizers.md).
 """
 
@@ -12,12 +12,12 @@ from keras_lecture._backend.tensorflow import xla
 
 _apply = tf.raw_ops
 
-# Elements from which on a cluster of XLA is faster than several of the operations, one after the other.
+# The number of elements from which an XLA cluster is faster than a sequence of operations.
 LARGE = 1 << 18
 
 
 def optimizer_step(rule, gradients, variables, learning_rate):
-    # The operations know one copy of a variable; distribution strategies go through the formula. XLA fuses that better.
+    # The operations update one copy of a variable; distribution strategies use the formula, and XLA fuses it better.
     if rule.kernel is None or tf.distribute.has_strategy() or xla.inside():
         return None
     if not all(_fits(g, v) for g, v in zip(gradients, variables, strict=True)):
@@ -41,12 +41,12 @@ def optimizer_step(rule, gradients, variables, learning_rate):
 
 
 def _is_large(w):
-    # Eagerly, each step would compile its cluster again.
+    # In eager mode each step would compile its cluster again.
     return w.shape.num_elements() >= LARGE and not tf.executing_eagerly() and xla.exists()
 
 
 def _formula(rule, penalty, large):
-    """The formula for one variable; in one pass, compiled once a shape, where the variable is large."""
+    """The formula for one variable; for a large one in one pass, compiled once per shape."""
 
     def step(w, gradient, rate, k, *state):
         values = rule.complete_step(penalty, w.read_value(), gradient, rate, k, *(slot.read_value() for slot in state))
@@ -74,7 +74,7 @@ def along_velocity(rule, variables, velocities, sign):
 
 
 def _fits(gradient, variable):
-    """Whether this is a plain variable with a dense gradient of its dtype."""
+    """Whether a plain variable has a dense gradient of its dtype, float32 or float64."""
     return (
         isinstance(gradient, tf.Tensor)
         and isinstance(variable, keras.Variable)
@@ -83,9 +83,9 @@ def _fits(gradient, variable):
     )
 
 
-# Each step is made once a dtype, with the numbers that all variables share: TensorFlow runs a node for each, which
-# takes about as long as the update of a small variable. There is none for RMSProp and Adam: TensorFlow moves their
-# averages to G + (1 − γ)(g² − G), which is not a number for good once g² has been infinite.
+# Each step is made once per dtype, with the scalars that all variables share: TensorFlow runs a node for each scalar,
+# which takes about as long as the update of a small variable. RMSProp and Adam have none: TensorFlow updates their
+# averages as G + (1 − γ)(g² − G), which stays NaN forever once g² has been infinite.
 
 
 def _sgd(rule, rate, k):
@@ -110,7 +110,7 @@ def _nesterov(rule, rate, k):
     rho, momentum = _scheduled(rule.momentum, k), _momentum(rule, rate, k)
 
     def step(w, g, velocity):
-        # Back from the look-ahead point, then momentum: two operations in place, where ρv − ηg alone would be three.
+        # Back from the look-ahead point, then momentum: two operations in place; ρv − ηg alone would take three.
         _subtract(w, rho, velocity)
         momentum(w, g, velocity)
 
@@ -118,7 +118,7 @@ def _nesterov(rule, rate, k):
 
 
 def _adagrad(rule, rate, k):
-    # The slot starts at ε: the root needs no other.
+    # The slot starts at ε: the root needs no further one.
     zero = tf.zeros((), rate.dtype)
 
     def step(w, g, total):

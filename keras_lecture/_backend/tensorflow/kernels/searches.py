@@ -6,15 +6,15 @@ from keras_lecture._backend.tensorflow import xla
 
 
 def writable(tensor):
-    """A copy: who reads a variable, or gives it an array of NumPy, shares its memory."""
+    """A copy: reading a variable, or converting a NumPy array, shares its memory."""
     return None if xla.inside() else tf.raw_ops.DeepCopy(x=tensor)
 
 
 def with_row(matrix, row, vector):
-    """In place, where other operations copy all rows; what reads the old one comes before, since `vector` needs it."""
+    """In place; other operations copy all rows. Reads of the old rows run before, because `vector` depends on them."""
     return None if xla.inside() else tf.raw_ops.InplaceUpdate(x=matrix, i=row[None], v=vector[None])
 
 
 def row_of(rows, row):
-    """XLA would compile the formula anew for each value of `row`: for `rows[row]` it wants to know the number."""
+    """With `rows[row]`, XLA needs the value of `row` and would compile the formula again for each."""
     return tf.gather(rows, row)

@@ -1,9 +1,10 @@
-"""The train step's own small formulas on TensorFlow."""
+"""The small formulas of the train step on TensorFlow."""
 
 import tensorflow as tf
 
 
 def dense(gradients):
+    """An embedding's gradient comes as slices, on which no arithmetic works."""
     return [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
 
 
@@ -17,7 +18,7 @@ def snapshot(weights, needed):
 
 
 def totaled(totals, amounts):
-    # Where the data end in the middle of an epoch, TensorFlow would count the step that never came.
+    # If the data end in the middle of an epoch, TensorFlow would otherwise count a step that never ran.
     with tf.control_dependencies([tf.convert_to_tensor(amount) for amount in amounts]):
         for total, amount in zip(totals, amounts, strict=True):
             total.assign_add(amount)

@@ -1,8 +1,8 @@
-"""Assignments that wait for a condition, on PyTorch, which can ask it."""
+"""Conditional assignment on PyTorch, where the condition is known."""
 
 
 def assign_when(condition, variables, values):
-    # Not `ops.cond`, which would assign every variable to itself where the condition does not hold.
+    # `ops.cond` would assign every variable to itself if the condition is false.
     if bool(condition):
         for variable, value in zip(variables, values(), strict=True):
             variable.assign(value)

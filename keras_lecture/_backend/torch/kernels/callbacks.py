@@ -1,19 +1,18 @@
-"""What callbacks measure on PyTorch: one pass over each tensor, and few small operations, which cost as much."""
+"""Measurements of callbacks on PyTorch: one pass over each tensor and few small operations, which cost as much."""
 
 import functools
 import math
 
 import torch
 
-_HALVES = (torch.float16, torch.bfloat16)
-_WHOLE = (torch.float32, torch.float64)
+from keras_lecture._backend.torch.native import HALF, WHOLE
 
 
 def square_sums(tensors):
     tensors = list(tensors)
     if _suit_blas(tensors):
         return torch.stack([_square_sum(x) for x in tensors])
-    wide = torch.float32 if tensors[0].dtype in _HALVES else None
+    wide = torch.float32 if tensors[0].dtype in HALF else None
     return torch.stack(torch._foreach_norm(tensors, 2, wide)).square_()
 
 
@@ -25,7 +24,7 @@ def step_norms(gradients, old, new, groups, count):
     if _suit_blas([*gradients, *old, *new]):
         return _norms_in_turn(gradients, old, new, groups, count)
     before = square_sums([*gradients, *old])
-    # In place: fresh memory costs more than the subtraction.
+    # In place: allocating memory costs more than the subtraction.
     torch._foreach_sub_(old, list(new))
     sums = torch.cat([before, square_sums(old)]).view(3, -1)
     if groups is None:
@@ -38,7 +37,7 @@ def step_norms(gradients, old, new, groups, count):
 
 
 def _norms_in_turn(gradients, old, new, groups, count):
-    """One weight after the other, while it is in the caches, and numbers of Python, which are at hand on a CPU."""
+    """One weight at a time, while it is in the cache, with Python numbers, which a CPU need not wait for."""
     sums = [[0.0, 0.0, 0.0] for _ in range(1 + (count if groups else 0))]
     for index, (g, w, moved) in enumerate(zip(gradients, old, new, strict=True)):
         squares = _square_sum(g).item(), _square_sum(w).item(), _square_sum(w.sub_(moved)).item()
@@ -50,8 +49,8 @@ def _norms_in_turn(gradients, old, new, groups, count):
 
 
 def _suit_blas(tensors):
-    # A dot product takes two thirds of the time of a norm, and has a tenth of its rounding error at a million numbers.
-    return all(x.device.type == "cpu" and x.dtype in _WHOLE and x.is_contiguous() for x in tensors)
+    # A dot product takes two thirds of the time of a norm and has a tenth of its rounding error for a million numbers.
+    return all(x.device.type == "cpu" and x.dtype in WHOLE and x.is_contiguous() for x in tensors)
 
 
 def _square_sum(x):
@@ -61,7 +60,7 @@ def _square_sum(x):
 
 @functools.lru_cache(maxsize=32)
 def _membership(groups, count, dtype, device):
-    """What sums over all tensors and over each group by a product."""
+    """The matrix whose product gives the sums over all tensors and over each group."""
     matrix = torch.zeros((len(groups), 1 + count), dtype=dtype)
     matrix[:, 0] = 1.0
     matrix[torch.arange(len(groups)), torch.tensor(groups) + 1] = 1.0
@@ -82,5 +81,5 @@ def scaled(tensors, factor):
 
 
 def all_finite(tensors):
-    # The largest magnitude is not finite exactly if any number is not, and takes one pass.
+    # The largest magnitude is not finite exactly if one of the numbers is not, and takes one pass.
     return torch.stack(torch._foreach_norm(list(tensors), float("inf"))).isfinite()

@@ -7,7 +7,7 @@ AVERAGES = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
 def reduced(loss, y_true, y_pred, sample_weight):
-    """The plain mean without the fixed cost of Keras's `Loss.__call__`, which is three times a small cross entropy."""
+    """The plain mean without the overhead of Keras's `Loss.__call__`, which is three times a small cross entropy."""
     plain = (
         sample_weight is None
         and loss.reduction in AVERAGES
@@ -46,7 +46,7 @@ def one_hot_cross_entropy(y_true, scores, *, label_smoothing):
 class _ClassCrossEntropy(torch.autograd.Function):
     """(m − s_y) + log(1 + Σ_{k≠y} exp(s_k − m) + exp(s_y − m) − 1), m = max s, on one buffer for forward and backward.
 
-    As in the formula the 1 of the largest score stays out of the sum, and 1 − p_y is a sum of the other p.
+    As in the formula, the 1 of the largest score is left out of the sum, and 1 − p_y is the sum of the other p.
     """
 
     @staticmethod
@@ -72,7 +72,7 @@ class _ClassCrossEntropy(torch.autograd.Function):
 class _RowCrossEntropy(torch.autograd.Function):
     """Σ q·(m − s) + Σ q·log(1 + u).
 
-    Its derivative is p·(Σq − q) − q·(1 − p), where 1 − p is u/(1 + u) for the largest score.
+    The derivative is p·(Σq − q) − q·(1 − p), with 1 − p = u/(1 + u) for the largest score.
     """
 
     @staticmethod
@@ -83,7 +83,7 @@ class _RowCrossEntropy(torch.autograd.Function):
         u = (e - top.to(e.dtype)).sum(-1, keepdim=True) + (top.sum(-1, keepdim=True) - 1)
         total = q.sum(-1, keepdim=True)
         ctx.save_for_backward(q, scores, total, top, e, u)
-        # 0·∞ = 0: a score of −∞ takes its class out.
+        # 0·∞ = 0: a score of −∞ excludes its class.
         away = gap.masked_fill_(q == 0, 0.0).mul_(q).sum(-1, keepdim=True)
         return (away + total * u.log1p()).squeeze(-1)
 
@@ -99,7 +99,7 @@ class _RowCrossEntropy(torch.autograd.Function):
 
 
 def binary_cross_entropy(y, s):
-    # Labels 0 and 1 alone: log(1 + e^−s) and log(1 + e^s). Their squares tell, and a NaN is not equal to its own.
+    # Only for labels 0 and 1, the numbers equal to their squares (a NaN is not): log(1 + e^−s) and log(1 + e^s).
     if not y.is_cpu or y.requires_grad or not torch.equal(y * y, y):
         return None
     losses = functional.softplus(s * (1 - 2 * y))
@@ -112,7 +112,7 @@ def multiclass_hinge(y_true, scores, *, margin):
 
 
 def _class_numbers(y_true, scores):
-    """A class number for each sample, as an index with one axis more, and whether the label names that class."""
+    """The class index of each sample, with one further axis, and whether the label is a valid class."""
     if y_true.dim() == scores.dim():
         y_true = y_true.squeeze(-1)
     numbers = y_true.long().clamp(0, scores.shape[-1] - 1)
@@ -120,11 +120,11 @@ def _class_numbers(y_true, scores):
 
 
 class _MulticlassHinge(torch.autograd.Function):
-    """In place on one buffer: the one-hot masks of a naive version are each as large as the scores."""
+    """In place on one buffer; a naive version makes one-hot masks, each of the size of the scores."""
 
     @staticmethod
     def forward(ctx, numbers, scores, margin):
-        # Not `scores − (true − margin)`: beside a score of 10⁸ the margin is rounded away.
+        # Not `scores − (true − margin)`: next to a score of 10⁸ the margin would be rounded away.
         behind = torch.sub(scores, scores.gather(-1, numbers)).add_(margin).clamp_min_(0)
         behind.scatter_(-1, numbers, 0.0)
         ctx.save_for_backward(numbers, behind)
@@ -133,7 +133,7 @@ class _MulticlassHinge(torch.autograd.Function):
     @staticmethod
     def backward(ctx, upstream):
         numbers, behind = ctx.saved_tensors
-        # Each rival that is not far enough behind is pushed down by 1, and the true score up by their number.
+        # The gradient is 1 for each rival score within the margin, and minus their number for the true score.
         slope = torch.sign(behind)
         slope.scatter_(-1, numbers, -slope.sum(-1, keepdim=True))
         return None, slope.mul_(upstream.unsqueeze(-1)), None

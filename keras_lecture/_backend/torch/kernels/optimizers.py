@@ -1,6 +1,6 @@
-"""Optimizer steps on PyTorch: its fused and `_foreach_` operations on the tensors of Keras's variables, in place.
+"""Optimizer steps by PyTorch's fused and `_foreach_` operations, in place on the tensors of Keras's variables.
 
-They take all variables in one call where `keras.ops` takes several per variable: 15 times Keras's speed for Adam on
+One call takes all variables, while `keras.ops` needs several calls per variable: 15 times Keras's speed for Adam on
 tensors of millions of weights, 4 times on a thousand small ones, 1.5 times in `fit` of an MLP
 (docs/benchmarks/optimizers.md).
 """
@@ -11,11 +11,12 @@ import keras
 import torch
 
 from keras_lecture._backend.torch.kernels.updates import UPDATES, scheduled
+from keras_lecture._backend.torch.native import WHOLE
 
-# Elements that a step of several passes works on at a time, so that the later passes find them in the cache.
+# The number of elements that a step of several passes processes at a time, so that they stay in the cache.
 _CHUNK = 1 << 19
 
-# A thousand attributes in one call.
+# Faster than an attribute access in a loop over a thousand variables.
 _IS_SPARSE = operator.attrgetter("is_sparse")
 _VALUE = operator.attrgetter("_value")
 
@@ -23,12 +24,12 @@ _VALUE = operator.attrgetter("_value")
 @torch.no_grad()
 def optimizer_step(rule, gradients, variables, learning_rate):
     update = UPDATES.get(rule.kernel)
-    # `torch.compile` (2.13) cannot functionalize the fused steps, and fuses the formula by itself.
+    # `torch.compile` (2.13) cannot functionalize the fused steps, and fuses the formula itself.
     if update is None or not variables or _stateless() or torch.compiler.is_compiling():
         return None
     slots, penalties = rule.state_of(variables)
     weights, slots = _tensors(variables), [*map(_tensors, slots)]
-    # A transposed gradient has other strides than its variable, and the fused steps go through memory in one line.
+    # A transposed gradient has other strides than its variable, but the fused steps read memory linearly.
     gradients = [g if g.is_sparse else g.contiguous() for g in gradients]
     if not _plain(variables, [*weights, *gradients, *(slot for column in slots for slot in column)]):
         return None
@@ -62,12 +63,12 @@ def along_velocity(rule, variables, velocities, sign):
 
 
 def _tensors(variables):
-    # `Variable.value` looks at scopes and devices, 2 µs each; nothing is cached here, so nothing can become stale.
+    # `Variable.value` checks scopes and devices, which takes 2 µs each. Nothing is cached: nothing can become stale.
     return [*map(_VALUE, variables)]
 
 
 def _numbers(rule, weight, *others):
-    """Numbers and the number of the step, from 1: floats where they are read for nothing, elsewhere tensors."""
+    """`others` and the step number, from 1: floats on a CPU, where reading them is free, elsewhere tensors."""
     if _readable(weight):
         return *map(float, others), float(rule.iterations) + 1.0
     tensors = (keras.ops.convert_to_tensor(x).to(weight.device, weight.dtype) for x in (*others, rule.iterations))
@@ -76,12 +77,12 @@ def _numbers(rule, weight, *others):
 
 
 def _readable(tensor):
-    """Whether Python may read numbers: a GPU would have to finish all work that it was given first."""
+    """Whether Python may read the values: a GPU would first have to finish all queued work."""
     return tensor.is_cpu
 
 
 def _clip_scale(limit, gradients):
-    """What `global_clipnorm` multiplies all gradients by, `None` for 1; not a number if they are not."""
+    """The factor of `global_clipnorm` for all gradients; `None` for 1, NaN if a gradient is not finite."""
     if not limit:
         return None
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
@@ -92,14 +93,14 @@ def _clip_scale(limit, gradients):
 
 
 def _groups(penalties, *columns):
-    """The columns of the variables that are penalized alike, for each kind of penalty."""
+    """For each kind of penalty, the columns of the variables that have it."""
     for penalty in {*penalties}:
         chosen = [index for index, other in enumerate(penalties) if other == penalty]
         yield penalty, [[column[index] for index in chosen] for column in columns]
 
 
 def _pieces(columns):
-    """The columns in pieces of at most `_CHUNK` elements: large tensors cut up, small ones together."""
+    """The columns in pieces of at most `_CHUNK` elements: large tensors are split, small ones grouped."""
     batch, elements = [], 0
     for row in zip(*columns, strict=True):
         size = row[0].numel()
@@ -117,17 +118,17 @@ def _pieces(columns):
 
 
 def _stateless():
-    """Whether tensors stand in for the variables, as in `stateless_apply`: these may be the variables' very own."""
+    """Whether a `StatelessScope` is open, as in `stateless_apply`: its values may be the variables' own tensors."""
     with keras.StatelessScope(initialize_variables=False) as scope:
         return scope.original_scope is not None
 
 
 def _plain(variables, tensors):
-    """Whether the kernels may write into these tensors: dense, of one dtype and device, and not stood in for."""
+    """Whether the kernels may write into these tensors: dense, contiguous, of one dtype and device, not replaced."""
     first = variables[0]._value
     return (
         variables[0].value is first
-        and first.dtype in (torch.float32, torch.float64)
+        and first.dtype in WHOLE
         and {first.dtype}.issuperset(map(operator.attrgetter("dtype"), tensors))
         and {first.device}.issuperset(map(operator.attrgetter("device"), tensors))
         and not any(map(_IS_SPARSE, tensors))

@@ -1,4 +1,4 @@
-"""Random numbers on PyTorch: the words of `layers.random_bits`, hashed in place in cache-sized blocks."""
+"""The random numbers of `layers.random_bits` on PyTorch, hashed in place in blocks that fit the cache."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 
 from keras_lecture._backend.torch.native import native
 
-# Words that fit the second-level cache with their scratch, and still pay for starting a kernel.
+# The words per block: they fit the L2 cache with their scratch, and are enough to pay for launching a kernel.
 _BLOCK = 2**16
 
 
@@ -33,7 +33,7 @@ def normal(key, shape, ops=keras.ops):
     for start, words in _words(key, 2 * half):
         uniform[start : start + len(words)] = words.bitwise_right_shift_(8).bitwise_and_(2**24 - 1)
     radius = torch.add(torch.ones(()), uniform[:half], alpha=-(2.0**-24), out=uniform[:half]).log_().mul_(-2).sqrt_()
-    # Scaling by a power of two rounds nothing: one factor gives the numbers of two.
+    # Scaling by a power of two is exact: one combined factor gives the same numbers as two.
     angle = uniform[half:].mul_(2.0**-24 * 2 * math.pi)
     torch.cos(angle, out=numbers[:half]).mul_(radius)
     torch.mul(angle.sin_(), radius, out=numbers[half:])
@@ -44,7 +44,7 @@ def jittered(x, key, stddev, ops):
     if x.dtype != torch.float32 or x.device.type != "cpu":
         return None
     noise = normal(key, x.shape, ops)
-    # In place: fresh memory costs as much as the arithmetic.
+    # In place: allocating memory costs as much as the arithmetic.
     return None if noise is None else noise.mul_(stddev).add_(x)
 
 
@@ -54,7 +54,7 @@ def _factor(key, shape, rate, scale, dtype):
     flat = factor.view(-1)
     for start, words in _words(key, (len(flat) + 1) // 2):
         part = flat[2 * start : 2 * (start + len(words))]
-        # A float compares and scales faster than a boolean; halves are whole numbers, exact in float32.
+        # Floats compare and scale faster than booleans; the 16-bit halves are exact in float32.
         part.copy_(words.view(torch.int16)[: len(part)]).ge_(round(rate * 2**16) - 2**15)
         if scale != 1:
             part.mul_(scale)
@@ -62,7 +62,7 @@ def _factor(key, shape, rate, scale, dtype):
 
 
 def _words(key, count):
-    """The words of `layers.random_bits.words`, hashed in place, block by block: where each starts, and the block."""
+    """Yields the words of `layers.random_bits.words` in blocks, each with the index of its first word."""
     seed, step = (int(value) for value in key.tolist())
     offset = _hashed(_hashed(seed) ^ (step % 2**32))
     salt = torch.tensor(_signed(_hashed(offset ^ 0x7FEB352D)), dtype=torch.int32)
@@ -76,13 +76,13 @@ def _words(key, count):
         yield start, block[: count - start]
 
 
-def _fold(x, scratch, places, mask):
-    high = torch.bitwise_right_shift(x, places, out=scratch)
+def _fold(x, scratch, shift, mask):
+    high = torch.bitwise_right_shift(x, shift, out=scratch)
     return x.bitwise_xor_(high.bitwise_and_(mask))
 
 
 def _hashed(x):
-    """The hash of one number, in Python."""
+    """The hash of a single Python number."""
     x %= 2**32
     x ^= x >> 16
     x = x * 0x7FEB352D % 2**32

@@ -1,4 +1,4 @@
-"""Line searches on PyTorch: whole lists of tensors in one call, in as few passes over memory as possible."""
+"""Line searches on PyTorch: a list of tensors in one call, in as few passes over memory as possible."""
 
 import torch
 
@@ -34,7 +34,7 @@ def adam_direction(gradients, memory, k, betas, epsilon):
 
 @torch.no_grad()
 def quasi_newton_direction(g, steps, changes, products, count):
-    """In place, and without the rows that are still empty: a product and a sum of each other row, twice."""
+    """In place, without the empty rows: two products and two sums for each of the others."""
     pairs, memory = int(count), len(steps)
     rows = [(pairs - 1 - age) % memory for age in range(min(pairs, memory))]
     d, alphas = -g, {}
@@ -56,7 +56,7 @@ def with_row(matrix, row, vector):
 
 
 def first_trial(last, longest, reset):
-    # Numbers alone: each operation of `keras.ops` takes longer than all of these.
+    # Plain comparisons: a single operation of `keras.ops` takes longer than all of them.
     return longest if reset == "full" or not last > 0 else torch.minimum(reset * last, longest)
 
 
@@ -65,7 +65,7 @@ def choose(condition, a, b):
 
 
 def repeated(body, goes_on, state, limit=None):
-    """Without Keras's walk over the structure of the state, which takes as long as a small network's layer."""
+    """A Python loop: Keras's traversal of the nested state takes as long as a layer of a small network."""
     rounds = 0
     while (limit is None or rounds < limit) and goes_on(*state):
         state, rounds = body(*state), rounds + 1
@@ -73,6 +73,6 @@ def repeated(body, goes_on, state, limit=None):
 
 
 def _plain(tensors, dtype):
-    """Whether all have the type that sums are taken in: no half precision, which would be rounded on the way."""
+    """Whether all tensors have the dtype of the sums: intermediate results in half precision would be rounded."""
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
     return all(t.dtype == dtype for t in tensors)

@@ -1,4 +1,4 @@
-"""The train step's own small formulas on PyTorch."""
+"""The small formulas of the train step on PyTorch."""
 
 import torch
 

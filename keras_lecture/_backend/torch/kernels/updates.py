@@ -1,20 +1,20 @@
-"""The rules' steps on PyTorch: lists of weights, gradients and slots, in as few passes over memory as there can be.
+"""The rules' steps on PyTorch: lists of weights, gradients and slots, in as few passes over memory as possible.
 
-Numbers that change from step to step are floats on a CPU and tensors elsewhere. No intermediate leaves the range that
-the formula keeps: `tests/optimizers/test_range.py`.
+Scalars that change from step to step are floats on a CPU and tensors elsewhere. No intermediate result leaves the range
+that the formula keeps: `tests/optimizers/test_range.py`.
 """
 
 import torch
 from torch._C._nn import softshrink
 
-# A step number at which 1 − βᵏ is 1: PyTorch's kernels then correct nothing.
+# A step number k with 1 − βᵏ = 1: it turns off the bias correction of PyTorch's kernel.
 _FOREVER = 1e30
 
 
 class _Update:
     """One step of a rule on lists of weights, gradients and slots."""
 
-    # How often the step goes through memory on a CPU, and whether it decays on its way.
+    # The number of passes over memory on a CPU, and whether the step includes the weight decay.
     passes = 1
     decays = False
 
@@ -27,7 +27,7 @@ class _Update:
         self.step(decay, weights, gradients, *slots)
 
     def shrink(self, l1, weights, *slots):
-        """w − clip(w, −t, t): exactly 0 where |w| ≤ t, the rule's own step of each weight times `l1`."""
+        """w ← w − clip(w, −t, t), exactly 0 for |w| ≤ t, where t is the rule's step size for the weight times `l1`."""
         for w, *state in zip(weights, *slots, strict=True):
             t = self.threshold(l1, *state)
             if isinstance(t, float):
@@ -36,7 +36,7 @@ class _Update:
                 w.sub_(torch.clamp(w, -t, t))
 
     def threshold(self, l1, *slots):
-        """A number, or a tensor of a number for each weight."""
+        """The threshold t: a number, or a tensor with a number for each weight."""
         return self.rate * l1
 
     def descend(self, tensors, directions):
@@ -63,7 +63,7 @@ class _Momentum(_Update):
     def step(self, decay, weights, gradients, velocities):
         rho = scheduled(self.rule.momentum, self.k)
         # With lr = −1 and dampening 1 + η, PyTorch's momentum is v ← ρv − ηg, w ← w + v.
-        # 1 + η must keep ten digits of η, and PyTorch wants no velocity where ρ = 0.
+        # 1 + η must keep ten digits of η, and PyTorch takes no velocity if ρ = 0.
         if self.on_cpu and self.rate > 1e-5 and rho:
             settings = {"momentum": rho, "lr": -1.0, "dampening": 1.0 + self.rate, "weight_decay": 0.0}
             flags = {"nesterov": False, "maximize": False, "is_first_step": False}
@@ -82,7 +82,7 @@ class _Nesterov(_Update):
         rho = scheduled(self.rule.momentum, self.k)
         torch._foreach_mul_(velocities, rho)
         if decay:
-            # What decays is w, which is the look-ahead point that the weights hold less ρv.
+            # The decay acts on w; the variables hold the look-ahead point w + ρv.
             torch._foreach_sub_(weights, velocities)
             torch._foreach_mul_(weights, 1.0 - self.rate * decay)
             torch._foreach_add_(weights, velocities)
@@ -94,7 +94,7 @@ class _AdaGrad(_Update):
     def step(self, decay, weights, gradients, sums):
         if self.on_cpu:
             steps = [torch.ones(())] * len(weights)
-            # The slot starts at ε: the root needs no other.
+            # The slot starts at ε: the root needs no further one.
             settings = {"lr": self.rate, "lr_decay": 0.0, "weight_decay": 0.0, "eps": 0.0, "maximize": False}
             torch._fused_adagrad_(weights, gradients, sums, steps, **settings)
             return
@@ -124,14 +124,14 @@ class _Adam(_Update):
 
     def step(self, decay, weights, gradients, means, squares):
         rule, k = self.rule, self.k if self.rule.bias_correction else _FOREVER
-        # The kernel takes the number of the step and the learning rate from the device.
+        # The kernel reads the step number and the learning rate from the device.
         steps = [torch.as_tensor(k, dtype=torch.float32, device=weights[0].device)] * len(weights)
         settings = {"beta1": rule.beta_1, "beta2": rule.beta_2, "eps": rule.epsilon, "weight_decay": decay}
         flags = {"amsgrad": False, "maximize": False}
         torch._fused_adamw_(weights, gradients, means, squares, [], steps, lr=self.rate, **settings, **flags)
 
     def threshold(self, l1, mean, square):
-        # η/(√(v/c) + ε) is η√c/(√v + ε√c): one pass less.
+        # η/(√(v/c) + ε) = η√c/(√v + ε√c), with one pass less.
         correction = (1.0 - self.rule.beta_2**self.k) ** 0.5 if self.rule.bias_correction else 1.0
         root = square.sqrt().add_(self.rule.epsilon * correction)
         return root.reciprocal_().mul_(self.rate * l1 * correction)
@@ -148,7 +148,7 @@ UPDATES = {
 
 
 def scheduled(value, k):
-    """The value of a hyperparameter at step `k`, as a number where `k` is one."""
+    """The value of a hyperparameter at step `k`, as a float if `k` is one."""
     if not callable(value):
         return value
     return float(value(k - 1.0)) if isinstance(k, float) else value(k - 1.0)
