@@ -1,6 +1,6 @@
-"""Batches under `fit`: trained in the order they promise, on every backend, however Keras calls them.
+"""Batches under `fit`: training in the promised order on every backend, in all ways in which Keras reads batches.
 
-The model is one weight; a step at a time in float64 by NumPy is the oracle, and tells the orders apart.
+The model has one weight. The oracle is its training step by step in NumPy float64, whose result depends on the order.
 """
 
 import keras
@@ -41,7 +41,7 @@ def make(name="Batches", **more):
 
 
 def trained(batches, epochs, weight=None):
-    """The weight after these epochs, step by step."""
+    """The weight after these epochs, computed step by step."""
     w = 0.5
     for epoch in epochs:
         order = batches.order(epoch)
@@ -67,7 +67,7 @@ def test_fit_trains_in_the_order_of_seed_and_epoch(model, name):
 
 
 def test_the_first_epoch_of_a_new_model_is_epoch_0():
-    """On JAX and PyTorch, Keras reads a batch of its own to build the model."""
+    """On JAX and PyTorch, Keras reads an extra batch to build the model."""
     batches = make()
     fresh = keras.Sequential(
         [keras.layers.Dense(1, use_bias=False, kernel_initializer=keras.initializers.Constant(0.5))]
@@ -79,10 +79,10 @@ def test_the_first_epoch_of_a_new_model_is_epoch_0():
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_each_epoch_is_a_new_one_where_keras_shuffles_the_batches(seed):
-    """What Keras had read before the epoch came again in its midst, and counted as its beginning: no epoch was whole.
+def test_the_epoch_advances_if_keras_shuffles_the_batches(seed):
+    """A batch that Keras had read before the epoch was read again within it, which counted as a restart of the epoch.
 
-    With the second seed of Python's random numbers every epoch was epoch 0 over again.
+    With the second seed of Python's random numbers every epoch was epoch 0.
     """
     keras.utils.set_random_seed(seed)
     batches, epochs = make(), []
@@ -93,10 +93,10 @@ def test_each_epoch_is_a_new_one_where_keras_shuffles_the_batches(seed):
     assert epochs == [0, 1, 2]
 
 
-# Keras forks; the children do nothing but read arrays.
+# Keras forks; the child processes only read arrays.
 @pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning", "ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("processes", [False, True])
-def test_workers_change_nothing(model, processes):
+def test_workers_do_not_change_the_order(model, processes):
     batches = make(workers=2, use_multiprocessing=processes)
     model.test_on_batch(*batches[0])
     model.fit(batches, epochs=2, verbose=0, shuffle=False)
@@ -104,14 +104,14 @@ def test_workers_change_nothing(model, processes):
     assert batches.epoch == 2
 
 
-def test_steps_per_epoch_cut_no_pass_short(model):
+def test_steps_per_epoch_do_not_interrupt_a_pass(model):
     """Four Keras epochs of five steps are two passes over ten batches."""
     batches = make()
     model.fit(batches, epochs=4, steps_per_epoch=5, verbose=0, shuffle=False)
     assert_close(weight_of(model), trained(batches, [0, 1]))
 
 
-def test_an_epoch_that_was_stopped_begins_anew(model):
+def test_an_interrupted_epoch_starts_over(model):
     class Stop(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             self.model.stop_training = batch == 2
@@ -123,7 +123,7 @@ def test_an_epoch_that_was_stopped_begins_anew(model):
     assert_close(weight_of(model), trained(batches, [0, 1]))
 
 
-def test_a_restored_state_goes_on_before_fit(model):
+def test_fit_continues_from_a_restored_state(model):
     first, second = make(), make(seed=8)
     model.fit(first, epochs=1, verbose=0, shuffle=False)
     second.restore(first.state())
@@ -131,10 +131,8 @@ def test_a_restored_state_goes_on_before_fit(model):
     assert_close(weight_of(model), trained(first, [0, 1]))
 
 
-def test_keras_shuffles_whole_batches_and_a_fixed_order_says_so(model):
-    with pytest.warns(
-        UserWarning, match="CyclicBatches: Keras takes the batches in an order of its own.*shuffle=False"
-    ):
+def test_a_fixed_order_warns_if_keras_shuffles_the_batches(model):
+    with pytest.warns(UserWarning, match="CyclicBatches: Keras shuffles the batches.*shuffle=False"):
         model.fit(make("CyclicBatches"), epochs=2, verbose=0)
     model.fit(make("Batches"), epochs=2, verbose=0)
 
@@ -156,7 +154,7 @@ def test_class_and_sample_weights(model):
 
 
 @pytest.mark.parametrize("wrap", [list, lambda pair: dict(zip("ab", pair, strict=True))])
-def test_several_inputs_and_outputs_train_as_arrays_do(wrap):
+def test_several_inputs_and_outputs_train_like_arrays(wrap):
     a, b = keras.Input((1,), name="a"), keras.Input((1,), name="b")
     ones = {"use_bias": False, "kernel_initializer": "ones"}
     outputs = wrap([keras.layers.Dense(1, **ones)(keras.layers.concatenate([a, b])), keras.layers.Dense(1, **ones)(b)])

@@ -1,4 +1,4 @@
-"""`load`: what comes with scikit-learn, what Keras has in its cache, and what to do where it has not."""
+"""`load`: the data sets of scikit-learn, the data sets in Keras's cache, and the errors if they are missing."""
 
 import importlib
 import sys
@@ -44,7 +44,7 @@ def test_the_configured_data_format():
     np.testing.assert_array_equal(first, np.moveaxis(last, -1, 1))
 
 
-def test_without_scikit_learn_the_error_says_how_to_get_it(monkeypatch):
+def test_without_scikit_learn_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.delitem(sys.modules, "keras_lecture.data._sources.bundled", raising=False)
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match="pip install scikit-learn"):
@@ -53,7 +53,7 @@ def test_without_scikit_learn_the_error_says_how_to_get_it(monkeypatch):
 
 @pytest.fixture
 def offline(monkeypatch, tmp_path):
-    """An empty cache, and no network: every call fails at once."""
+    """An empty cache and no network: every connection fails at once."""
     calls = []
 
     def refuse(url, *args, timeout=None, **kwargs):
@@ -75,7 +75,7 @@ def offline(monkeypatch, tmp_path):
         ("cifar100", ["cifar-100-python.tar.gz", "cifar-100-python-target_archive"]),
     ],
 )
-def test_without_a_network_the_error_says_which_file_to_put_where(offline, tmp_path, name, files):
+def test_without_a_network_the_error_names_the_files_and_their_paths(offline, tmp_path, name, files):
     with pytest.raises(FileNotFoundError) as error:
         load(name)
     message = str(error.value)
@@ -83,25 +83,25 @@ def test_without_a_network_the_error_says_which_file_to_put_where(offline, tmp_p
     assert "no network" in message
     assert all(file in message for file in ["https://", str(tmp_path / "datasets"), *files])
     assert len(offline) == 1
-    assert 0 < offline[0][1] <= 30, "a network that does not answer is not waited for"
+    assert 0 < offline[0][1] <= 30, "a timeout for a network that does not answer"
 
 
 @pytest.mark.filterwarnings("ignore:Could not extract archive")
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
-def test_the_files_are_those_that_keras_asks_for(monkeypatch, tmp_path, name):
-    """Keras's own downloads, refused: the addresses and the places they would go to are those of the message."""
+def test_the_files_are_those_that_keras_downloads(monkeypatch, tmp_path, name):
+    """Keras's own downloads, intercepted: their URLs and paths are those of the error message."""
     asked = []
 
-    def urlretrieve(url, place, report):
-        asked.append((url, place))
-        open(place, "wb").close()
+    def urlretrieve(url, path, report):
+        asked.append((url, path))
+        open(path, "wb").close()
 
     file_utils = importlib.import_module("keras.src.utils.file_utils")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(importlib.import_module("keras.src.backend.config"), "_KERAS_DIR", str(tmp_path))
     monkeypatch.setattr(file_utils, "urlretrieve", urlretrieve)
     monkeypatch.setattr(file_utils, "validate_file", lambda *args, **kwargs: True)
-    # Empty files are no data.
+    # The files are empty.
     with pytest.raises((EOFError, OSError, ValueError)):
         published.SOURCES[name].load_data()
     expected = [(url, str(tmp_path / "datasets" / file)) for url, file in published.SOURCES[name].files.items()]
@@ -111,7 +111,7 @@ def test_the_files_are_those_that_keras_asks_for(monkeypatch, tmp_path, name):
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("name", ["fashion_mnist", "cifar100"])
 def test_images_of_keras(monkeypatch, offline, tmp_path, name, data_format):
-    """What `load_data` gives, written down by hand: integers, no channel axis, a column of labels."""
+    """Data in the form of `load_data`, made by hand: integers, no channel axis, a column of labels."""
     keras.config.set_image_data_format(data_format)
     random = np.random.default_rng(0)
     shape = (28, 28) if name == "fashion_mnist" else (32, 32, 3) if data_format == "channels_last" else (3, 32, 32)
@@ -132,7 +132,7 @@ def test_images_of_keras(monkeypatch, offline, tmp_path, name, data_format):
     assert found.test == 2
     assert len(found.classes) == len(set(found.classes)) == (10 if name == "fashion_mnist" else 100)
     assert name != "cifar100" or list(found.classes) == sorted(found.classes)
-    assert offline == [], "what is in the cache needs no network"
+    assert offline == [], "cached data need no network"
 
 
 def test_an_unknown_name_lists_the_choices():

@@ -1,4 +1,4 @@
-"""The orders of the batches, counted by NumPy: functions of seed and epoch, and what each of them promises."""
+"""The orders of the batches, counted by NumPy: functions of seed and epoch, and the promise of each class."""
 
 import pickle
 
@@ -66,7 +66,7 @@ def test_order_and_batch_are_functions_of_seed_and_epoch(name):
 
 
 @each
-def test_state_goes_on_in_another_object(name):
+def test_a_restored_state_continues_in_another_object(name):
     one = MAKE[name](X, Y, 4, seed=3)
     read(one)
     one[0]
@@ -79,7 +79,7 @@ def test_state_goes_on_in_another_object(name):
     np.testing.assert_array_equal(copy[0][0], one[0][0])
 
 
-def test_without_a_seed_orders_differ_and_keras_decides_them():
+def test_without_a_seed_orders_differ_and_follow_the_seed_of_keras():
     assert Batches(X).order(0).tolist() != Batches(X).order(0).tolist()
     orders = []
     for _ in range(2):
@@ -88,7 +88,7 @@ def test_without_a_seed_orders_differ_and_keras_decides_them():
     assert orders[0] == orders[1]
 
 
-def test_an_epoch_moves_on_when_all_of_it_was_read():
+def test_the_epoch_advances_after_all_batches_were_read():
     batches = Batches(X, Y, 4, seed=0)
     batches.on_epoch_end()
     assert batches.epoch == 0
@@ -103,7 +103,7 @@ def test_an_epoch_moves_on_when_all_of_it_was_read():
     batches[0]
     batches[5]
     batches.on_epoch_end()
-    assert batches.epoch == 1, "two readings that were given up are not one"
+    assert batches.epoch == 1, "two abandoned passes do not add up to one"
     read(batches)
     assert batches.epoch == 2
 
@@ -111,9 +111,9 @@ def test_an_epoch_moves_on_when_all_of_it_was_read():
 def test_batches_visit_every_example_once():
     batches = Batches(X, Y, 4, seed=0)
     assert all(sorted(batches.order(epoch)) == list(range(23)) for epoch in range(5))
-    places = np.array([np.argsort(batches.order(epoch)) for epoch in range(400)])
-    # Each example's mean place is 11, with a standard deviation of 6.6/20 = 0.33; five of them.
-    assert np.abs(places.mean(0) - 11).max() < 1.7
+    positions = np.array([np.argsort(batches.order(epoch)) for epoch in range(400)])
+    # Each example's mean position is 11 with a standard error of 6.6/20 = 0.33; five of them.
+    assert np.abs(positions.mean(0) - 11).max() < 1.7
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 6, 7, 33, 100])
@@ -126,7 +126,7 @@ def test_all_classes_are_equally_represented(batch_size):
         assert np.sum(counts, 0).tolist() == [11, 11, 11]
 
 
-def test_rare_classes_come_again_and_nobody_is_left_out():
+def test_examples_of_small_classes_repeat_equally_often():
     for epoch in range(5):
         visits = np.bincount(BalancedBatches(X, Y, 4, seed=0).order(epoch), minlength=23)
         assert set(visits[Y == 0]) == {1}
@@ -140,7 +140,7 @@ def test_equally_large_classes_are_visited_once():
 
 
 @pytest.mark.parametrize("labels", [np.eye(3)[Y], np.array(["a", "b", "c"])[Y], Y[:, None], list("abc")])
-def test_labels_may_be_written_in_several_ways(labels):
+def test_labels_in_several_forms(labels):
     labels = [labels[i] for i in Y] if isinstance(labels, list) else labels
     by_labels = BalancedBatches(X, {"a": X, "b": Y}, 4, labels=labels, seed=0)
     np.testing.assert_array_equal(by_labels.order(1), BalancedBatches(X, Y, 4, seed=0).order(1))
@@ -148,8 +148,8 @@ def test_labels_may_be_written_in_several_ways(labels):
 
 
 @each
-def test_lists_of_numbers_are_arrays(name):
-    """Oracle: the batches of the arrays. A list that holds arrays stays several inputs."""
+def test_lists_of_numbers_are_converted(name):
+    """Oracle: the batches of the arrays. A list of arrays stays several inputs."""
     one, other = (CLASSES[name](x, y, 4, seed=0)[1] for x, y in ((X, Y), (X.tolist(), Y.tolist())))
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -170,7 +170,7 @@ def test_the_easiest_examples_come_first(pace):
 
 
 def test_the_pace_counts_examples():
-    """Hand-made: 10 examples, all easy ones before any comes again; 3 in use until 3 are visited, then 4, and so on."""
+    """10 examples by hand: each pass visits all examples in use; 3 in use until 3 are visited, then 4, and so on."""
     batches = Curriculum(np.arange(10), None, 5, difficulty=np.arange(10), start=0.3, epochs=3, seed=0)
     order = batches.order(0)
     assert sorted(order[:3]) == [0, 1, 2]
@@ -178,7 +178,7 @@ def test_the_pace_counts_examples():
     assert set(order[7:]) < {0, 1, 2, 3, 4}
 
 
-def test_after_its_epochs_a_curriculum_is_batches():
+def test_after_its_epochs_a_curriculum_has_the_order_of_batches():
     curriculum = Curriculum(X, Y, 4, difficulty=X[:, 0], start=0.2, epochs=2, seed=3)
     for epoch in (2, 3, 9):
         np.testing.assert_array_equal(curriculum.order(epoch), Batches(X, Y, 4, seed=3).order(epoch))
@@ -201,7 +201,7 @@ def test_difficulty_may_be_a_function_and_may_change():
     np.testing.assert_array_equal(other.order(0), batches.order(0))
 
 
-def test_equal_difficulties_are_in_random_order():
+def test_ties_in_difficulty_are_in_random_order():
     batches = Curriculum(np.arange(100), difficulty=np.zeros(100), start=0.1, pace="step", seed=0)
     used = set(batches.order(0))
     assert len(used) == 10
@@ -209,7 +209,7 @@ def test_equal_difficulties_are_in_random_order():
     assert used != set(range(10))
 
 
-def test_cyclic_batches_go_round():
+def test_cyclic_batches_continue_the_cycle():
     assert [rows(batch).tolist() for batch in read(CyclicBatches(X[:5], batch_size=2))] == [[0, 1], [2, 3], [4]]
     filled = CyclicBatches(X[:5], batch_size=2, last="fill")
     endless = np.concatenate([rows(batch) for _ in range(4) for batch in read(filled)])
@@ -218,7 +218,7 @@ def test_cyclic_batches_go_round():
     assert drawn.order(0).tolist() == drawn.order(7).tolist() == Batches(X, seed=1).order(0).tolist()
 
 
-def test_structures_weights_and_kinds_of_arrays(tmp_path):
+def test_structures_sample_weights_and_array_types(tmp_path):
     np.save(tmp_path / "x.npy", X)
     x = {"a": np.load(tmp_path / "x.npy", mmap_mode="r"), "b": [keras.ops.convert_to_tensor(X[:, :1]), Y]}
     (inputs, targets, weights) = CyclicBatches(x, [Y, X], 4, sample_weight=[X[:, 0], X[:, 1]])[1]
@@ -282,18 +282,18 @@ def test_rejects(name, arguments, argument):
         (Curriculum, {"difficulty": Y, "epochs": 0}, "epochs"),
     ],
 )
-def test_rejects_of_its_own(cls, arguments, argument):
+def test_rejects_arguments_of_one_class(cls, arguments, argument):
     with pytest.raises((ValueError, TypeError), match=f"^{cls.__name__}: `{argument}` must be .* Received: "):
         cls(**{"x": X, "y": Y, **arguments})
 
 
-def test_a_pace_is_held_to_its_range():
+def test_a_pace_outside_its_range_is_an_error():
     batches = Curriculum(X, Y, difficulty=Y, pace=lambda time: 1 + time)
     with pytest.raises(ValueError, match=r"Curriculum: `pace` must be a function with values in \(0, 1\]"):
         batches.order(1)
 
 
 @each
-def test_an_argument_that_keras_does_not_know(name):
+def test_rejects_unknown_arguments(name):
     with pytest.raises(TypeError, match="unheard_of"):
         MAKE[name](X, Y, unheard_of=1)

@@ -1,4 +1,4 @@
-"""`split` against its definition, counted by NumPy, and the invariants of scikit-learn's StratifiedShuffleSplit."""
+"""`split` against its definition, counted by NumPy, and against scikit-learn's StratifiedShuffleSplit."""
 
 import time
 
@@ -16,7 +16,7 @@ FRACTIONS = [(0.6, 0.2, 0.2), (0.8, 0.2), (0.5, 0.25, 0.25), (1 / 3, 1 / 3, 1 / 
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=12), st.sampled_from([*FRACTIONS, (0.4, 0.3, 0.2, 0.1)]))
-def test_each_share_is_exact_to_rounding_and_the_totals_are_exact(counts, fractions):
+def test_each_share_is_rounded_and_the_totals_are_exact(counts, fractions):
     counts, exact = np.array(counts), np.outer(counts, fractions)
     table = apportionment.table(counts, fractions)
     assert (table.sum(1) == counts).all()
@@ -25,8 +25,8 @@ def test_each_share_is_exact_to_rounding_and_the_totals_are_exact(counts, fracti
     assert (np.abs(table - exact) < 1 - 1e-9).all()
 
 
-def test_very_many_small_classes_are_dealt_out_in_linear_time():
-    """40,000 classes of two took minutes: each class searched through all before it for one that could give way."""
+def test_many_small_classes_are_distributed_in_linear_time():
+    """40,000 classes of two took minutes: each class searched all classes before it for one that could move."""
     fractions = np.array(FRACTIONS[0])
     table = apportionment.table(np.full(40_000, 2), fractions)
     assert (table.sum(1) == 2).all()
@@ -35,7 +35,7 @@ def test_very_many_small_classes_are_dealt_out_in_linear_time():
 
 
 @given(st.integers(1, 10**6), st.sampled_from(FRACTIONS))
-def test_sizes_are_those_of_the_largest_remainders(count, fractions):
+def test_sizes_follow_the_largest_remainders(count, fractions):
     sizes = apportionment.sizes(count, fractions)
     remainders = np.round(count * np.array(fractions), 9) % 1
     up = sizes - np.floor(np.round(count * np.array(fractions), 9))
@@ -66,7 +66,7 @@ def test_parts_hold_equal_shares_of_each_class(fractions, labels):
         assert np.diff(rows).min() < 0, "the order within a part is random"
 
 
-def test_two_parts_count_like_scikit_learn():
+def test_two_parts_have_the_counts_of_scikit_learn():
     y = np.random.default_rng(1).choice(5, p=[0.4, 0.3, 0.2, 0.05, 0.05], size=500)
     for fraction in (0.1, 0.25, 0.3):
         theirs = next(StratifiedShuffleSplit(1, test_size=fraction, random_state=0).split(y, y))
@@ -86,7 +86,7 @@ def test_a_continuous_target_is_split_by_tenths_of_its_distribution():
     assert np.std([np.mean(part[1]) for part in split(y, y, seed=0)]) < np.std(by_chance)
 
 
-def test_whole_numbers_that_hardly_repeat_are_a_continuous_target():
+def test_integers_that_rarely_repeat_are_a_continuous_target():
     y = np.random.default_rng(2).integers(25, 347, size=442).astype("float32")
     (_, train), _, (_, test) = split(y, y, seed=0)
     assert abs(np.mean(train < np.median(y)) - np.mean(test < np.median(y))) < 0.02
@@ -101,8 +101,8 @@ def test_whole_numbers_that_hardly_repeat_are_a_continuous_target():
     ],
     ids=["integers", "floats", "names"],
 )
-def test_labels_that_all_differ_are_split_at_once(y):
-    """L12: 4,000 integers, each a class of its own, took 43 s. Oracle: the sizes, and tenths counted by NumPy."""
+def test_distinct_labels_are_split_quickly(y):
+    """L12: 4,000 integers, each its own class, took 43 s. Oracle: the sizes, and for numbers tenths by NumPy."""
     start = time.perf_counter()
     parts = split_indices(4000, stratify=y, seed=0)
     assert time.perf_counter() - start < 5
@@ -115,8 +115,8 @@ def test_labels_that_all_differ_are_split_at_once(y):
 
 @pytest.mark.parametrize("dtype", ["int64", "float64"])
 @pytest.mark.parametrize("step", [1, 0.5])
-def test_numbers_that_come_again_are_classes(dtype, step):
-    """Five times on average is enough, whole or not; oracle: the definition, per value."""
+def test_numbers_that_repeat_are_classes(dtype, step):
+    """Five times on average is enough, for integers and floats. Oracle: the definition, per value."""
     y = (np.repeat(np.arange(20), 5) * step).astype(dtype)
     values, counts = np.unique(y, return_counts=True)
     for part, fraction in zip(split_indices(100, stratify=y, seed=0), (0.6, 0.2, 0.2), strict=True):
@@ -125,7 +125,7 @@ def test_numbers_that_come_again_are_classes(dtype, step):
 
 
 class Frame:
-    """What pandas, polars and others have in common: columns that NumPy can read."""
+    """A stand-in for a frame of pandas or polars: NumPy can read it."""
 
     def __init__(self, values):
         self.values = np.asarray(values)
@@ -139,7 +139,7 @@ class Frame:
     "kind", [list, tuple, lambda y: Frame(y), lambda y: y.astype(object), lambda y: [[label] for label in y.tolist()]]
 )
 @pytest.mark.parametrize("y", [np.arange(40) % 4, np.array(["a", "b"])[np.arange(40) % 2]])
-def test_lists_and_frames_are_arrays(kind, y):
+def test_lists_and_frames_are_converted(kind, y):
     """L17: a plain list `y` was refused. Oracle: the array of the same values."""
     given = kind(y.tolist() if kind in (list, tuple) else y)
     expected = split(np.arange(40), y, seed=0)
@@ -148,7 +148,7 @@ def test_lists_and_frames_are_arrays(kind, y):
         assert np.asarray(labels).ravel().tolist() == y[rows].tolist()
 
 
-def test_a_class_with_fewer_members_than_parts():
+def test_a_class_with_fewer_examples_than_parts():
     y = np.array([0] * 30 + [1, 2, 2])
     parts = split_indices(33, stratify=y, seed=0)
     assert [len(part) for part in parts] == [20, 7, 6]
@@ -157,7 +157,7 @@ def test_a_class_with_fewer_members_than_parts():
 
 
 @pytest.mark.parametrize("wrap", [list, tuple, lambda pair: dict(zip("ab", pair, strict=True))])
-def test_several_inputs_and_outputs_are_cut_alike(wrap):
+def test_several_inputs_and_outputs_are_split_alike(wrap):
     first, labels = np.arange(40), np.arange(40) % 2
     x, y = wrap((first, np.stack([first, -first], 1))), wrap((labels, first + 0.5))
     for part_x, part_y in split(x, y, stratify=labels, seed=1):
@@ -168,14 +168,14 @@ def test_several_inputs_and_outputs_are_cut_alike(wrap):
         assert isinstance(part_x, dict) == isinstance(x, dict)
 
 
-def test_tensors_and_inputs_alone():
+def test_tensors_without_targets():
     x = keras.ops.reshape(keras.ops.arange(20), (10, 2))
     train, val, test = split(x, seed=0)
     assert [part.shape for part in (train, val, test)] == [(6, 2), (2, 2), (2, 2)]
     assert sorted(np.concatenate([train, val, test])[:, 0]) == list(range(0, 20, 2))
 
 
-def test_equal_seeds_give_equal_parts_and_those_of_the_indices():
+def test_equal_seeds_give_equal_parts_also_of_split_indices():
     y = np.arange(100) % 3
     one, two, other = (split(np.arange(100), y, seed=seed) for seed in (5, 5, 6))
     indices = split_indices(100, stratify=y, seed=5)
@@ -188,7 +188,7 @@ def test_equal_seeds_give_equal_parts_and_those_of_the_indices():
 
 
 def test_every_example_is_equally_likely_in_each_part():
-    """χ² of 400 seeds × 15 examples in the middle part: its mean is 15, five standard errors up is 42."""
+    """χ² of 400 seeds × 15 examples in the middle part: mean 15, plus five standard errors 42."""
     counts = sum(
         np.bincount(split_indices(15, stratify=np.arange(15) % 3, seed=s)[1], minlength=15) for s in range(400)
     )
@@ -233,8 +233,8 @@ def test_rejects(arguments, argument):
         split(**{"x": X, "y": Y, **arguments})
 
 
-def test_a_list_of_numpys_numbers_is_a_list_of_numbers():
-    """`list(array)` was refused as a list of arrays."""
+def test_a_list_of_numpy_scalars_is_a_list_of_numbers():
+    """`list(array)` used to be refused as a list of arrays."""
     numbers = np.array([0, 1] * 10)
     for part, want in zip(split(numbers, list(numbers), seed=0), split(numbers, numbers, seed=0), strict=True):
         for a, b in zip(part, want, strict=True):

@@ -1,4 +1,4 @@
-"""What all augmentations share: pipelines on every backend, when they are active, one draw a sample, saved streams."""
+"""All augmentations: data pipelines on every backend, training and inference, one draw per sample, saved streams."""
 
 import keras
 import numpy as np
@@ -24,8 +24,8 @@ FIXED = {
 
 
 @pytest.mark.parametrize("name", [*RANDOM, *FIXED])
-def test_a_pipeline_gives_what_a_call_gives_on_every_backend(name):
-    """Oracle: the same layer called on arrays; batch by batch the same steps of the same stream. 1e-3 of 255."""
+def test_a_pipeline_equals_direct_calls_on_every_backend(name):
+    """Oracle: the same layer called on arrays, with the same steps of the same stream per batch; 1e-3 of 255."""
     make = {**RANDOM, **FIXED}[name]
     layer = make()
     expected = [numpy(layer(IMAGES[:3])), numpy(layer(IMAGES[3:]))]
@@ -37,7 +37,7 @@ def test_a_pipeline_gives_what_a_call_gives_on_every_backend(name):
 
 @pytest.mark.parametrize("name", [*RANDOM, *FIXED])
 def test_a_pipeline_may_map_single_images_of_unknown_size(name):
-    """Oracle: the layer called on batches of one; image i draws what is first at step i."""
+    """Oracle: the layer called on batches of one; image i gets the first draws of step i."""
     make = {**RANDOM, **FIXED}[name]
     layer = make()
     expected = [numpy(layer(image[None]))[0] for image in IMAGES[:2]]
@@ -49,7 +49,7 @@ def test_a_pipeline_may_map_single_images_of_unknown_size(name):
 
 
 @pytest.mark.parametrize("name", RANDOM)
-def test_inference_leaves_images_alone_and_crops_their_center(name):
+def test_inference_changes_nothing_but_crops_the_center(name):
     x = IMAGES.astype("float32")
     expected = x[:, 2:7, 2:6] if name == "RandomCropFlip" else x
     np.testing.assert_array_equal(numpy(RANDOM[name]()(x, training=False)), expected)
@@ -62,7 +62,7 @@ def test_equal_images_of_a_batch_are_changed_differently(name):
 
 
 def test_reloaded_models_continue_the_random_streams(tmp_path):
-    """Oracle: the model that was saved. Keras 3.15 saves no seed state."""
+    """Oracle: the saved model. Keras 3.15 saves no seed state."""
     layers = [RANDOM[name]() for name in ("RandomAffine", "PCAColor", "Jitter", "RandomCropFlip")]
     model = keras.Sequential([keras.Input((9, 8, 3)), *layers])
     x = IMAGES.astype("float32")
@@ -73,7 +73,7 @@ def test_reloaded_models_continue_the_random_streams(tmp_path):
 
 
 def test_several_layers_in_a_pipeline_train_a_model():
-    """`keras.layers.Pipeline` of ours and Keras's, mapped in parallel over labeled images, into a compiled `fit`."""
+    """A `keras.layers.Pipeline` of our layers and Keras's, mapped in parallel over labeled images, for `fit`."""
     change = keras.layers.Pipeline([RANDOM["RandomCropFlip"](), keras.layers.Rescaling(1 / 255), RANDOM["Jitter"]()])
     data = tf.data.Dataset.from_tensor_slices((IMAGES, np.arange(6.0))).batch(3)
     data = data.map(lambda x, y: (change(x), y), num_parallel_calls=2)
@@ -83,15 +83,15 @@ def test_several_layers_in_a_pipeline_train_a_model():
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_bytes_become_the_compute_type(policy):
+def test_bytes_are_cast_to_the_compute_dtype(policy):
     for make in (*RANDOM.values(), *FIXED.values()):
         layer = make()
         layer.dtype_policy = policy
         assert keras.backend.standardize_dtype(layer(IMAGES).dtype) == policy.removeprefix("mixed_")
 
 
-def test_the_base_is_still_that_of_keras():
-    """If this fails, Keras has moved the base of its preprocessing layers: see layers/augmentation/_preparation.py."""
+def test_the_base_class_is_still_that_of_keras():
+    """If this fails, Keras has moved the base class of its preprocessing layers: see augmentation/_preparation.py."""
     assert DataLayer.__name__ == "DataLayer"
     assert issubclass(keras.layers.RandomFlip, DataLayer)
     assert hasattr(DataLayer, "convert_weight")
@@ -101,7 +101,7 @@ def test_the_base_is_still_that_of_keras():
 
 
 @pytest.mark.parametrize("cls", [PCAColor, RandomAffine])
-def test_rejects_what_is_no_image(cls):
+def test_rejects_inputs_that_are_not_images(cls):
     layer = cls(**COMPONENTS) if cls is PCAColor else cls()
     with pytest.raises(ValueError, match=f"{cls.__name__}: `inputs`"):
         layer(np.ones((3, 4), "float32"))
@@ -111,23 +111,23 @@ def test_rejects_what_is_no_image(cls):
 
 @pytest.mark.parametrize("name", [*RANDOM, *FIXED])
 def test_an_empty_batch_stays_empty(name):
-    """L17: RandomAffine failed on JAX, and RandomCropFlip gave it (0, 3). Oracle: the shape of a full batch."""
+    """L17: on JAX, RandomAffine failed and RandomCropFlip returned shape (0, 3). Oracle: the shape of a full batch."""
     layer = {**RANDOM, **FIXED}[name]()
-    for make in ({}, {"training": True}) if name in RANDOM else ({},):
-        assert layer(IMAGES[:0], **make).shape[1:] == layer(IMAGES[:1], **make).shape[1:]
-        assert layer(IMAGES[:0], **make).shape[0] == 0
+    for arguments in ({}, {"training": True}) if name in RANDOM else ({},):
+        assert layer(IMAGES[:0], **arguments).shape[1:] == layer(IMAGES[:1], **arguments).shape[1:]
+        assert layer(IMAGES[:0], **arguments).shape[0] == 0
 
 
 @pytest.mark.parametrize("fill_mode", ["constant", "wrap", "reflect"])
 def test_an_empty_batch_in_a_pipeline_stays_empty(fill_mode):
-    """TensorFlow 2.21 ends the process where it folds a remainder of no index."""
+    """TensorFlow 2.21 crashes the process when it folds the remainder of an empty index tensor."""
     data = tf.data.Dataset.from_tensors(IMAGES[:0]).map(RandomAffine(fill_mode=fill_mode))
     assert [images.shape for images in data] == [(0, 9, 8, 3)]
 
 
 @pytest.mark.parametrize("name", [*RANDOM, *FIXED])
-def test_lists_are_arrays_and_other_things_are_refused_by_name(name):
-    """L17: "object of type 'NoneType' has no len()" for a Python list. Oracle: the array of the same numbers."""
+def test_lists_are_converted_and_other_types_are_refused(name):
+    """L17: a Python list raised "object of type 'NoneType' has no len()". Oracle: the array of the same numbers."""
     make = {**RANDOM, **FIXED}[name]
     np.testing.assert_array_equal(numpy(make()(IMAGES.tolist())), numpy(make()(IMAGES)))
     for wrong in (None, "image", {"x": IMAGES}, (IMAGES, IMAGES), [[1], [2, 3]], IMAGES.astype(object)):

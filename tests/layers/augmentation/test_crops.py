@@ -13,7 +13,7 @@ IMAGES = np.random.default_rng(0).normal(size=(6, 9, 8, 3)).astype("float32")
 
 
 @pytest.mark.parametrize("padding", [0, 2])
-def test_crops_are_the_windows_that_the_stream_draws(padding):
+def test_crops_are_the_windows_drawn_by_the_random_stream(padding):
     """Oracle: slices of padded NumPy arrays; exact, at two steps of the stream."""
     layer = RandomCropFlip(5, 4, padding=padding, flip_rate=0.4, seed=3)
     for step in (0, 1):
@@ -21,16 +21,16 @@ def test_crops_are_the_windows_that_the_stream_draws(padding):
         np.testing.assert_array_equal(numpy(layer(IMAGES, training=True)), expected)
 
 
-def test_each_place_is_as_likely_as_any_other_and_half_the_images_are_reflected():
-    """n = 6,000 images of 6 × 5 with 3 × 4 places: counts within 4.5 standard errors, as are the reflections."""
+def test_all_window_positions_are_equally_likely_and_half_the_images_are_reflected():
+    """n = 6,000 images of 6 × 5 with 3 × 4 positions: counts and reflections within 4.5 standard errors."""
     n = 6000
     image = np.arange(30.0, dtype="float32").reshape(1, 6, 5, 1)
     y = numpy(RandomCropFlip(4, 2, seed=1)(np.repeat(image, n, 0), training=True))[:, :, :, 0]
     reflected = y[:, 0, 0] > y[:, 0, 1]
     counts = np.bincount(y[:, 0].min(-1).astype(int), minlength=15)
-    places = [5 * top + left for top in range(3) for left in range(4)]
-    assert counts[places].sum() == n
-    assert np.abs(counts[places] - n / 12).max() < 4.5 * np.sqrt(n * (1 / 12) * (11 / 12))
+    positions = [5 * top + left for top in range(3) for left in range(4)]
+    assert counts[positions].sum() == n
+    assert np.abs(counts[positions] - n / 12).max() < 4.5 * np.sqrt(n * (1 / 12) * (11 / 12))
     assert abs(reflected.mean() - 0.5) < 4.5 * 0.5 / np.sqrt(n)
 
 
@@ -62,7 +62,7 @@ def predictions(model, crops):
 
 
 def test_the_average_is_the_mean_of_the_predictions_for_the_ten_crops(tmp_path):
-    """Oracle: the model on NumPy's crops, averaged in float64. It follows the weights of the model, and is saved."""
+    """Oracle: the model on NumPy's crops, averaged in float64. The average shares the weights and can be saved."""
     model = classifier((6, 5), "softmax")
     average = ten_crop_average(model)
     crops = np.stack([oracles.ten_crops(image, 6, 5) for image in IMAGES])
@@ -75,7 +75,7 @@ def test_the_average_is_the_mean_of_the_predictions_for_the_ten_crops(tmp_path):
 
 
 def test_from_logits_averages_probabilities_not_scores():
-    """Oracle: softmax in float64. A model of free input size takes the size of the crops from the arguments."""
+    """Oracle: softmax in float64. If the input size is unknown, the arguments give the size of the crops."""
     model = classifier((None, None))
     crops = np.stack([oracles.ten_crops(image, 6, 5) for image in IMAGES])
     scores = predictions(model, crops)
@@ -95,7 +95,7 @@ def test_every_output_of_a_model_is_averaged():
     assert_close(y["twice"], 2 * crops.mean((1, 2, 3)), atol=1e-5)
 
 
-def test_for_images_of_the_size_of_the_crop_it_is_the_mean_over_image_and_reflection():
+def test_for_images_of_the_size_of_the_crop_the_average_is_over_image_and_reflection():
     model = classifier((9, 8), "softmax")
     expected = (numpy(model(IMAGES)) + numpy(model(IMAGES[:, :, ::-1].copy()))) / 2
     assert_close(ten_crop_average(model)(IMAGES), expected, atol=1e-5)
@@ -130,8 +130,8 @@ SMALL = [
 
 
 @pytest.mark.parametrize(("make", "training"), SMALL)
-def test_rejects_an_image_smaller_than_the_window_where_sizes_were_not_known(make, training):
-    """L6: JAX read the pixels of other images, PyTorch cut a smaller window. Static sizes, dynamic model, pipeline."""
+def test_rejects_an_image_smaller_than_the_window_if_sizes_were_unknown(make, training):
+    """L6: JAX read pixels of other images, PyTorch cut a smaller window. In a model of unknown size and a pipeline."""
     model = keras.Sequential([keras.Input((None, None, 3)), make()])
     with pytest.raises(ValueError, match="`height` must be at most (9|11), that of the (image|padded image)"):
         model(IMAGES, **training)
@@ -143,7 +143,7 @@ def test_rejects_an_image_smaller_than_the_window_where_sizes_were_not_known(mak
     with pytest.raises(tf.errors.InvalidArgumentError, match="`height` and `width` must be at most"):
         next(cut)
     if BACKEND == "tensorflow":
-        # XLA leaves out assertions: it gathered from other images.
+        # XLA drops assertions: it gathered from other images.
         compiled = tf.function(
             lambda x: make_once(x, **training), jit_compile=True, input_signature=[tf.TensorSpec((None, None, None, 3))]
         )

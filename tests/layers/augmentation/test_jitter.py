@@ -1,4 +1,4 @@
-"""Jitter: its noise against the oracle and its statistics."""
+"""Jitter: the noise against an oracle, and its statistics."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from support.harness import assert_close, numpy
 from keras_lecture.layers import Jitter
 
 
-def test_the_noise_is_that_of_the_stream():
+def test_the_noise_is_drawn_from_the_random_stream():
     """Oracle: Box and Muller in float64 on the counter hash."""
     x = np.random.default_rng(0).normal(size=(4, 6, 5)).astype("float32")
     layer = Jitter(0.5, seed=9)
@@ -17,7 +17,7 @@ def test_the_noise_is_that_of_the_stream():
         assert_close(layer(x, training=True), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_the_noise_has_the_given_deviation_and_is_new_for_each_value_and_step():
+def test_the_noise_has_the_given_deviation_and_is_independent_for_each_value_and_step():
     """n = 2¹⁶; 4.5 standard errors."""
     n = 2**16
     layer, x = Jitter(0.3, seed=2), np.full((256, 256), 7.0, "float32")

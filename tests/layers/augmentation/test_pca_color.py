@@ -1,4 +1,4 @@
-"""PCAColor: its components against NumPy, its noise against the oracle and the formula's covariance."""
+"""PCAColor: the components against NumPy, the noise against an oracle and the covariance of the formula."""
 
 import keras
 import numpy as np
@@ -52,7 +52,7 @@ def test_the_mean_shift_is_zero_and_its_covariance_is_that_of_the_formula():
     assert (np.abs(np.cov(shifts.T) - covariance) < 5 * error).all()
 
 
-def test_images_of_0_to_255_are_treated_as_the_same_images_in_0_to_1():
+def test_images_in_0_to_255_are_shifted_like_the_same_images_in_0_to_1():
     small, large = adapted(), PCAColor(seed=5)
     large.adapt(255 * IMAGES)
     expected = 255 * numpy(small(IMAGES[:6], training=True))
@@ -67,14 +67,14 @@ def test_components_are_saved_and_loaded(tmp_path):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_called_before_adapt_it_says_what_to_do(training):
+def test_a_call_before_adapt_is_an_error(training):
     with pytest.raises(ValueError, match="PCAColor: `eigenvectors` must be known .* Call `adapt"):
         PCAColor()(IMAGES, training=training)
 
 
 @pytest.mark.parametrize("value_range", [(0, 255), (0, 0.5)])
-def test_adapt_refuses_a_range_that_is_not_that_of_the_data(value_range):
-    """Noise in the unit of another range would be invisible or all there is to see."""
+def test_adapt_refuses_a_range_that_does_not_fit_the_data(value_range):
+    """Noise scaled by another range would be invisible or would dominate the image."""
     with pytest.raises(ValueError, match="PCAColor: `value_range` must be the range of the data"):
         PCAColor(value_range=value_range).adapt(IMAGES)
 
@@ -97,7 +97,7 @@ def test_rejects(arguments, argument):
         PCAColor(**arguments)
 
 
-def test_rejects_other_channels():
+def test_rejects_another_number_of_channels_or_axes():
     layer = adapted()
     with pytest.raises(ValueError, match="PCAColor: `data`"):
         layer.adapt(IMAGES[..., :2])

@@ -13,7 +13,7 @@ IMAGES = np.random.default_rng(0).uniform(size=(6, 9, 8, 3)).astype("float32")
 
 @pytest.mark.parametrize("fill_mode", ["constant", "nearest", "reflect", "wrap"])
 def test_matches_scipy(fill_mode):
-    """Oracle: `scipy.ndimage.affine_transform` in float64 with the draws of the stream; 1e-5 (float32 places)."""
+    """Oracle: `scipy.ndimage.affine_transform` in float64 with the draws of the stream; 1e-5 (float32 positions)."""
     layer = RandomAffine(40.0, shift=0.3, stretch=0.4, fill_mode=fill_mode, fill_value=0.25, seed=3)
     draws = 2 * oracles.uniform(3, 0, (6, 5)) - 1
     expected = [
@@ -35,20 +35,20 @@ def changed(image, layer, draws):
     return numpy(layer.placed(images, ops.convert_to_tensor([draws], "float32")))[0]
 
 
-def test_a_positive_angle_turns_counterclockwise_and_positive_shifts_go_down_and_right():
-    """Oracle: `np.rot90`, `np.roll`; the whole angle of 90° and whole pixels."""
+def test_positive_angles_rotate_counterclockwise_and_positive_shifts_go_down_and_right():
+    """Oracle: `np.rot90` for the full angle of 90° and `np.roll` for shifts by whole pixels."""
     square = IMAGES[0, :8]
     assert_close(changed(square, RandomAffine(90.0), [1, 0, 0, 0, 0]), np.rot90(square), atol=1e-5)
     roll = RandomAffine(0.0, shift=0.25, fill_mode="wrap")
     assert_close(changed(square, roll, [0, 1, -0.5, 0, 0]), np.roll(square, (2, -1), (0, 1)), atol=1e-6)
 
 
-def test_a_positive_stretch_makes_things_larger():
-    """A line of 3 rows in 9 of a wide image, stretched to twice the height: 6 rows of light."""
+def test_a_positive_stretch_enlarges():
+    """A bright band of 3 rows, stretched to twice the height, has 6 bright rows."""
     image = np.zeros((9, 8, 1), "float32")
     image[3:6] = 1
-    light = changed(image, RandomAffine(0.0, shift=0.0, stretch=0.999), [0, 0, 0, 1, 0])[:, 4, 0]
-    np.testing.assert_allclose(light.sum(), 6, rtol=1e-2)
+    column = changed(image, RandomAffine(0.0, shift=0.0, stretch=0.999), [0, 0, 0, 1, 0])[:, 4, 0]
+    np.testing.assert_allclose(column.sum(), 6, rtol=1e-2)
 
 
 def test_with_all_three_zero_it_changes_nothing():

@@ -1,4 +1,4 @@
-"""ZeroCenter: the training mean and variance against NumPy, in every kind of call."""
+"""ZeroCenter: the training mean and variance against NumPy, in eager, compiled, saved and cloned models."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ def adapted(per="channel", **arguments):
 
 @pytest.mark.parametrize("per", ["channel", "pixel"])
 def test_after_adapt_the_training_data_have_mean_0_and_variance_1(per):
-    """Oracle: NumPy's mean and standard deviation in float64; with the mean alone the variance stays."""
+    """Oracle: NumPy's mean and standard deviation in float64; without `unit_variance` the variance is unchanged."""
     exact = DATA.astype("float64")
     mean, deviation = exact.mean(AXES[per]), exact.std(AXES[per])
     assert_close(adapted(per)(DATA), exact - mean, rtol=1e-5, atol=1e-5)
@@ -38,7 +38,7 @@ def test_channels_first_is_channels_last_transposed(per):
 
 
 def test_a_constant_pixel_is_only_centered():
-    """The border of digits: Keras's Normalization divides by 1e-7, and one speck at test time becomes 10⁷."""
+    """Like the border of digits: Keras's Normalization divides by 1e-7, so one speck at test time becomes 10⁷."""
     data = np.concatenate([np.full((64, 1), 0.1), np.arange(64.0)[:, None]], 1)
     layer = ZeroCenter("pixel", unit_variance=True)
     layer.adapt(data)
@@ -55,8 +55,8 @@ def test_it_is_active_at_inference_and_saved(tmp_path):
     assert_close(keras.saving.load_model(tmp_path / "model.keras")(DATA), expected)
 
 
-def test_a_new_adapt_reaches_a_compiled_model():
-    """Keras's Normalization bakes its constants into the compiled step."""
+def test_a_new_adapt_takes_effect_in_a_compiled_model():
+    """Keras's Normalization compiles its statistics into the step as constants."""
     layer = adapted()
     model = keras.Sequential([keras.Input((4, 5, 3)), layer])
     before = model.predict(DATA, verbose=0)
@@ -65,22 +65,22 @@ def test_a_new_adapt_reaches_a_compiled_model():
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_called_before_adapt_it_says_what_to_do(compiled):
+def test_a_call_before_adapt_is_an_error(compiled):
     model = keras.Sequential([keras.Input((4, 5, 3)), ZeroCenter()])
     call = (lambda: model.predict(DATA, verbose=0)) if compiled else (lambda: model(DATA))
     with pytest.raises(ValueError, match="ZeroCenter: `mean` must be known .* Call `adapt"):
         call()
 
 
-def test_a_clone_that_is_given_the_weights_is_adapted():
-    """Weights that came by `set_weights` count as known, in compiled calls as well."""
+def test_a_clone_with_copied_weights_is_adapted():
+    """Weights assigned by `set_weights` count as known, also in compiled calls."""
     model = keras.Sequential([keras.Input((4, 5, 3)), adapted()])
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())
     assert_close(clone.predict(DATA, verbose=0), model.predict(DATA, verbose=0))
 
 
-def test_given_numbers_do_without_adapt():
+def test_a_given_mean_and_deviation_replace_adapt():
     layer = ZeroCenter("pixel", unit_variance=True, mean=DATA[0], deviation=2.0)
     assert_close(layer(DATA), (DATA - DATA[0]) / 2, atol=1e-5)
     again = ZeroCenter.from_config(layer.get_config())
@@ -117,9 +117,9 @@ def test_rejects_data_of_other_or_unknown_size():
 
 
 @pytest.mark.parametrize("make", [ZeroCenter, PCAColor])
-def test_what_was_not_adapted_is_not_adapted_by_loading(make, tmp_path):
-    """L10: a layer saved before `adapt` and loaded predicted NaN in silence; likewise `set_weights`, and loading that
-    file into an adapted layer."""
+def test_loading_an_unadapted_layer_does_not_adapt_it(make, tmp_path):
+    """L10: a layer saved before `adapt` silently predicted NaN after loading or `set_weights`, as did an adapted layer
+    that loaded its file."""
     model = keras.Sequential([keras.Input((4, 5, 3)), make()])
     model.save(tmp_path / "model.keras")
     model.save_weights(tmp_path / "model.weights.h5")

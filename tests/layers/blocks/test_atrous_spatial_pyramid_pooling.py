@@ -1,4 +1,4 @@
-"""Atrous spatial pyramid pooling: the two papers' forms, composed from PyTorch's functions."""
+"""Atrous spatial pyramid pooling: the forms of both papers, against PyTorch's functions."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ X = np.random.default_rng(0).normal(size=(2, 6, 5, 3)).astype("float32")
 
 
 def drawn(layer, shape):
-    """The layer's weights, drawn anew so that biases and gains count: kernels, the rest (shift, gain), in order."""
+    """Randomizes all weights, so that biases and gains matter; returns the kernels and the vectors, in order."""
     layer.build(shape)
     generator = np.random.default_rng(1)
     layer.set_weights([generator.uniform(0.2, 1.0, size=w.shape) for w in layer.weights])
@@ -35,7 +35,7 @@ def test_sum_adds_one_dilated_convolution_per_rate_as_deeplab_v2(image_pooling):
     assert_close(in_one(layer)(X), y.movedim(1, -1).numpy(), atol=1e-4)
 
 
-def test_concat_joins_five_kinds_of_branches_and_projects_them_as_deeplab_v3():
+def test_concat_joins_all_branches_and_projects_them_as_deeplab_v3():
     """Oracle: a composition of PyTorch's functions in float64, batch statistics; 1e-5."""
     layer = AtrousSpatialPyramidPooling(4, rates=(2, 3), merge="concat", image_pooling=True)
     kernels, vectors = drawn(layer, X.shape)
@@ -43,8 +43,8 @@ def test_concat_joins_five_kinds_of_branches_and_projects_them_as_deeplab_v3():
     gains = list(zip(vectors[::2], vectors[1::2], strict=True))
     x = tensor(X).movedim(-1, 1)
 
-    def branch(x, place, dilation=1):
-        return torch.relu(batch_norm(convolution(x, kernels[place], dilation=dilation), *gains[place]))
+    def branch(x, index, dilation=1):
+        return torch.relu(batch_norm(convolution(x, kernels[index], dilation=dilation), *gains[index]))
 
     image = branch(x.mean((2, 3), keepdim=True), 3).expand(2, 4, 6, 5)
     y = branch(torch.cat([branch(x, 0), branch(x, 1, 2), branch(x, 2, 3), image], 1), 4)
@@ -59,8 +59,8 @@ def test_sum_with_rate_1_is_a_3x3_convolution():
     assert_close(layer(X), numpy(convolution(X)), atol=1e-5)
 
 
-def test_sequences_and_volumes_have_pyramids_too():
-    """A volume of depth 1, whose kernel's first and last slices see padding alone, is an image."""
+def test_sequences_and_volumes():
+    """A volume of depth 1 is an image: the first and last slice of the kernel see only padding."""
     kinds = {"merge": "concat", "normalization": None, "image_pooling": True, "activation": "tanh"}
     image, volume = (AtrousSpatialPyramidPooling(2, rates=(2,), **kinds) for _ in range(2))
     image.build(X.shape)
@@ -89,6 +89,6 @@ def test_rejects(arguments, argument):
         AtrousSpatialPyramidPooling(**{"filters": 2, "rates": (1,), **arguments})
 
 
-def test_rejects_an_input_without_places():
+def test_rejects_an_input_without_spatial_axes():
     with pytest.raises(ValueError, match="`inputs` must be sequences, images or volumes"):
         AtrousSpatialPyramidPooling(2, rates=(1,))(X[:, 0, 0])

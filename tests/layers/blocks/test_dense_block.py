@@ -1,4 +1,4 @@
-"""DenseBlock and TransitionBlock: the papers' formulas from PyTorch's functions, memory saved, published sizes."""
+"""DenseBlock and TransitionBlock: the papers' formulas against PyTorch's functions, memory, published sizes."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ X = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype("float32")
 
 
 def drawn(layer, shape):
-    """The layer's weights, drawn anew: kernels, and pairs of gain and shift, in order."""
+    """Randomizes all weights; returns the kernels and the pairs of gain and shift, in order."""
     layer.build(shape)
     generator = np.random.default_rng(1)
     layer.set_weights([generator.uniform(-1.0, 1.0, size=w.shape) for w in layer.weights])
@@ -32,15 +32,15 @@ def test_every_layer_sees_all_before_it(memory_efficient):
     layer = DenseBlock(2, layers=3, memory_efficient=memory_efficient)
     kernels, gains = drawn(layer, X.shape)
     x = tensor(X).movedim(-1, 1)
-    for place in range(0, 6, 2):
-        y = convolution(torch.relu(batch_norm(x, *gains[place])), kernels[place])
-        y = convolution(torch.relu(batch_norm(y, *gains[place + 1])), kernels[place + 1])
+    for i in range(0, 6, 2):
+        y = convolution(torch.relu(batch_norm(x, *gains[i])), kernels[i])
+        y = convolution(torch.relu(batch_norm(y, *gains[i + 1])), kernels[i + 1])
         x = torch.cat([x, y], 1)
     assert kernels[0].shape == (1, 1, 3, 8) and kernels[1].shape == (3, 3, 8, 2)
     assert_close(in_one(lambda x: layer(x, training=True))(X), x.movedim(1, -1).numpy(), atol=2e-4)
 
 
-def test_without_bottlenecks_a_layer_is_one_convolution_of_all_before_it():
+def test_without_bottleneck_a_layer_is_one_convolution_of_all_before_it():
     """Oracle: eq. 2 of the paper for the plain DenseNet, from PyTorch's functions in float64."""
     layer = DenseBlock(2, layers=3, bottleneck=False)
     kernels, gains = drawn(layer, X.shape)
@@ -52,7 +52,7 @@ def test_without_bottlenecks_a_layer_is_one_convolution_of_all_before_it():
 
 
 def step(memory_efficient, **options):
-    """A layer, and what one training step from the same start knows: output, gradients, and the state after it."""
+    """The layer, output and gradients, and the state after one training step from a fixed seed."""
     keras.utils.set_random_seed(0)
     layer = DenseBlock(4, layers=3, memory_efficient=memory_efficient, **options)
     layer.build(X.shape)
@@ -76,13 +76,13 @@ def test_memory_efficient_has_the_same_outputs_gradients_and_statistics_updated_
         np.testing.assert_allclose(b, a, rtol=0, atol=(1e-5 if policy == "float32" else 0.02) * np.abs(a).max())
     for a, b in zip(after, after_again, strict=True):
         assert_close(b, a, rtol=1e-5 if policy == "float32" else 0.02, atol=1e-6 if policy == "float32" else 1e-3)
-    # Oracle of "once": (1 − momentum)·mean; a second update would come to 1.99 times that.
+    # Oracle for "once": (1 − momentum)·mean; two updates would give 1.99 times that.
     first = [v.path.endswith("moving_mean") for v in layer.non_trainable_variables].index(True)
     assert_close(after_again[first], 0.01 * X.mean((0, 1, 2)), rtol=0.02, atol=1e-5)
 
 
 def test_memory_efficient_trains_the_same_and_rounds_no_frozen_weight():
-    """Frozen kernels stand among the state under mixed precision: written back, they would come back as bfloat16."""
+    """Frozen kernels are part of the state: writing them back under mixed precision would round them to bfloat16."""
     ends = []
     for memory_efficient in (False, True):
         keras.utils.set_random_seed(0)
@@ -100,15 +100,15 @@ def test_memory_efficient_trains_the_same_and_rounds_no_frozen_weight():
 
 
 def test_memory_efficient_needs_less_memory():
-    """Bytes in a training step: the peak on PyTorch and JAX, what waits for the gradient on TensorFlow."""
+    """Bytes in a training step: the peak on PyTorch and JAX, tensors kept for the gradient on TensorFlow."""
     needed = {}
     for memory_efficient in (False, True):
         layer = DenseBlock(8, layers=6, memory_efficient=memory_efficient)
         layer.build((4, 16, 16, 8))
         needed[memory_efficient] = MEASURE[BACKEND](layer, ops.ones((4, 16, 16, 8)))
-    # XLA keeps the pieces of a gradient until it adds them all: 0.66, of a block whose normalization keeps little by
-    # itself. PyTorch holds what the garbage collector has not come to yet: 0.38 in a process of its own, 0.55 once in
-    # the whole suite.
+    # XLA keeps all terms of a gradient until it adds them: 0.66, for a block whose normalization keeps little anyway.
+    # PyTorch's peak includes garbage that is not collected yet: 0.38 in a separate process, 0.55 once in the whole
+    # suite.
     assert needed[True] < {"torch": 0.7, "tensorflow": 0.3, "jax": 0.75}[BACKEND] * needed[False], needed
 
 
@@ -133,27 +133,27 @@ def peak_on_jax(layer, x):
     return program.memory_analysis().temp_size_in_bytes
 
 
-def waiting_on_tensorflow(layer, x):
+def kept_on_tensorflow(layer, x):
     import tensorflow as tf
 
     with tf.Graph().as_default() as graph:
-        place = tf.compat.v1.placeholder(x.dtype, x.shape)
+        inputs = tf.compat.v1.placeholder(x.dtype, x.shape)
         with keras.StatelessScope([(v, tf.ones(v.shape)) for v in layer.variables]), tf.GradientTape() as tape:
-            tape.watch(place)
-            loss = ops.sum(ops.square(layer(place, training=True)))
+            tape.watch(inputs)
+            loss = ops.sum(ops.square(layer(inputs, training=True)))
             forward = set(graph.get_operations())
-        tape.gradient(loss, place)
+        tape.gradient(loss, inputs)
     backward = [operation for operation in graph.get_operations() if operation not in forward]
-    waiting = {t.ref() for operation in backward for t in operation.inputs if t.op in forward}
-    # Of unknown size is a reserve of the fused batch normalization, which is empty on a CPU.
-    return sum((t.deref().shape.num_elements() or 0) * t.deref().dtype.size for t in waiting)
+    kept = {t.ref() for operation in backward for t in operation.inputs if t.op in forward}
+    # The reserve space of the fused batch normalization has unknown size; it is empty on a CPU.
+    return sum((t.deref().shape.num_elements() or 0) * t.deref().dtype.size for t in kept)
 
 
-MEASURE = {"torch": peak_on_torch, "jax": peak_on_jax, "tensorflow": waiting_on_tensorflow}
+MEASURE = {"torch": peak_on_torch, "jax": peak_on_jax, "tensorflow": kept_on_tensorflow}
 
 
-def test_a_transition_halves_places_and_channels():
-    """Oracle: PyTorch's functions in float64; an odd last row is left out."""
+def test_a_transition_halves_resolution_and_channels():
+    """Oracle: PyTorch's functions in float64; an odd last row is dropped."""
     layer, x = TransitionBlock(0.67), tensor(X).movedim(-1, 1)
     (kernel,), (gain,) = drawn(layer, X.shape)
     expected = functional.avg_pool2d(convolution(torch.relu(batch_norm(x, *gain)), kernel), 2)
@@ -163,7 +163,7 @@ def test_a_transition_halves_places_and_channels():
     assert_close(y, expected.movedim(1, -1).numpy(), atol=1e-5)
 
 
-def test_compression_1_keeps_the_channels_and_dimensions_go_by_the_input():
+def test_compression_1_keeps_the_channels_and_inputs_of_all_ranks_work():
     assert TransitionBlock(1.0).compute_output_shape((None, 8, None, 6)) == (None, 4, None, 6)
     assert TransitionBlock(data_format="channels_first").compute_output_shape((2, 6, 8, 8, 8)) == (2, 3, 4, 4, 4)
     sequence = X[:, 0]
@@ -172,7 +172,7 @@ def test_compression_1_keeps_the_channels_and_dimensions_go_by_the_input():
 
 
 def test_densenet_121_of_these_blocks_has_the_published_number_of_parameters(monkeypatch):
-    """torchvision's count, with the stem, the last normalization and the last layer counted by hand."""
+    """torchvision's count; the stem, the last normalization and the last layer are counted by hand."""
     monkeypatch.setattr(_block, "Kaiming", lambda seed=None: "zeros")
     count, shape = 7 * 7 * 3 * 64 + 2 * 64 + 2 * 1024 + 1024 * 1000 + 1000, (None, 8, 8, 64)
     for layers in (6, 12, 24, 16):

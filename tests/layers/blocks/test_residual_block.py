@@ -1,4 +1,4 @@
-"""ResidualBlock: the papers' blocks from PyTorch's functions, the parts that can be chosen, published sizes."""
+"""ResidualBlock: the papers' blocks against PyTorch's functions, the options, published sizes."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ X = np.random.default_rng(0).normal(size=(2, 5, 4, 4)).astype("float32")
 
 
 def drawn(layer, shape):
-    """The layer with all its weights drawn anew, so that no gain is 1 and no shift 0."""
+    """The layer with randomized weights, so that no gain is 1 and no shift 0."""
     layer.build(shape)
     generator = np.random.default_rng(1)
     layer.set_weights([generator.uniform(-1.0, 1.0, size=w.shape) for w in layer.weights])
@@ -32,9 +32,9 @@ def parts(chain):
 def post_activation(layer, x, strides):
     kernels, gains = parts(layer.branch)
     y = x
-    for place, (kernel, gain) in enumerate(zip(kernels, gains, strict=True)):
-        y = batch_norm(convolution(y, kernel, strides[place]), *gain)
-        y = torch.relu(y) if place < len(kernels) - 1 else y
+    for i, (kernel, gain) in enumerate(zip(kernels, gains, strict=True)):
+        y = batch_norm(convolution(y, kernel, strides[i]), *gain)
+        y = torch.relu(y) if i < len(kernels) - 1 else y
     kernels, gains = parts(layer.shortcut)
     shortcut = batch_norm(convolution(x, kernels[0], max(strides)), *gains[0]) if kernels else x
     return torch.relu(y + shortcut)
@@ -60,7 +60,7 @@ FORMS = [
 
 @pytest.mark.parametrize(("arguments", "strides", "projections"), FORMS)
 @pytest.mark.parametrize("preactivation", [False, True])
-def test_it_is_the_block_of_the_papers(arguments, strides, projections, preactivation):
+def test_matches_the_blocks_of_the_papers(arguments, strides, projections, preactivation):
     """Oracle: a composition of PyTorch's functions in float64, batch statistics; 1e-5 of values up to 20."""
     layer = drawn(ResidualBlock(**arguments, preactivation=preactivation), X.shape)
     assert len(parts(layer.shortcut)[0]) == projections
@@ -70,7 +70,7 @@ def test_it_is_the_block_of_the_papers(arguments, strides, projections, preactiv
 
 
 @pytest.mark.parametrize("shape", [(2, 7, 3), (2, 3, 2, 3, 3)])
-def test_sequences_and_volumes_have_blocks_too(shape):
+def test_sequences_and_volumes(shape):
     """Oracle: `torch.nn.functional.conv1d` and `conv3d`, float64."""
     x = np.random.default_rng(2).normal(size=shape).astype("float32")
     layer = drawn(ResidualBlock(4, strides=2), shape)
@@ -82,9 +82,9 @@ def test_sequences_and_volumes_have_blocks_too(shape):
 
 @pytest.mark.parametrize("bottleneck", [False, True])
 def test_no_1x1_convolution_has_strides(bottleneck):
-    """PyTorch 2.13 on a CPU writes beyond its memory in the gradient of one, on channels-last images, and dies later.
+    """Its gradient writes out of bounds on PyTorch 2.13 (CPU, channels last), which crashes the process later.
 
-    `keras.layers.Conv2D(8, 1, strides=2)` does so within a few steps of `fit`; the blocks pick the places first.
+    `keras.layers.Conv2D(8, 1, strides=2)` does so within a few steps of `fit`; the blocks subsample the input first.
     """
     layer = ResidualBlock(8, strides=2, bottleneck=bottleneck)
     layer.build(X.shape)
@@ -93,7 +93,7 @@ def test_no_1x1_convolution_has_strides(bottleneck):
     assert {part.strides for part in convolutions if part.kernel_size == (3, 3)} >= {(2, 2)}
 
 
-def test_with_kernels_of_zero_a_block_without_projection_passes_its_input_on():
+def test_with_all_kernels_zero_a_block_without_projection_is_the_identity_then_f_if_post_activation():
     for preactivation, expected in ((False, np.maximum(X, 0)), (True, X)):
         layer = ResidualBlock(4, preactivation=preactivation, normalization=None)
         layer.build(X.shape)
@@ -101,7 +101,7 @@ def test_with_kernels_of_zero_a_block_without_projection_passes_its_input_on():
         assert_close(layer(X), expected)
 
 
-def test_a_dropped_branch_leaves_the_sample_as_it_is_and_a_kept_one_counts_for_all():
+def test_drop_path_drops_the_branch_of_a_sample_or_scales_it():
     layer = ResidualBlock(4, preactivation=True, normalization=None, drop_path=0.75, seed=1)
     x = np.repeat(X[:1], 40, 0)
     branch = numpy(layer(x))[0] - x[0]
@@ -111,7 +111,7 @@ def test_a_dropped_branch_leaves_the_sample_as_it_is_and_a_kept_one_counts_for_a
     assert_close(added[kept], np.repeat(4 * branch[None], kept.sum(), 0), atol=1e-4)
 
 
-def test_kernels_start_by_kaiming_and_a_seed_draws_each_of_them_anew():
+def test_kernels_are_initialized_by_kaiming_with_a_different_seed_each():
     first, second, other = (ResidualBlock(64, seed=seed) for seed in (3, 3, 4))
     for layer in (first, second, other):
         layer.build((None, 4, 4, 64))
@@ -122,7 +122,7 @@ def test_kernels_start_by_kaiming_and_a_seed_draws_each_of_them_anew():
     assert not np.allclose(a, b) and not np.allclose(b, e) and not np.allclose(a, e)
 
 
-def test_a_given_normalization_is_copied_to_every_place_and_is_no_part_of_the_block():
+def test_a_given_normalization_is_copied_for_every_use_and_is_not_part_of_the_block():
     given = layers.GroupNormalization(2, epsilon=0.1, name="mine")
     layer = ResidualBlock(8, strides=2, normalization=given)
     layer.build((None, 4, 4, 4))
@@ -138,7 +138,7 @@ def test_a_given_normalization_is_copied_to_every_place_and_is_no_part_of_the_bl
 
 @pytest.mark.parametrize("name", ["batch", "group", "instance", "layer", None])
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_a_normalization_by_name_is_ours_along_the_channels_and_replaces_the_biases(name, data_format):
+def test_a_normalization_by_name_is_our_layer_along_the_channels_and_replaces_the_biases(name, data_format):
     layer = ResidualBlock(32, normalization=name, data_format=data_format)
     layer.build((None, 2, 2, 32) if data_format == "channels_last" else (None, 32, 2, 2))
     assert [type(part) for part in layer.branch.layers if isinstance(part, tuple(_block.NORMALIZATIONS.values()))] == (
@@ -157,7 +157,7 @@ def trainable(shape, *args, **options):
 
 @pytest.mark.parametrize(("expansion", "published"), [(1, 21_797_672), (4, 25_557_032)])
 def test_resnet_34_and_50_of_these_blocks_have_the_published_numbers_of_parameters(expansion, published, monkeypatch):
-    """torchvision's counts, with the stem (7×7, batch norm) and the last layer counted by hand."""
+    """torchvision's counts; the stem (7×7, batch norm) and the last layer are counted by hand."""
     monkeypatch.setattr(residual_block, "Kaiming", lambda seed=None: "zeros")
     count, channels = 7 * 7 * 3 * 64 + 2 * 64 + 512 * expansion * 1000 + 1000, 64
     for stage, blocks_in_stage in enumerate((3, 4, 6, 3)):
@@ -190,6 +190,6 @@ def test_rejects(arguments, argument):
 
 
 @pytest.mark.parametrize(("shape", "argument"), [((2, 4), "inputs"), ((2, 4, 4), "strides")])
-def test_rejects_an_input_of_other_dimensions(shape, argument):
+def test_rejects_an_input_of_another_rank(shape, argument):
     with pytest.raises(ValueError, match=f"ResidualBlock: `{argument}`"):
         ResidualBlock(4, strides=(2, 1)).build(shape)

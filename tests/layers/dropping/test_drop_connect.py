@@ -1,4 +1,4 @@
-"""DropConnect: which connections fall, per batch and per sample, on every kind of layer; expectation and stream."""
+"""DropConnect: the masks per batch and per sample, for every kind of layer; expectation and random stream."""
 
 import keras
 import numpy as np
@@ -25,13 +25,13 @@ KINDS = {
 
 
 def kept(seed, step, shape, rate):
-    """Oracle: the counter hash in plain Python, 1/(1 − rate) where it keeps."""
+    """Oracle: the counter hash in plain Python; 1/(1 − rate) for kept entries, else 0."""
     return oracles.keep_mask(seed, step, int(np.prod(shape)), rate).reshape(shape) / (1 - drawn_rate(rate))
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_per_batch_it_is_the_layer_with_a_masked_kernel(name):
-    """Oracle: the plain layer with kernels that NumPy masked; without training, the plain layer."""
+def test_per_batch_the_output_is_that_of_the_layer_with_a_masked_kernel(name):
+    """Oracle: in training, the plain layer with kernels masked by NumPy; at inference, the plain layer."""
     layer, plain = DropConnect(KINDS[name](), rate=0.3, seed=7), KINDS[name]()
     layer.build(X.shape)
     plain.build(X.shape)
@@ -45,13 +45,13 @@ def test_per_batch_it_is_the_layer_with_a_masked_kernel(name):
         ]
     )
     assert_close(layer(X, training=True), numpy(plain(X)), atol=1e-5)
-    # The layer has its own kernel again.
+    # The layer's own kernel is restored.
     assert all(any(value is kernel.variable for value in vars(kernel.layer).values()) for kernel in layer.kernels)
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (6, 5, 4), (6, 5, 5, 4)])
-def test_per_sample_every_sample_has_a_kernel_of_its_own(shape):
-    """Oracle: one product in NumPy float64 for each sample."""
+def test_per_sample_every_sample_has_its_own_mask(shape):
+    """Oracle: one float64 product in NumPy per sample."""
     x = np.resize(X, shape)
     layer = DropConnect(k.Dense(3, activation="tanh", bias_initializer="ones"), rate=0.4, per="sample", seed=3)
     layer.build(shape)
@@ -71,7 +71,7 @@ def test_maxout_drops_per_sample():
 
 @pytest.mark.parametrize("per", ["batch", "sample"])
 def test_the_expected_output_in_training_is_the_output_at_inference(per):
-    """4,000 units, or samples, of the same function: 4.5 standard errors of the mean of their kernels."""
+    """4,000 units, or samples, with the same kernel: 4.5 standard errors of the mean output."""
     count = 4000
     units, samples = (count, 1) if per == "batch" else (1, count)
     layer = DropConnect(k.Dense(units, kernel_initializer="ones"), rate=0.3, per=per, seed=1)
@@ -99,7 +99,7 @@ def test_dropped_connections_get_no_gradient(per, float64):
     assert_close(gradient, np.einsum("bi,bio->io", x, np.broadcast_to(masks, (6, 4, 3))), "float64")
 
 
-def test_a_model_trains_with_unknown_batch_sizes_reloads_and_goes_on_with_the_same_draws(tmp_path):
+def test_a_model_trains_with_unknown_batch_sizes_and_continues_its_stream_after_loading(tmp_path):
     inner = k.Dense(4, kernel_regularizer=keras.regularizers.L2(0.1), activity_regularizer=keras.regularizers.L2(0.1))
     first, second = DropConnect(inner, rate=0.5, per="sample", seed=4), DropConnect(k.Dense(1), rate=0.2, seed=5)
     model = keras.Sequential([keras.Input((4,)), first, second])
@@ -116,12 +116,14 @@ def test_a_model_trains_with_unknown_batch_sizes_reloads_and_goes_on_with_the_sa
     assert sorted(float(numpy(loss)) for loss in model.layers[0].losses) == pytest.approx(sorted([activity, weights]))
 
 
-def test_a_failing_call_leaves_the_layer_as_it_was():
-    layer = DropConnect(k.Dense(3), rate=0.5)
+@pytest.mark.parametrize("per", ["batch", "sample"])
+def test_a_failing_call_restores_the_kernel(per):
+    """`call` itself: `layer(x)` would refuse the shape before any kernel is replaced."""
+    layer = DropConnect(k.Dense(3), rate=0.5, per=per)
     layer.build((None, 4))
     kernel = layer.layer.kernel
     with pytest.raises(Exception, match=".*"):
-        layer(np.ones((2, 9), "float32"), training=True)
+        layer.call(ops.ones((2, 9)), training=True)
     assert layer.layer.kernel is kernel
 
 

@@ -1,4 +1,4 @@
-"""Dropout: the mask against the hash in plain Python, its statistics, its two scalings, its saved random stream."""
+"""Dropout: the mask against the hash in plain Python, its statistics, both scalings, the saved random stream."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ def mask(seed, step, shape, rate=0.5):
 @pytest.mark.parametrize(("seed", "step"), [(0, 0), (7, 3), (10**9, 123456), (2**31 - 1, 5)])
 @pytest.mark.parametrize("shape", [(10,), (3, 5), (2, 3, 7)])
 def test_the_mask_is_the_counter_hash_on_every_backend(seed, step, shape):
-    """Oracle: `oracles.layers.keep_mask`, integers of unlimited width; exact."""
+    """Oracle: `oracles.layers.keep_mask` with Python's unbounded integers; exact."""
     expected = oracles.keep_mask(seed, step, int(np.prod(shape)), 0.3).reshape(shape)
     np.testing.assert_array_equal(mask(seed, step, shape, 0.3), expected)
 
@@ -30,7 +30,7 @@ def correlation(a, b):
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
-def test_statistics_share_variance_and_correlation_along_axes_steps_and_seeds(rate):
+def test_mean_variance_and_correlation_along_axes_steps_and_seeds(rate):
     """n = 2¹⁸ draws; bounds of 4.5 standard errors (1/√n for correlations)."""
     shape, n = (64, 64, 64), 64**3
     draws = mask(1, 0, shape, rate)
@@ -44,13 +44,13 @@ def test_statistics_share_variance_and_correlation_along_axes_steps_and_seeds(ra
         assert abs(correlation(draws, mask(1, step, shape, rate))) < bound
     for seed in (0, 2, 3, 2**16 + 1, 2**30):
         assert abs(correlation(draws, mask(seed, 0, shape, rate))) < bound
-    # Counts in blocks of 64 vary as a binomial's do: neither clustered nor too even.
+    # The counts in blocks of 64 have the variance of a binomial: neither clustered nor too even.
     blocks = draws.reshape(-1, 64).sum(1)
     assert abs(blocks.var() / (64 * rate * (1 - rate)) - 1) < 4.5 * np.sqrt(2 / len(blocks))
 
 
 def test_the_streams_of_two_seeds_are_not_shifted_copies():
-    """Keys are hashed twice: even where two counters overlap, the words do not repeat."""
+    """Keys are hashed twice, so the words do not repeat even where two counters overlap."""
     first = mask(1, 0, (4096,))
     for seed in range(2, 40):
         other = mask(seed, 0, (4096,))
@@ -90,7 +90,7 @@ def test_gradients_follow_the_mask():
 
 
 def test_a_reloaded_model_continues_the_random_stream(tmp_path):
-    """Keras 3.15 saves no seed state: its own Dropout starts again after loading (keras layers/layer.py:1443)."""
+    """Keras 3.15 saves no seed state: its Dropout restarts the stream after loading (keras layers/layer.py:1443)."""
     model = keras.Sequential([keras.Input((50,)), Dropout(0.5, seed=4)])
     x = np.ones((2, 50), "float32")
     model(x, training=True)
@@ -105,12 +105,14 @@ def test_a_reloaded_model_continues_the_random_stream(tmp_path):
         assert_close(again(x, training=True), expected)
 
 
-def test_weights_of_a_model_with_keras_dropout_load():
-    """A file without a seed state, as Keras writes it, is not an error."""
-    ours = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), Dropout(0.5)])
+def test_weights_of_a_model_with_keras_dropout_load(tmp_path):
+    """A file without a seed state, as Keras writes it, loads and leaves the random stream unchanged."""
+    ours = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), Dropout(0.5, seed=4)])
     theirs = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dropout(0.5)])
-    ours.set_weights(theirs.get_weights())
-    ours.layers[1].load_own_variables({})
+    theirs.save_weights(tmp_path / "theirs.weights.h5")
+    ours.load_weights(tmp_path / "theirs.weights.h5")
+    np.testing.assert_array_equal(numpy(ours.layers[0].kernel), numpy(theirs.layers[0].kernel))
+    assert numpy(ours.layers[1].seed_generator.state).tolist() == [4, 0]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +129,6 @@ def test_rejects(arguments, argument):
         Dropout(**arguments)
 
 
-def test_rejects_a_noise_shape_of_other_rank():
+def test_rejects_a_noise_shape_of_another_rank():
     with pytest.raises(ValueError, match="Dropout: `noise_shape`"):
         Dropout(0.5, (None, 1))(np.ones((2, 3, 4), "float32"), training=True)

@@ -1,4 +1,4 @@
-"""Stochastic depth: which samples it drops, its expectation, its place in a residual net, its saved stream."""
+"""Stochastic depth: the dropped samples, the expectation, a residual net that uses it, the saved random stream."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ X = np.random.default_rng(0).normal(size=(40, 3, 2, 5)).astype("float32")
 
 
 def test_a_sample_is_dropped_as_a_whole_and_the_others_are_scaled():
-    """Oracle: `oracles.layers.keep_mask`, one draw per sample, of the layer's seed in its first step."""
+    """Oracle: `oracles.layers.keep_mask` of the layer's seed at its first step, one draw per sample."""
     keep = oracles.keep_mask(7, 0, 40, 0.3)
     assert 0 < keep.sum() < 40
     expected = np.where(keep[:, None, None, None], X / (1 - drawn_rate(0.3)), 0)
@@ -29,7 +29,7 @@ def test_on_images_it_is_dropout_with_one_draw_per_sample():
 
 
 def test_the_expected_output_in_training_is_the_output_at_inference():
-    """n = 20,000 samples; 4.5 standard errors of a share."""
+    """n = 20,000 samples; 4.5 standard errors of a proportion."""
     x, layer = np.full((20_000, 2), 2.0, "float32"), StochasticDepth(0.2, seed=1)
     assert numpy(layer(x)).tolist() == x.tolist()
     trained = numpy(layer(x, training=True))
@@ -50,7 +50,7 @@ def test_a_dropped_branch_gets_no_gradient():
     assert 0.0 in numpy(gradient)
 
 
-def test_a_residual_net_trains_reloads_and_goes_on_with_the_same_draws(tmp_path):
+def test_a_residual_net_trains_and_continues_its_stream_after_loading(tmp_path):
     inputs = keras.Input((5,))
     branch = StochasticDepth(0.5, seed=4)(keras.layers.Dense(5)(inputs))
     model = keras.Model(inputs, keras.layers.add([inputs, branch]))
