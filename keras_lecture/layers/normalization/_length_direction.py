@@ -1,43 +1,47 @@
-"""A kernel as lengths and directions: what its layer, its penalty and its constraint see of it."""
+"""A kernel given by lengths and directions, with the regularizer and the constraint of the kernel itself."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from keras import ops
 
 from keras_lecture._core.types import Tensor
+from keras_lecture._core.weights import Weight
 
-# A direction shorter than this is none: its kernel is 0 instead of 0/0. The square is still a normal float32.
+# Lower bound of ‖v‖: without it v = 0 would give 0/0 instead of a kernel of 0. Its square is a normal float32.
 SHORTEST = 1e-18
 
 
-def normalize_kernel(v: Tensor, g: Tensor, axes: tuple) -> Tensor:
+def normalize_kernel(v: Tensor, g: Tensor, axes: tuple[int, ...]) -> Tensor:
     """`g·v/‖v‖`, the norm over `axes`; g is a vector of one number per unit, in the order of the other axes."""
     length = norm(v, axes)
     return v * (ops.reshape(g, length.shape) / length)
 
 
-def norm(v: Tensor, axes: tuple) -> Tensor:
-    """‖v‖ over `axes`, which stay with size 1; at least `SHORTEST`."""
+def norm(v: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """‖v‖ over `axes`, which are kept with size 1; at least `SHORTEST`."""
     return ops.sqrt(ops.maximum(ops.sum(ops.square(v), axes, keepdims=True), SHORTEST**2))
 
 
 class LengthDirection:
-    """One kernel: the variable v that its layer calls kernel, the variable `scale`, and `start` if g has one.
+    """The kernel w = g·v/‖v‖, where v is the layer's kernel variable and g is `scale`, plus `start` if there is one.
 
-    Calling it gives g·v/‖v‖. The kernel's regularizer and constraint are meant for that, and get to see it.
+    Calling it computes w. The layer's regularizer and constraint of the kernel are applied to w, not to v.
     """
 
-    def __init__(self, weight, axes):
+    def __init__(self, weight: Weight, axes: tuple[int, ...]) -> None:
         self.weight, self.v, self.axes = weight, weight.variable, axes
-        self.scale = self.start = None
+        self.scale: Any = None
+        self.start: Any = None
         self.v.derived = self
         for kind in ("regularizer", "constraint"):
             if getattr(self.v, kind) is not None:
                 setattr(self.v, kind, self.seen_by(kind, getattr(self.v, kind)))
 
-    def seen_by(self, kind: str, setting):
-        """The layer's `setting`, a regularizer or constraint, as one that Keras can call with v."""
-        return Penalty(setting, self) if kind == "regularizer" else Projection(setting, self)
+    def seen_by(self, kind: str, setting: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        """Wraps `setting`, a regularizer or constraint of w, so that Keras can call it with v."""
+        return KernelSetting(setting, self._penalty if kind == "regularizer" else self._projection)
 
     @property
     def units(self) -> int:
@@ -47,37 +51,34 @@ class LengthDirection:
     def g(self) -> Tensor:
         return ops.convert_to_tensor(self.scale) if self.start is None else ops.add(self.scale, self.start)
 
-    def lengths(self, *_, **__) -> Tensor:
-        """‖v‖ as a vector, where g starts."""
+    def lengths(self, *_: Any, **__: Any) -> Tensor:
+        """‖v‖ as a vector: the initializer of g."""
         return ops.reshape(norm(ops.convert_to_tensor(self.v), self.axes), (-1,))
 
-    def __call__(self, v=None) -> Tensor:
+    def __call__(self, v: Tensor = None) -> Tensor:
         return normalize_kernel(ops.convert_to_tensor(self.v if v is None else v), self.g, self.axes)
 
+    def _penalty(self, setting, v):
+        return setting(self(v))
 
-class Penalty:
-    """A regularizer of w that Keras calls with v."""
-
-    def __init__(self, setting, kernel):
-        self.setting, self.kernel = setting, kernel
-
-    def __call__(self, v):
-        return self.setting(self.kernel(v))
-
-
-class Projection:
-    """A constraint of w that Keras calls with v after a step: g takes the new lengths, v the new directions."""
-
-    def __init__(self, setting, kernel):
-        self.setting, self.kernel = setting, kernel
-
-    def __call__(self, v):
-        kernel, v = self.kernel, ops.convert_to_tensor(v)
-        w = ops.convert_to_tensor(self.setting(kernel(v)))
-        old, new = norm(v, kernel.axes), norm(w, kernel.axes)
-        # v stays on its side and as long as it was, so that the optimizer's averages go on fitting it.
-        sign = ops.where(kernel.g < 0, -1.0, 1.0)
+    def _projection(self, setting, v):
+        """After a step g takes the lengths of the constrained w, and v its directions."""
+        v = ops.convert_to_tensor(v)
+        w = ops.convert_to_tensor(setting(self(v)))
+        old, new = norm(v, self.axes), norm(w, self.axes)
+        # v keeps its sign and its length, so that the optimizer's running averages still match it.
+        sign = ops.where(self.g < 0, -1.0, 1.0)
         gone = new <= SHORTEST
         g = sign * ops.reshape(ops.where(gone, 0.0, new), (-1,))
-        kernel.scale.assign(g if kernel.start is None else g - kernel.start)
+        self.scale.assign(g if self.start is None else g - self.start)
         return ops.where(gone, v, w * (ops.reshape(sign, old.shape) * old / new))
+
+
+class KernelSetting:
+    """A regularizer or constraint of w, as a function of v; configs contain the original `setting`."""
+
+    def __init__(self, setting: Callable[[Tensor], Tensor], apply: Callable[..., Tensor]) -> None:
+        self.setting, self.apply = setting, apply
+
+    def __call__(self, v: Tensor) -> Tensor:
+        return self.apply(self.setting, v)

@@ -1,57 +1,66 @@
-"""One pass over training data: its batches, their moments, and the weights that keep what was found."""
+"""One pass over training data: batches, their moments, and weights that store the result."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_lecture._core import checks
+from keras_lecture._core.types import Tensor
 
-# Values that are held in float64 at a time: 8 MB.
+# Number of values converted to float64 at a time: 8 MB.
 _PART = 2**20
 
 
 class Moments:
-    """Mean and scatter of rows that come in parts, in float64, and the smallest and largest value.
+    """Running mean and scatter of rows, in float64, with the smallest and largest value.
 
     Two parts of n and m rows, means a and b, scatters S and T about their own means, merge without cancellation:
 
         mean a + (b − a)·m/(n + m),   scatter S + T + (b − a)(b − a)ᵀ·n·m/(n + m)
 
-    (Chan, Golub and LeVeque, 1979). `products` of centered rows is what the scatter sums: `squares` or `outer`.
+    (Chan, Golub and LeVeque, 1979). The scatter is the sum of the `products` of centered rows, `squares` or `outer`.
     """
 
-    def __init__(self, products):
+    def __init__(self, products: Callable[[np.ndarray], np.ndarray]) -> None:
         self.products = products
-        self.count = 0
-        self.mean = self.scatter = 0.0
+        self.count: Any = 0
+        self.mean: Any = 0.0
+        self.scatter: Any = 0.0
         self.low, self.high = np.inf, -np.inf
 
-    def update(self, rows):
-        """Adds a matrix of rows, of any type of number."""
+    def update(self, rows: Any) -> None:
+        """Adds the rows of a matrix of any numeric dtype."""
         part = max(1, _PART // rows.shape[1])
         for start in range(0, len(rows), part):
-            self._merge(np.asarray(rows[start : start + part], "float64"))
+            x = np.asarray(rows[start : start + part], "float64")
+            mean = x.mean(0)
+            self.merge(len(x), mean, self.products(x - mean))
+            self.low, self.high = min(self.low, x.min()), max(self.high, x.max())
 
-    def _merge(self, rows):
-        total, mean = self.count + len(rows), rows.mean(0)
-        shift = np.atleast_2d(mean - self.mean)
-        self.scatter = self.scatter + self.products(rows - mean) + self.products(shift) * self.count * len(rows) / total
-        self.mean = self.mean + shift[0] * len(rows) / total
+    def merge(self, count: Any, mean: np.ndarray, scatter: np.ndarray) -> None:
+        """Adds `count` rows, at least one, by their mean and their scatter about it."""
+        total, shift = self.count + count, np.atleast_2d(mean - self.mean)
+        self.scatter = self.scatter + scatter + self.products(shift) * self.count * count / total
+        self.mean = self.mean + shift[0] * count / total
         self.count = total
-        self.low, self.high = min(self.low, rows.min()), max(self.high, rows.max())
 
 
-def squares(rows):
+def squares(rows: np.ndarray) -> np.ndarray:
     """Σ xᵢ² of each column."""
     return np.einsum("ij,ij->j", rows, rows)
 
 
-def outer(rows):
+def outer(rows: np.ndarray) -> np.ndarray:
     """Σ x xᵀ."""
     return rows.T @ rows
 
 
-def moments(owner: str, data, rows, products, verbose: int) -> tuple[Moments, tuple]:
-    """The moments of `rows(batch)` over all batches of `data`, and the shape of a batch with an open first axis."""
+def moments(
+    owner: str, data: Any, rows: Callable, products: Callable, verbose: int
+) -> tuple[Moments, tuple[int | None, ...]]:
+    """The moments of `rows(batch)` over all batches of `data`, and the shape of a batch with None as the first size."""
     checks.one_of(owner, "verbose", verbose, (0, 1))
     found, shape = Moments(products), None
     parts, length = batches(data, 256)
@@ -70,10 +79,10 @@ def moments(owner: str, data, rows, products, verbose: int) -> tuple[Moments, tu
     return found, shape
 
 
-def batches(data, batch_size: int):
-    """The batches of `data` and how many there are, `None` if nobody knows.
+def batches(data: Any, batch_size: int) -> tuple[Iterable, int | None]:
+    """The batches of `data` and their number, None if it is unknown.
 
-    `data` is a structure of arrays, a `PyDataset`, or anything else that yields batches.
+    `data` is a structure of arrays, a `PyDataset`, or another iterable of batches.
     """
     if isinstance(data, keras.utils.PyDataset):
         return (data[i] for i in range(len(data))), len(data)
@@ -90,22 +99,22 @@ def batches(data, batch_size: int):
 
 
 class Statistic(keras.Variable):
-    """A weight that `adapt`, a saved file or `set_weights` gives its value; `known` says whether one has."""
+    """A weight set by `adapt`, by loading or by `set_weights`; `known` says whether it has been set."""
 
-    known = False
+    known: bool = False
 
-    def assign(self, value):
-        # NaN is what a layer that never was adapted has saved. Once known, a tensor is what training gives back.
+    def assign(self, value: Tensor) -> Tensor:
+        # NaN was saved by a layer that was never adapted. Once known, a tensor is the value that training writes back.
         if not (self.known and keras.ops.is_tensor(value)):
             self.known = not np.isnan(_host(value.value if isinstance(value, keras.Variable) else value)).any()
         return super().assign(value)
 
 
-def statistic(name: str, shape: tuple, dtype: str, given=None) -> Statistic:
-    """A weight for a layer to keep: of the `given` value (numbers that broadcast), else NaN and not `known`."""
+def statistic(name: str, shape: tuple, dtype: str, given: Any = None) -> Statistic:
+    """A weight with the `given` value, broadcast to `shape`; without one it is NaN and not `known`."""
     start = np.full(shape, np.nan if given is None else given)
 
-    # By an initializer: in a data pipeline an assignment would become part of the pipeline.
+    # Set by an initializer: in a data pipeline an assignment would become part of the pipeline.
     def initializer(shape, dtype):
         return keras.ops.convert_to_tensor(start, dtype)
 
@@ -114,8 +123,8 @@ def statistic(name: str, shape: tuple, dtype: str, given=None) -> Statistic:
     return weight
 
 
-def given(owner: str, argument: str, value, *ranks: int):
-    """The numbers that a user gives in place of `adapt`, as (nested) lists of floats for the configuration."""
+def given(owner: str, argument: str, value: Any, *ranks: int) -> Any:
+    """Statistics given in place of `adapt`, checked, as a number or (nested) lists of floats for the config."""
     try:
         array = np.asarray(value, "float64")
     except (TypeError, ValueError):
@@ -127,7 +136,7 @@ def given(owner: str, argument: str, value, *ranks: int):
 
 
 def _host(x):
-    """A NumPy array from an array or tensor of whatever framework."""
+    """A NumPy array from an array or a tensor of any framework."""
     return keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x)
 
 

@@ -1,6 +1,7 @@
 """Batch normalization with moving or exact population statistics."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -9,19 +10,17 @@ from keras_lecture._backend import accelerate
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
-from keras_lecture.layers._base.inputs import floating
+from keras_lecture.layers._base.inputs import at_least_float32, floating
 
 
 @accelerate
-def batch_normalize(x: Tensor, gamma: Tensor, beta: Tensor, axis: int, epsilon: float):
-    """`x` normalized over all axes but `axis` by its own moments; returns the result, the mean and the variance.
+def batch_normalize(x: Tensor, gamma: Tensor, beta: Tensor, axis: int, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """`x` normalized over all axes but `axis` by the moments of the batch; returns the result, mean and variance.
 
-    The moments are those of the batch, the variance with divisor n; they are for keeping, not for differentiating.
-    `gamma` or `beta` may be None.
+    The variance has divisor n. No gradient flows through the returned moments. `gamma` or `beta` may be None.
     """
-    wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-    axes = [i for i in range(len(x.shape)) if i != axis % len(x.shape)]
-    mean, variance = ops.moments(wide, axes=axes)
+    wide = at_least_float32(x)
+    mean, variance = ops.moments(wide, axes=_other_axes(x, axis))
     y = ops.batch_normalization(wide, mean, variance, axis, offset=beta, scale=gamma, epsilon=epsilon)
     return ops.cast(y, x.dtype), ops.stop_gradient(mean), ops.stop_gradient(variance)
 
@@ -30,31 +29,31 @@ def batch_normalize(x: Tensor, gamma: Tensor, beta: Tensor, axis: int, epsilon: 
 class BatchNormalization(keras.layers.BatchNormalization):
     """Normalizes each channel by the mean and variance of the batch; at inference by those of the training data.
 
-    Use it after a convolution or a dense layer, before the activation; a bias directly before it is redundant. One pass
-    over the input more in each direction.
+    Use it after a convolution or a dense layer, before the activation; a bias directly before it is redundant. It costs
+    one more pass over the input, forward and backward.
 
         training:   y = γ·(x − μ_B)/√(σ²_B + ε) + β
         inference:  y = γ·(x − μ)/√(σ² + ε) + β
         moving:     μ ← ρμ + (1−ρ)μ_B,   σ² ← ρσ² + (1−ρ)σ²_B
         population: μ = mean(μ_B),       σ² = B/(B−1)·mean(σ²_B)   over the batches of the last pass
 
-    γ, β learned, ε `epsilon`, ρ `momentum`, B the values per channel in a batch. Batches of different sizes (the last
-    one of an epoch, masked ones) count by their size: μ = Σ B·μ_B / Σ B and σ² = Σ B·σ²_B / Σ (B−1).
+    γ, β learned, ε `epsilon`, ρ `momentum`, B the number of values per channel in a batch. Batches of different sizes
+    (the last one of an epoch, masked ones) are weighted by size: μ = Σ B·μ_B / Σ B and σ² = Σ B·σ²_B / Σ (B−1).
     With `statistics="moving"` it is `keras.layers.BatchNormalization`.
 
-    A pass starts where `model.reset_metrics()` is called: `fit` does so at the start of every epoch, a training loop of
-    your own must, `train_on_batch` does so for each batch. An `evaluate` in between does not end the pass. A model that
+    A pass starts with `model.reset_metrics()`: `fit` calls it at the start of every epoch, `train_on_batch` for each
+    batch, and a custom training loop has to call it. An `evaluate` in between does not end the pass. A model that
     overrides `metrics` must list those of its layers as well, or no second pass starts.
 
-    σ² of the population, as of the slide, is the variance within a batch. It leaves out how far the means of the
-    batches lie apart, Σ B·(μ_B − μ)²/Σ B: nothing to speak of for shuffled data, nearly all of it for sorted data.
-    `keras_lecture.layers.recalibrate` adds it, and computes the statistics for the final weights.
+    The population σ², as on the slide, is the variance within batches. It omits the variance of the batch means,
+    Σ B·(μ_B − μ)²/Σ B, which is negligible for shuffled data and nearly all of the variance for sorted data.
+    `keras_lecture.layers.recalibrate` includes it, and computes the statistics for the final weights.
 
     Args:
         axis: The axis of the channels. Defaults to `-1`.
         momentum: ρ, in [0, 1]; unused with `statistics="population"`. Defaults to `0.99`.
         epsilon: ε > 0. Defaults to `1e-3`.
-        statistics: `"moving"` or `"population"`: what inference normalizes by. Defaults to `"moving"`.
+        statistics: Statistics used at inference, `"moving"` or `"population"`. Defaults to `"moving"`.
         **kwargs: As in `keras.layers.BatchNormalization`: `center`, `scale`, initializers, regularizers, constraints,
             `synchronized`, `renorm` (not together with `statistics="population"`), `name`, `dtype`.
 
@@ -67,11 +66,19 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Reference:
         Ioffe and Szegedy, 2015, arXiv:1502.03167, algorithms 1 and 2. Decks A, B, E. Deck A prints the inference
         formula without the root; this is the paper's. Deviation from the paper: `"moving"` keeps the biased variance,
-        as Keras does. Differences from `keras.layers.BatchNormalization`: `statistics`, and a batch without any
-        value, empty or wholly masked, changes no statistics.
+        as Keras does. Differences from `keras.layers.BatchNormalization`: `statistics`, and an empty or fully
+        masked batch does not change the statistics.
     """
 
-    def __init__(self, axis=-1, momentum=0.99, epsilon=1e-3, *, statistics: str = "moving", **kwargs):
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        *,
+        statistics: str = "moving",
+        **kwargs: Any,
+    ) -> None:
         checks.whole("BatchNormalization", "axis", axis, "(-∞, ∞)")
         checks.number("BatchNormalization", "momentum", momentum, "[0, 1]")
         checks.number("BatchNormalization", "epsilon", epsilon, "(0, ∞)")
@@ -83,22 +90,22 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if statistics == "population":
             self._pass = _Pass(self._metrics_reset, self._metrics_read)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         if self.statistics == "population":
-            # Σ B and Σ (B−1) of this pass: the weights of what `moving_mean` and `moving_variance` hold so far.
-            # Negative: metrics were reset, so that the next training batch starts a pass.
-            self.seen = self.add_weight(
+            # Σ B and Σ (B−1) of this pass, the weights of `moving_mean` and `moving_variance` so far. Negative after a
+            # reset of the metrics: the next training batch starts a pass.
+            self.seen: keras.Variable = self.add_weight(
                 name="seen", shape=(2,), initializer="zeros", trainable=False, autocast=False, dtype="float32"
             )
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         if self.statistics == "population":
             self._pass.listed = True
         return super().metrics
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
         inputs = floating(inputs, self.compute_dtype)
         if self.renorm:
             return super().call(inputs, training=training, mask=mask)
@@ -108,19 +115,17 @@ class BatchNormalization(keras.layers.BatchNormalization):
             outputs, mean, variance = batch_normalize(inputs, self.gamma, self.beta, self.axis, self.epsilon)
             count = _count(inputs, self.axis)
         else:
-            mean, variance, count = moments(inputs, self.axis, mask, self.synchronized)
+            mean, variance, count = channel_moments(inputs, self.axis, mask, self.synchronized)
             outputs = self._normalize(inputs, mean, variance)
         self._remember(mean, variance, count)
         return outputs
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "statistics": self.statistics}
 
     def _normalize(self, x, mean, variance):
-        wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-        y = ops.batch_normalization(
-            wide, mean, variance, self.axis, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
-        )
+        weights = {"offset": self.beta, "scale": self.gamma}
+        y = ops.batch_normalization(at_least_float32(x), mean, variance, self.axis, **weights, epsilon=self.epsilon)
         return ops.cast(y, self.compute_dtype)
 
     def _remember(self, mean, variance, count):
@@ -132,7 +137,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             count = ops.cast(count, mean.dtype)
             added = ops.stack([count, ops.maximum(count - 1, 0)])
             seen = ops.maximum(ops.cast(self.seen, mean.dtype), 0) + added
-            # The mean of all batches so far, without ever holding their sum: m ← m + (n/N)(new − m).
+            # The running mean of all batches, without their sum: m ← m + (n/N)(new − m).
             weights = ops.unstack(added / ops.maximum(seen, 1), 2)
             # Bessel's B/(B−1); a single value per channel has no variance to add (its weight is 0).
             variance = variance * count / ops.maximum(count - 1, 1)
@@ -143,62 +148,67 @@ class BatchNormalization(keras.layers.BatchNormalization):
         ):
             old = ops.cast(variable, new.dtype)
             if not isinstance(count, int):
-                # The moments of an empty batch are NaN, which a weight of 0 does not remove.
+                # The moments of an empty batch are NaN, and 0·NaN is NaN.
                 new = ops.where(count > 0, new, old)
             variable.assign(old + weight * (ops.stop_gradient(new) - old))
 
     def _metrics_reset(self):
-        """A pass starts, unless an evaluation does; a second reset without anything read is that of an evaluation."""
+        """Marks the start of a pass; a second reset before the metrics are read is an evaluation's, and starts it."""
         if self.built:
             seen = self.seen.value
             self.seen.assign(ops.where(seen < 0, 0.0, -seen))
 
     def _metrics_read(self):
-        """Metrics that are read although no batch has trained since they were reset are those of an evaluation."""
+        """Removes the mark if no batch was trained on since the reset, which was then an evaluation's."""
         if not self.built:
             return
         try:
             seen = self.seen.value
-        except TypeError:  # A step of Keras 3.15 on JAX reads metrics while the layers' own variables have no values.
+        except TypeError:  # On JAX, a step of Keras 3.15 reads metrics while the layers' variables have no values.
             return
         self.seen.assign(ops.abs(seen))
 
 
-def moments(x: Tensor, axis: int, mask: Tensor = None, synchronized: bool = False):
-    """Mean, variance (divisor n) and number n of the values of each channel that `mask` admits, in float32."""
-    x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-    axes = [i for i in range(len(x.shape)) if i != axis % len(x.shape)]
+def channel_moments(
+    x: Tensor, axis: int, mask: Tensor = None, synchronized: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, variance (divisor n) and number n of the unmasked values of each channel, at least in float32."""
+    x, axes = at_least_float32(x), _other_axes(x, axis)
     if mask is None and synchronized:
         mean, variance = ops.moments(x, axes=axes, synchronized=True)
         return mean, variance, _count(x, axis)
     if mask is None:
-        # Keras 3.15 on PyTorch subtracts the squared mean from the mean of squares, which cancels far from zero.
+        # Not `ops.moments`: Keras 3.15 on PyTorch computes E[x²] − E[x]², which cancels far from zero.
         mean = ops.mean(x, axes, keepdims=True)
         return ops.squeeze(mean, axes), ops.mean(ops.square(x - mean), axes), _count(x, axis)
     if len(mask.shape) != len(x.shape) - 1:
-        remedy = "The mask says which values of all axes but that of the channels count."
+        remedy = "It selects values along all axes except that of the channels."
         checks.reject("BatchNormalization", "mask", f"a tensor with {len(x.shape) - 1} axes", tuple(mask.shape), remedy)
     admitted = ops.broadcast_to(ops.expand_dims(ops.cast(mask, "bool"), axis), ops.shape(x))
     count = ops.sum(ops.cast(admitted, x.dtype)) / x.shape[axis]
     divisor = ops.maximum(count, 1)
-    # Not a product: what is masked may be NaN.
+    # Not a product: masked values may be NaN.
     mean = ops.sum(ops.where(admitted, x, 0.0), axes, keepdims=True) / divisor
     variance = ops.sum(ops.square(ops.where(admitted, x - mean, 0.0)), axes) / divisor
     return ops.squeeze(mean, axes), variance, count
 
 
+def _other_axes(x, axis):
+    return [i for i in range(len(x.shape)) if i != axis % len(x.shape)]
+
+
 def _count(x, axis):
-    """The number of values of each channel: of Python's if the shape is known, which spares a step small operations."""
+    """The number of values per channel; a Python int if the shape is known, which saves small operations in a step."""
     shape = ops.shape(x)
     return (math.prod if all(isinstance(n, int) for n in shape) else ops.prod)(shape) // x.shape[axis]
 
 
 class _Pass(keras.metrics.Metric):
-    """How a layer learns that a pass over the data starts: Keras resets all metrics there. Reports nothing.
+    """Tells a layer that a pass over the data starts, since Keras resets all metrics there; reports nothing.
 
-    It resets them for an evaluation as well, and reads them at its end. In a compiled step reading may change nothing.
-    Before it resets metrics it lists them: that of a layer inside other layers once for each of those, so that all
-    resets after one listing are one.
+    Keras resets metrics for an evaluation, too, and reads them at its end. In a compiled step, reading must not change
+    anything. Before it resets metrics Keras lists them, the metric of a nested layer once for each layer around it: all
+    resets after one listing count as one.
     """
 
     def __init__(self, reset, read):

@@ -1,4 +1,6 @@
-"""Normalization of every sample by itself: over groups of channels, or every channel alone."""
+"""Normalization of each sample over groups of channels, or over single channels."""
+
+from typing import Any
 
 import keras
 from keras import ops
@@ -7,42 +9,37 @@ from keras_lecture._backend import accelerate
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
-from keras_lecture.layers._base.inputs import floating, refuse
+from keras_lecture.layers._base.inputs import at_least_float32, floating, refuse
+from keras_lecture.layers.normalization.layer_normalization import standardize
 
 
 @accelerate
 def group_normalize(x: Tensor, gamma: Tensor, beta: Tensor, groups: int, axis: int, epsilon: float) -> Tensor:
-    """`x` with mean 0 and variance 1 over each group of channels and all places of a sample, then times γ plus β."""
-    wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    """`x` with mean 0 and variance 1 over each group of channels and all positions of a sample, times γ plus β."""
     shape, axis = list(ops.shape(x)), axis % len(x.shape)
     channels = x.shape[axis]
-    # A channel alone needs no axis of its own within its group, which XLA would reduce over twice as slowly; but where
-    # there are no places either, something must be left to reduce over: no axes are all axes to PyTorch.
+    # A group of one channel needs no axis for its members: XLA reduces twice as fast without. If there are no positions
+    # either, one axis must remain to reduce over: PyTorch takes an empty list of axes for all axes.
     members = [] if groups == channels and len(shape) > 2 else [channels // groups]
-    split = ops.reshape(wide, [*shape[:axis], groups, *members, *shape[axis + 1 :]]) if members else wide
-    mean, variance = ops.moments(split, [i for i in range(1, len(split.shape)) if i != axis], keepdims=True)
-    scale = ops.rsqrt(variance + epsilon)
+    split = ops.reshape(at_least_float32(x), [*shape[:axis], groups, *members, *shape[axis + 1 :]])
+    axes = [i for i in range(1, len(split.shape)) if i != axis]
     per_channel = [1] * len(split.shape)
     per_channel[axis : axis + 1 + len(members)] = groups, *members
-    if gamma is not None:
-        scale = scale * ops.cast(ops.reshape(gamma, per_channel), wide.dtype)
-    shift = -mean * scale
-    if beta is not None:
-        shift = shift + ops.cast(ops.reshape(beta, per_channel), wide.dtype)
-    return ops.cast(ops.reshape(split * scale + shift, shape), x.dtype)
+    y = standardize(split, axes, gamma, beta, per_channel, epsilon)
+    return ops.cast(ops.reshape(y, shape), x.dtype)
 
 
 @register
 class GroupNormalization(keras.layers.GroupNormalization):
-    """Normalizes groups of channels of each sample: batch normalization's place, whatever the batch size.
+    """Normalizes groups of channels of each sample: an alternative to batch normalization for any batch size.
 
-    Use it where batches are small or differ between training and inference. Costs as much as batch normalization in
-    training, and the same at inference, where it keeps computing moments.
+    Use it where batches are small or differ between training and inference. It costs as much as batch normalization in
+    training, and the same at inference, where it still computes moments.
 
         y = γ·(x − μ_G)/√(σ²_G + ε) + β
 
-    μ_G, σ²_G over the places and the channels/groups channels of a group of one sample; ε `epsilon`; γ, β learned per
-    channel. `groups=1` normalizes a whole sample; `groups=-1` is `InstanceNormalization`.
+    μ_G, σ²_G over all positions and the channels/groups channels of a group, in one sample; ε `epsilon`; γ, β learned
+    per channel. `groups=1` normalizes a whole sample; `groups=-1` is `InstanceNormalization`.
 
     Args:
         groups: Number of groups; it divides the number of channels. `-1` is one group per channel, `None` the largest
@@ -59,10 +56,10 @@ class GroupNormalization(keras.layers.GroupNormalization):
     Reference:
         Wu and He, 2018, arXiv:1803.08494, eqs. 1–7. Deck B. Deviation: none. Differences from
         `keras.layers.GroupNormalization`: the configuration keeps `groups=-1` after building, and channels-first data
-        of any rank is right with `axis=1`.
+        of any rank works with `axis=1`.
     """
 
-    def __init__(self, groups: int | None = 32, axis: int = -1, epsilon: float = 1e-3, **kwargs):
+    def __init__(self, groups: int | None = 32, axis: int = -1, epsilon: float = 1e-3, **kwargs: Any) -> None:
         owner = type(self).__name__
         if groups not in (-1, None):
             checks.whole(owner, "groups", groups, "[1, ∞)", "-1 gives one group per channel.")
@@ -73,7 +70,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
         super().__init__(groups=1 if groups is None else groups, axis=axis, epsilon=epsilon, **kwargs)
         self._given_groups = groups
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         channels = input_shape[self.axis]
         if channels is not None and self._given_groups is None:
             self.groups = next(n for n in range(max(min(32, channels // 2), 1), 0, -1) if channels % n == 0)
@@ -82,17 +79,17 @@ class GroupNormalization(keras.layers.GroupNormalization):
         super().build(input_shape)
         self._check_size(input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         self._check_size(ops.shape(inputs))
         inputs = floating(inputs, self.compute_dtype)
         outputs = group_normalize(inputs, self.gamma, self.beta, self.groups, self.axis, self.epsilon)
         return ops.cast(outputs, self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "groups": self._given_groups}
 
     def _check_size(self, shape):
-        """A value that is alone in its group is its own mean: the output would not depend on the input."""
+        """Rejects groups of one value, which is its own mean: the output would not depend on the input."""
         axis = self.axis % len(shape)
         sizes = [n for i, n in enumerate(shape) if i not in (0, axis)]
         if shape[axis] != self.groups or any(isinstance(n, int) and n != 1 for n in sizes):
@@ -108,16 +105,16 @@ class GroupNormalization(keras.layers.GroupNormalization):
 
 @register
 class InstanceNormalization(GroupNormalization):
-    """Normalizes every channel of every sample by itself.
+    """Normalizes each channel of each sample separately.
 
-    Use it where the contrast of a single image should not matter (style transfer, image-to-image models). Costs as
+    Use it where the contrast of a single image should not matter (style transfer, image-to-image models). It costs as
     much as batch normalization in training, and the same at inference.
 
         y = γ·(x − μ)/√(σ² + ε) + β
 
-    μ, σ² over the places of one channel of one sample; ε `epsilon`; γ, β learned per channel.
+    μ, σ² over all positions of one channel of one sample; ε `epsilon`; γ, β learned per channel.
     It is `GroupNormalization` with as many groups as channels (not with one group, which mixes the channels).
-    Outputs of dense layers and maps of a single place are refused: they would come out as β.
+    Outputs of dense layers and feature maps of size 1 × 1 are rejected: the result would be β.
 
     Args:
         axis: The axis of the channels; `1` for channels-first data. Defaults to `-1`.
@@ -134,10 +131,10 @@ class InstanceNormalization(GroupNormalization):
         `keras.layers.GroupNormalization(groups=-1)` computes the same.
     """
 
-    def __init__(self, axis: int = -1, epsilon: float = 1e-3, **kwargs):
+    def __init__(self, axis: int = -1, epsilon: float = 1e-3, **kwargs: Any) -> None:
         super().__init__(groups=-1, axis=axis, epsilon=epsilon, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["groups"]
         return config

@@ -1,5 +1,7 @@
 """AlexNet's normalization across neighboring channels."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -7,15 +9,15 @@ from keras import ops
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
-from keras_lecture.layers._base.inputs import floating
+from keras_lecture.layers._base.inputs import at_least_float32, floating
 
 
 def local_response_normalize(x: Tensor, size: int, k: float, alpha: float, beta: float, axis: int) -> Tensor:
     """`x / (k + α·Σ x²)^β`, the sum over the `size` channels around each channel, fewer at the ends.
 
-    The sum is a product with a band matrix: as many slices of a padded tensor take several times as long.
+    The sum is a product with a band matrix: summing slices of a padded tensor takes several times as long.
     """
-    wide = ops.moveaxis(ops.cast(x, keras.backend.result_type(x.dtype, "float32")), axis, -1)
+    wide = ops.moveaxis(at_least_float32(x), axis, -1)
     distance = np.subtract.outer(np.arange(wide.shape[-1]), np.arange(wide.shape[-1]))
     band = (distance >= -(size // 2)) & (distance < size - size // 2)
     s = k + alpha * ops.matmul(ops.square(wide), ops.cast(band, wide.dtype))
@@ -31,11 +33,11 @@ def _power(s, beta):
 
 
 @register
-class LocalResponseNormalization(keras.Layer):
-    """Divides every value by the energy of its neighbors in the next channels: lateral inhibition.
+class LocalResponseNormalization(keras.layers.Layer):
+    """Divides each value by the energy of the neighboring channels: lateral inhibition.
 
-    Use it to rebuild AlexNet and its time; batch normalization has taken its place. It has no weights and costs about
-    as much as a small convolution.
+    Use it to reproduce AlexNet and networks of its time; batch normalization has replaced it. It has no weights and
+    costs about as much as a small convolution.
 
         y_c = x_c / (k + α·Σ x_j²)^β,   j from c − ⌊n/2⌋ to c + n − 1 − ⌊n/2⌋, within the channels
 
@@ -67,8 +69,8 @@ class LocalResponseNormalization(keras.Layer):
         alpha: float = 1e-4,
         beta: float = 0.75,
         axis: int = -1,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         owner = "LocalResponseNormalization"
         checks.whole(owner, "size", size)
         checks.number(owner, "k", k, "(0, ∞)", "0 would divide by zero where all neighbors are zero.")
@@ -79,18 +81,18 @@ class LocalResponseNormalization(keras.Layer):
         self.size, self.k, self.alpha, self.beta, self.axis = size, k, alpha, beta, axis
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if input_shape[self.axis] is None:
             checks.reject("LocalResponseNormalization", "axis", "an axis of known size", self.axis)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         inputs = floating(inputs, self.compute_dtype)
         return local_response_normalize(inputs, self.size, self.k, self.alpha, self.beta, self.axis)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "size": self.size,

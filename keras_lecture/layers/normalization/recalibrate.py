@@ -1,38 +1,43 @@
 """Exact population statistics for the batch normalization of a trained model."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_lecture import _backend
 from keras_lecture._core import checks, weights
-from keras_lecture.layers.normalization._one_pass import batches
-from keras_lecture.layers.normalization.batch_normalization import moments
+from keras_lecture.layers._base.derived_kernel import replaced
+from keras_lecture.layers.normalization._one_pass import Moments, batches, squares
+from keras_lecture.layers.normalization.batch_normalization import channel_moments
 
 
-def recalibrate(model, data, *, formula: str = "exact", batch_size: int = 32, verbose: int = 1):
-    """Recomputes what every batch normalization layer of `model` uses at inference, in one pass over `data`.
+def recalibrate(
+    model: keras.Model, data: Any, *, formula: str = "exact", batch_size: int = 32, verbose: int = 1
+) -> int:
+    """Recomputes the inference statistics of every batch normalization layer of `model` in one pass over `data`.
 
-    Use it after weights were averaged, fine-tuned or changed by hand, after a training with few or tiny batches, and
+    Use it after weights were averaged, fine-tuned or changed by hand, after training with few or tiny batches, and
     wherever validation is worse than training for no other reason. It costs one forward pass.
 
         μ = Σ B·μ_B / Σ B
         exact:  σ² = Σ B·(σ²_B + (μ_B − μ)²) / Σ B
         slide:  σ² = Σ B·σ²_B / Σ (B−1)
 
-    μ_B, σ²_B the moments of one batch and B its values per channel, masked ones left out. During the pass batch
-    normalization normalizes by the batch, everything else (dropout) runs as at inference, and no variable changes.
-    `"exact"` gives the mean and the variance of what enters the layer, in whatever order and batches the data come;
-    the slide's formula leaves out how far the means of the batches lie apart.
+    μ_B, σ²_B the moments of one batch and B its number of values per channel, without masked ones. During the pass,
+    batch normalization uses the statistics of the batch, everything else (dropout) runs as at inference, and no
+    variable changes. `"exact"` gives the mean and the variance of the layer's inputs, whatever their order and the
+    batches; the slide's formula omits the variance of the batch means.
 
     Args:
         model: A built model with `keras_lecture` or Keras batch normalization layers, at any depth. Frozen layers
             (`trainable=False`) keep their statistics.
-        data: As `x` of `fit`: an array, or a list, tuple or dict of arrays, one for each input of the model; or what
-            yields batches, a data set, a `PyDataset`, a `DataLoader`, a generator. Batches that are tuples or lists
-            are read as `(x, …)`.
+        data: As `x` of `fit`: an array, or a list, tuple or dict of arrays, one for each input of the model; or an
+            iterable of batches: a data set, a `PyDataset`, a `DataLoader`, a generator. Batches that are tuples or
+            lists are read as `(x, …)`.
         formula: `"exact"`, or `"slide"`. Defaults to `"exact"`.
-        batch_size: Size of the batches taken from arrays; use that of the training. Defaults to `32`.
+        batch_size: Size of the batches taken from arrays; use that of training. Defaults to `32`.
         verbose: 1 for a progress bar, 0 for none. Defaults to `1`.
 
     Returns:
@@ -64,11 +69,11 @@ def recalibrate(model, data, *, formula: str = "exact", batch_size: int = 32, ve
     totals = [Population() for _ in layers]
     done = 0
     for done, inputs in enumerate(parts, start=1):
-        # Detached: PyTorch would keep a graph that nobody differentiates.
+        # Detached: PyTorch would keep an autograd graph that is never used.
         state = [[ops.stop_gradient(v.value) for v in group] for group in groups]
         for total, calls in zip(totals, measured(*state, inputs), strict=True):
             for moments_of_call in calls:
-                total.update(*map(_float64, moments_of_call))
+                total.add(*map(_float64, moments_of_call))
         bar.update(done)
     if not done:
         checks.reject("recalibrate", "data", "at least one batch", data)
@@ -77,37 +82,35 @@ def recalibrate(model, data, *, formula: str = "exact", batch_size: int = 32, ve
     return len(layers)
 
 
-class Population:
-    """Mean and variance of values that come in batches, from the moments of each batch."""
+class Population(Moments):
+    """Mean and variance of values, merged from the moments of each batch."""
 
-    def __init__(self):
-        self.count = self.degrees = 0.0
-        self.mean = self.within = self.between = 0.0
+    def __init__(self) -> None:
+        super().__init__(squares)
+        self.within: Any = 0.0
+        self.degrees: Any = 0.0
 
-    def update(self, mean, variance, count):
-        """Merged without cancellation (Chan, Golub and LeVeque, 1979); a batch without values changes nothing."""
-        if not count:
-            return  # Its moments may be NaN.
-        total, shift = self.count + count, mean - self.mean
-        share = count / total
-        self.between = self.between + shift**2 * self.count * share
-        self.mean = self.mean + shift * share
-        self.within = self.within + variance * count
-        self.count, self.degrees = total, self.degrees + max(count - 1, 0)
+    def add(self, mean: np.ndarray, variance: np.ndarray, count: Any) -> None:
+        """Adds a batch; one without values changes nothing, and its moments may be NaN."""
+        if count:
+            self.merge(count, mean, variance * count)
+            self.within = self.within + variance * count
+            self.degrees = self.degrees + max(count - 1, 0)
 
-    def variance(self, formula):
+    def variance(self, formula: str) -> np.ndarray:
+        """The variance by the formula of `recalibrate`."""
         if formula == "slide":
             return self.within / max(self.degrees, 1)
-        return (self.within + self.between) / max(self.count, 1)
+        return self.scatter / max(self.count, 1)
 
 
 def _batches(model, data, batch_size):
-    """The inputs of the model in batches, as tensors, and how many there are; None if that is not known."""
+    """The inputs of the model in batches, as tensors, and the number of batches, None if it is unknown."""
     leaves = keras.tree.flatten(data)
     arrays = [leaf for leaf in leaves if hasattr(leaf, "shape")]
-    remedy = "A list, tuple or dict has one array for each input, as `x` of `fit`; give batches by a generator."
+    remedy = "A list, tuple or dict has one array for each input, as `x` of `fit`; pass batches as a generator."
     if not leaves or (len(leaves) > 1 or isinstance(data, list | tuple | dict)) and len(arrays) < len(leaves):
-        checks.reject("recalibrate", "data", "arrays, or something that yields batches", data, remedy)
+        checks.reject("recalibrate", "data", "arrays, or an iterable of batches", data, remedy)
     if not arrays:
         parts, length = batches(data, batch_size)
         parts = (keras.utils.unpack_x_y_sample_weight(part)[0] for part in parts)
@@ -137,24 +140,21 @@ def _measured(model, layers):
 
     def measure(trainable, rest, inputs):
         calls = [[] for _ in layers]
-        originals = [layer.call for layer in layers]
-        try:
-            for layer, call, found in zip(layers, originals, calls, strict=True):
-                layer.call = _recording(layer, call, found)
-            # Not `stateless_call`: it gives `training` also to a `call` that does not take it.
-            with _backend.scope((model.trainable_variables, model.non_trainable_variables), (trainable, rest)):
-                model(inputs, training=False)
-        finally:
-            for layer in layers:
-                del layer.call
+        recording = [(layer, "call", _recording(layer, found)) for layer, found in zip(layers, calls, strict=True)]
+        groups = model.trainable_variables, model.non_trainable_variables
+        # Not `stateless_call`, which passes `training` even to a `call` that does not take it.
+        with replaced(recording), _backend.scope(groups, (trainable, rest)):
+            model(inputs, training=False)
         return calls
 
     return measure
 
 
-def _recording(layer, call, found):
+def _recording(layer, found):
+    call = layer.call
+
     def recording(inputs, training=None, mask=None):
-        mean, variance, count = moments(inputs, layer.axis, mask, layer.synchronized)
+        mean, variance, count = channel_moments(inputs, layer.axis, mask, layer.synchronized)
         found.append((mean, variance, ops.cast(count, mean.dtype)))
         return call(inputs, training=True, mask=mask)
 
@@ -165,7 +165,7 @@ def _write(layer, mean, variance):
     layer.moving_mean.assign(mean)
     layer.moving_variance.assign(variance)
     if getattr(layer, "moving_stddev", None) is not None:
-        # Batch renormalization derives the variance from this one on the next training step.
+        # Batch renormalization computes the variance from this variable in the next training step.
         layer.moving_stddev.assign(np.sqrt(variance + layer.epsilon))
 
 

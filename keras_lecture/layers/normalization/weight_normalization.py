@@ -1,4 +1,6 @@
-"""Weight normalization: kernels that are learned as a length and a direction."""
+"""Weight normalization: kernels parametrized by length and direction."""
+
+from typing import Any
 
 import keras
 from keras import ops
@@ -7,32 +9,33 @@ from keras_lecture._core import checks, weights
 from keras_lecture._core.assignment import assign_copy, assign_when
 from keras_lecture._core.connections import from_weight
 from keras_lecture._core.saving import register
-from keras_lecture.layers._base.derived_kernel import KernelWrapper, replaced, in_full_precision
+from keras_lecture._core.types import Tensor
+from keras_lecture.layers._base.derived_kernel import KernelWrapper, in_full_precision, replaced
 from keras_lecture.layers.normalization._data_start import standardizing
 from keras_lecture.layers.normalization._length_direction import LengthDirection
 
 
 @register
 class WeightNormalization(KernelWrapper):
-    """Learns the kernel of a layer as a length and a direction for each unit, and starts from the data.
+    """Learns the kernel of a layer as a length and a direction for each unit, with data-dependent initialization.
 
     Use it around dense and convolution layers where batch normalization does not fit: small batches, recurrent and
-    generative nets, higher derivatives. It costs a pass over the kernel, and one number per unit.
+    generative nets, higher derivatives. It costs one pass over the kernel, and one number per unit.
 
         w = g·v/‖v‖
         first training batch, t = vᵀx/‖v‖:  g = 1/σ[t],  b = −μ[t]/σ[t]
 
-    w the kernel of `layer` and b its bias, ‖v‖ over the inputs of a unit, μ and σ over batch and places. v is the
-    layer's own kernel variable, g = `scale` + `scale_start`, and b gets `bias_start` added.
-    Before the first training batch, and with `data_init=False`, the wrapped layer computes what it computed alone.
-    Regularizer and constraint of the kernel are those of w. `model.quantize` leaves the layer as it is, with a warning,
-    and `enable_lora` is refused: `remove()` it first.
+    w the kernel of `layer` and b its bias, ‖v‖ over the inputs of a unit, μ and σ over the batch and all positions. The
+    layer's own kernel variable is v, g = `scale` + `scale_start`, and `bias_start` is added to the layer's bias.
+    Before the first training batch, and with `data_init=False`, the outputs are those of the wrapped layer alone.
+    The regularizer and the constraint of the kernel apply to w. `model.quantize` leaves the layer as it is, with a
+    warning, and `enable_lora` raises an error: put the layer that `remove()` returns in its place first.
 
     Args:
         layer: A `Dense`, `EinsumDense`, convolution of any kind, `Maxout` or `MaxoutConv2D`.
         data_init: Whether the first training batch sets g and b, so that every unit starts with mean 0 and variance 1
-            before the activation; not in a frozen layer, and not from a batch that is empty or has NaN: the next one
-            does. Masked places count as the others. Defaults to `True`.
+            before the activation. A frozen layer is not initialized; an empty batch, or one with NaN, is skipped, and
+            the next one is used. Masked positions are included. Defaults to `True`.
 
     Example:
         >>> layer = keras_lecture.layers.WeightNormalization(keras.layers.Dense(3))
@@ -42,31 +45,33 @@ class WeightNormalization(KernelWrapper):
         (0.0, 1.0)
 
     Reference:
-        Salimans and Kingma, 2016, arXiv:1602.07868, eqs. 2, 5 and 6. Deck B. Deviations: a unit that does not vary in
-        the first batch keeps its g. The start is kept beside the learned `scale` and bias in weights that are not
-        trained, because a compiled step of JAX can write no others; g and b move under any gradient method exactly as
-        if they were one number. Of a separable convolution both kernels are normalized, and the pointwise one starts
-        from the data. Keras has no such layer; TensorFlow Addons' class of this name took its start from the first
-        call of any kind.
+        Salimans and Kingma, 2016, arXiv:1602.07868, eqs. 2, 5 and 6. Deck B. Deviations: a unit that is constant
+        on the first batch keeps its g. The initial values are stored beside the learned `scale` and bias in
+        non-trainable weights, because a compiled step of JAX can write no others; under any gradient method g and b
+        move exactly as if each were one number. In a separable convolution both kernels are normalized, and the
+        pointwise one is initialized from the data. Keras has no such layer; TensorFlow Addons' class of this name was
+        initialized by the first call of any kind.
     """
 
-    def __init__(self, layer, *, data_init: bool = True, **kwargs):
+    def __init__(self, layer: keras.layers.Layer, *, data_init: bool = True, **kwargs: Any) -> None:
         checks.boolean("WeightNormalization", "data_init", data_init)
         super().__init__(layer, **kwargs)
         for part in weights.layers(layer):
             _keep_plain(part)
         constraints = ("kernel_constraint", "depthwise_constraint", "pointwise_constraint")
         if data_init and any(getattr(getattr(layer, "linear", layer), name, None) for name in constraints):
-            remedy = "On JAX a constraint, which is applied by the optimizer, cannot read the start."
+            remedy = "On JAX a constraint, which is applied by the optimizer, cannot read the initial values."
             checks.reject("WeightNormalization", "data_init", "False where the kernel has a constraint", True, remedy)
         self.data_init = data_init
-        self.scale_start = self.bias_start = self.initialized = None
+        self.scale_start: Any = None
+        self.bias_start: Any = None
+        self.initialized: Any = None
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         *first, last = self.kernels
         self._derived = [self._with_scale(kernel, "depthwise_scale") for kernel in first]
-        # The kernel that makes the outputs comes last, and with it the layer that holds it: Maxout has one inside.
+        # The kernel that computes the outputs is the last; the layer that has it may be inside `layer`, as in Maxout.
         self._derived.append(self._with_scale(last, "scale"))
         self._linear = last.layer
         if self.data_init:
@@ -76,14 +81,14 @@ class WeightNormalization(KernelWrapper):
                 in_full_precision(self._linear.bias)
                 self.bias_start = self._fixed("bias_start", self._linear.bias.shape)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         if training and self.trainable and self.data_init:
             self._start(inputs)
         with replaced(self._weights()):
             return self.layer.call(inputs)
 
-    def remove(self) -> keras.Layer:
-        """The plain layer with kernel w and bias b, built, which computes the same. The wrapper stays as it is.
+    def remove(self) -> keras.layers.Layer:
+        """Returns a plain built layer with kernel w and bias b that computes the same. The wrapper is unchanged.
 
         `keras.models.clone_model(model, clone_function=…)` puts it in the wrapper's place.
         """
@@ -96,7 +101,7 @@ class WeightNormalization(KernelWrapper):
             assign_copy(new, values.get(id(old), old))
         return plain
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_init": self.data_init}
 
     def _with_scale(self, weight, name):
@@ -114,14 +119,14 @@ class WeightNormalization(KernelWrapper):
         return bias if self.bias_start is None else ops.add(bias, self.bias_start)
 
     def _weights(self):
-        """What the wrapped layers hold during a call."""
+        """`(layer, attribute, value)` of the kernels and biases that are replaced during a call."""
         found = [(kernel.weight.layer, kernel.weight.attribute, kernel()) for kernel in self._derived]
         if self.bias_start is not None:
             found.append((self._linear, "bias", self._bias()))
         return [(layer, name, ops.cast(value, self.compute_dtype)) for layer, name, value in found]
 
     def _start(self, inputs):
-        """In the first training call the start comes from the batch; afterwards it stays."""
+        """Sets the initial values in the first training call."""
         variables = [v for v in (self.initialized, self.scale_start, self.bias_start) if v is not None]
         assign_when(self.initialized.value == 0, variables, lambda: self._measured(ops.stop_gradient(inputs)))
 
@@ -135,7 +140,7 @@ class WeightNormalization(KernelWrapper):
         found = [ops.ones(()), g * factors - self.scale]
         if shift is not None:
             found.append(shift - self._linear.bias)
-        # An empty batch, or one with NaN, tells nothing: the next one is asked.
+        # Neither an empty batch nor one with NaN is usable: the next one is tried.
         usable = ops.all(ops.stack([ops.all(ops.isfinite(value)) for value in found]))
         variables = (self.initialized, self.scale_start, self.bias_start)
         return [
@@ -145,8 +150,8 @@ class WeightNormalization(KernelWrapper):
 
 
 def _keep_plain(layer):
-    """Refuses what would quantize v, or add to it, in place of w; Keras's `model.quantize` makes a warning of it."""
-    remedy = "The kernel is derived from it; put the layer that `remove()` gives in the wrapper's place first."
+    """Rejects quantization and LoRA, which would act on v instead of w; `model.quantize` only warns of the error."""
+    remedy = "The kernel is derived from it; put the layer that `remove()` returns in the wrapper's place first."
     owner = f"WeightNormalization({layer.name})"
     if layer.quantization_mode is not None:
         checks.reject(owner, "layer", "a layer that is not quantized", layer.dtype_policy.name, remedy)
