@@ -1,4 +1,6 @@
-"""Averages of the weights along the way, around any optimizer."""
+"""Averages of the weights over training, around any optimizer."""
+
+from typing import Any, Self
 
 import keras
 from keras import ops
@@ -6,40 +8,44 @@ from keras import ops
 from keras_lecture._core import checks
 from keras_lecture._core.assignment import assign_when
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.optimizers._binding import BuiltWhenReady
+from keras_lecture.optimizers.schedules import Scheduled
 
 
 class Average(BuiltWhenReady, keras.optimizers.Optimizer):
-    """What the averages share: an optimizer inside, and one slot per weight beside it."""
+    """Base class of the averages: an inner optimizer, and one slot per weight besides."""
 
-    def __init__(self, optimizer, *, name=None):
+    def __init__(self, optimizer: keras.optimizers.Optimizer, *, name: str | None = None) -> None:
+        expectation = "an optimizer of Keras or of this package"
+        checks.instance(type(self).__name__, "optimizer", optimizer, keras.optimizers.Optimizer, expectation)
         super().__init__(learning_rate=0.0, name=name)
         self.inner_optimizer = optimizer
 
     @property
     def is_ready(self) -> bool:
-        """Whether the one inside is built, and bound if it must be."""
+        """Whether the inner optimizer is built, and bound if it must be."""
         return self.inner_optimizer.built
 
-    def prepare(self, variables):
-        """Builds the one inside, which refuses here if it must be bound and is not."""
+    def prepare(self, variables: list[keras.Variable]) -> None:
+        """Builds the inner optimizer, which raises here if it must be bound and is not."""
         self.inner_optimizer.build(variables)
 
-    def create(self, variables):
+    def create(self, variables: list[keras.Variable]) -> None:
         super().create(variables)
         self._averages = self.add_optimizer_variables(variables, "average")
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(self, grads: list[Tensor], trainable_variables: list[keras.Variable] | None = None) -> None:
         if not self.built and trainable_variables is not None:
             self.build(list(trainable_variables))
         before = ops.convert_to_tensor(self.iterations) + 0
-        self._prepare(before)
+        self._before_step(before)
         self.inner_optimizer.apply(grads, trainable_variables)
         # A step that only accumulates gradients does not count.
         self._average(ops.convert_to_tensor(self.iterations), ops.not_equal(self.iterations, before))
 
-    def _prepare(self, step):
-        """Before the step number `step` + 1."""
+    def _before_step(self, step):
+        """Called after `step` steps, before the next one."""
 
     def _averaged(self):
         """The variables that have an average, and their averages."""
@@ -47,51 +53,51 @@ class Average(BuiltWhenReady, keras.optimizers.Optimizer):
         return zip(*[(v, average) for v, average in pairs if average is not None], strict=True)
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         return [*super().variables, *self.inner_optimizer.variables]
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> Tensor:
         return self.inner_optimizer.learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, learning_rate):
+    def learning_rate(self, learning_rate: Scheduled) -> None:
         self.inner_optimizer.learning_rate = learning_rate
 
     @property
-    def iterations(self):
+    def iterations(self) -> keras.Variable:
         return self.inner_optimizer.iterations
 
-    def set_weights(self, weights):
+    def set_weights(self, weights: list[Tensor]) -> None:
         own = len(super().variables)
         super().set_weights(weights[:own])
         self.inner_optimizer.set_weights(weights[own:])
 
-    def scale_loss(self, loss):
+    def scale_loss(self, loss: Tensor) -> Tensor:
         return self.inner_optimizer.scale_loss(loss)
 
-    def finalize_variable_values(self, var_list):
+    def finalize_variable_values(self, var_list: list[keras.Variable]) -> None:
         self.inner_optimizer.finalize_variable_values(var_list)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "optimizer": keras.saving.serialize_keras_object(self.inner_optimizer)}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
         optimizer = keras.saving.deserialize_keras_object(config["optimizer"], custom_objects=custom_objects)
         return cls(**{**config, "optimizer": optimizer})
 
 
 @register
 class Lookahead(Average):
-    """Lets an optimizer explore for a few steps, then moves only part of the way to where it arrived.
+    """Lets an optimizer take a few steps, then moves only part of the way to the weights that it reached.
 
-    Use it to calm an optimizer whose weights jump: less variance for the price of one slot per weight.
+    Use it to steady an optimizer whose weights jump: less variance, for one slot per weight.
 
         θ ← the optimizer's next weights        every step
         φ ← φ + α(θ − φ),   θ ← φ               every `period` steps
 
-    θ the model's weights, φ slow weights (the first θ at first), α `slow_step`.
+    θ the model's weights, φ the slow weights (the initial θ at first), α `slow_step`.
     `slow_step=1` is the optimizer alone.
 
     Args:
@@ -110,19 +116,25 @@ class Lookahead(Average):
 
     Reference:
         Zhang et al., 2019, arXiv:1907.08610, algorithm 1. Keras has no such class (TensorFlow Addons had). After `fit`
-        the model holds θ: end on a multiple of `period` to end on φ.
+        the model holds θ, which is φ after a multiple of `period` steps.
     """
 
-    def __init__(self, optimizer, *, period: int = 5, slow_step: float = 0.5, name=None):
-        _check_optimizer("Lookahead", optimizer)
+    def __init__(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        *,
+        period: int = 5,
+        slow_step: float = 0.5,
+        name: str | None = None,
+    ) -> None:
         checks.whole("Lookahead", "period", period, "[1, ∞)")
         checks.number("Lookahead", "slow_step", slow_step, "(0, 1]")
         super().__init__(optimizer, name=name)
         self.period = period
         self.slow_step = slow_step
 
-    def _prepare(self, step):
-        # Not when it is built: weights may be loaded between that and the first step.
+    def _before_step(self, step):
+        # Not in `build`: weights may be loaded between it and the first step.
         weights, slow = self._averaged()
         assign_when(step == 0, slow, lambda: [w.value for w in weights])
 
@@ -132,27 +144,27 @@ class Lookahead(Average):
         assign_when(due, weights, lambda: [s + self.slow_step * (w - s) for w, s in zip(weights, slow, strict=True)])
         assign_when(due, slow, lambda: [w.value for w in weights])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "period": self.period, "slow_step": self.slow_step}
 
 
 @register
 class StochasticWeightAverage(Average):
-    """Trains as the optimizer does, and ends `fit` with the mean of the weights seen along the way.
+    """Trains as the optimizer does, and ends `fit` with the mean of the weights over the steps.
 
-    Use it late in training with a constant or cyclic learning rate: the mean lies deeper in a flat valley than any of
-    its points. One slot per weight. Batch normalization has to learn its statistics anew for the mean: call
-    `recalibrate(model, data)` after `fit`.
+    Use it late in training with a constant or cyclic learning rate: the mean lies deeper in a flat valley than the
+    weights that are averaged. One slot per weight. The moving statistics of batch normalization must be recomputed for
+    the mean: call `recalibrate(model, data)` after `fit`.
 
         w̄ ← w̄ + (w − w̄)/n,   n = 1, 2, …      at step `start` and every `period` steps from there
 
-    w the model's weights, w̄ their mean. Until the end of `fit` the model holds w; it holds w̄ after.
+    w the model's weights, w̄ their mean. The model holds w until the end of `fit` and w̄ after it.
     Before step `start` it is the optimizer alone.
 
     Args:
         optimizer: The optimizer that takes the steps.
-        start: The first step, from 1, whose weights count (or the first epoch, see `per_epoch`).
-        period: Steps (or epochs) between two weights that count. Defaults to `1`.
+        start: The first step whose weights are averaged, from 1 (or the first epoch, see `per_epoch`).
+        period: Steps (or epochs) between the averaged weights. Defaults to `1`.
         name: The optimizer's name.
 
     Example:
@@ -165,26 +177,27 @@ class StochasticWeightAverage(Average):
         0.375
 
     Reference:
-        Izmailov et al., 2018, arXiv:1803.05407, algorithm 1. Keras's `use_ema` is an exponential average, which never
-        forgets its start entirely and has no start of its own. A second `fit` begins at the mean.
+        Izmailov et al., 2018, arXiv:1803.05407, algorithm 1. Keras's `use_ema` is an exponential average, which
+        never entirely forgets the initial weights and has no `start`. A second `fit` begins at the mean.
     """
 
-    def __init__(self, optimizer, *, start: int, period: int = 1, name=None):
-        _check_optimizer("StochasticWeightAverage", optimizer)
+    def __init__(
+        self, optimizer: keras.optimizers.Optimizer, *, start: int, period: int = 1, name: str | None = None
+    ) -> None:
         checks.whole("StochasticWeightAverage", "start", start, "[1, ∞)")
         checks.whole("StochasticWeightAverage", "period", period, "[1, ∞)")
         super().__init__(optimizer, name=name)
         self.start = start
         self.period = period
 
-    def per_epoch(self, steps: int):
-        """The same with `start` and `period` read as epochs of `steps` steps each; it averages at their ends."""
+    def per_epoch(self, steps: int) -> "StochasticWeightAverage":
+        """The same with `start` and `period` read as epochs of `steps` steps each; averages at the ends of epochs."""
         checks.whole("StochasticWeightAverage", "steps", steps, "[1, ∞)")
         return StochasticWeightAverage(
             self.inner_optimizer, start=self.start * steps, period=self.period * steps, name=self.name
         )
 
-    def create(self, variables):
+    def create(self, variables: list[keras.Variable]) -> None:
         super().create(variables)
         self._count = self.add_variable((), dtype="float32", name="count")
 
@@ -200,16 +213,10 @@ class StochasticWeightAverage(Average):
 
         assign_when(due, means, updated)
 
-    def finalize_variable_values(self, var_list):
+    def finalize_variable_values(self, var_list: list[keras.Variable]) -> None:
         super().finalize_variable_values(var_list)
         weights, means = self._averaged()
         assign_when(self._count.value > 0, weights, lambda: [mean.value for mean in means])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "start": self.start, "period": self.period}
-
-
-def _check_optimizer(owner, optimizer):
-    checks.instance(
-        owner, "optimizer", optimizer, keras.optimizers.Optimizer, "an optimizer of Keras or of this package"
-    )

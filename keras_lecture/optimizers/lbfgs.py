@@ -1,48 +1,52 @@
-"""Limited-memory BFGS: steps by the curvature that the last gradients have shown."""
+"""Limited-memory BFGS: quasi-Newton steps with the curvature seen in the last gradients."""
 
 import math
+from typing import Any
 
+import keras
 from keras import ops
 
 from keras_lecture._backend import accelerate, fuse
 from keras_lecture._core import checks
+from keras_lecture._core.objective import Objective
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.optimizers._search import vectors
-from keras_lecture.optimizers._search.closure import LEARNING_RATES, Closure
-from keras_lecture.optimizers._search.line_search import armijo_alone, strong_wolfe
+from keras_lecture.optimizers._search.closure import LEARNING_RATES, Closure, Found, Tensors
+from keras_lecture.optimizers._search.line_search import strong_wolfe
 from keras_lecture.optimizers._search.vectors import choose, dot, repeated
 
-_LINE_SEARCHES = {"wolfe": strong_wolfe, "armijo": armijo_alone}
+_LINE_SEARCHES = ("wolfe", "armijo")
 
 
 @register
 class LBFGS(Closure):
-    """The quasi-Newton method: far fewer evaluations of the loss than gradient descent, where the loss has no noise.
+    """Quasi-Newton method: far fewer evaluations of the loss than gradient descent, where the loss has no noise.
 
     Use it with the full batch, `batch_size=len(x)`: physics-informed networks, regression, the last digits of any fit.
-    A training step makes up to `iterations` steps of the method on its batch. It keeps 2·`memory` numbers per weight.
+    A training step takes up to `iterations` steps of the method on its batch. It keeps 2·`memory` numbers per weight.
 
         d = −H∇f,   w ← w + td
         H ← (I − ρsyᵀ)H(I − ρysᵀ) + ρssᵀ,   s = td, y = ∇f(w + td) − ∇f(w), ρ = 1/yᵀs
 
-    w weights, f loss, t the step found by the line search; H starts anew from (yᵀs/yᵀy)·I in each iteration and is
-    multiplied without being formed (two loops over the last `memory` pairs s, y). With `line_search="wolfe"`
+    w weights, f loss, t the step found by the line search; H starts from (yᵀs/yᵀy)·I in each iteration and is
+    applied without being formed (two loops over the last `memory` pairs s, y). With `line_search="wolfe"`
 
         f(w + td) ≤ f(w) + 10⁻⁴·t·∇f(w)ᵀd   and   |∇f(w + td)ᵀd| ≤ 0.9·|∇f(w)ᵀd|
 
-    A pair with yᵀs that is not clearly positive is left out, so that H stays positive definite. Both gradients of a
-    pair are of the same batch, so that noise between batches is not taken for curvature; but no step looks beyond its
-    own batch. `memory=0` is steepest descent with a line search. A loss that is not finite counts as too large; where
-    the search fails, the pairs are dropped, and the weights stay. `logs` hold the last `step_size` t (0: none) and the
+    A pair whose yᵀs is not clearly positive is left out, so that H stays positive definite. Both gradients of a pair
+    are from the same batch, so that noise between batches is not taken for curvature; but each step sees only its own
+    batch. `memory=0` is steepest descent with a line search. A loss that is not finite counts as too large; if the
+    search fails, the pairs are dropped and the weights stay. `logs` hold the last `step_size` t (0: none) and the
     `evaluations` of the step.
 
     Args:
         learning_rate: The first t that is tried, 1 in theory. Defaults to `1.0`.
-        memory: Pairs that are kept. Defaults to `10`.
+        memory: Number of pairs that are kept. Defaults to `10`.
         line_search: `"wolfe"`, or `"armijo"`: without the second condition. Defaults to `"wolfe"`.
         iterations: Steps of the method in each training step; 1 to 5 for mini-batches. Defaults to `20`.
-        max_evaluations: Evaluations after which a line search takes the best that it has. Defaults to `25`.
-        tolerance: Iterations end where no element of the gradient is larger. Defaults to `1e-7`.
+        max_evaluations: Evaluations after which a line search takes the best point so far. Defaults to `25`.
+        tolerance: Iterations end when no element of the gradient is larger. Defaults to `1e-7`.
         kwargs: `name`, `use_ema`, `ema_momentum` and `loss_scale_factor` of `keras.optimizers.Optimizer`.
 
     Example:
@@ -61,15 +65,15 @@ class LBFGS(Closure):
 
     def __init__(
         self,
-        learning_rate=1.0,
+        learning_rate: float = 1.0,
         *,
         memory: int = 10,
         line_search: str = "wolfe",
         iterations: int = 20,
         max_evaluations: int = 25,
         tolerance: float = 1e-7,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         checks.number("LBFGS", "learning_rate", learning_rate, LEARNING_RATES)
         checks.whole("LBFGS", "memory", memory, "[0, ∞)")
         checks.one_of("LBFGS", "line_search", line_search, _LINE_SEARCHES)
@@ -83,15 +87,13 @@ class LBFGS(Closure):
         self.max_evaluations = max_evaluations
         self.tolerance = tolerance
 
-    def slots_for(self, variables):
+    def slots_for(self, variables: list[keras.Variable]) -> list[keras.Variable]:
         size = sum(math.prod(v.shape) for v in variables)
         shapes = {"steps": (self.memory, size), "changes": (self.memory, size), "products": (self.memory,)}
         pairs = [self.add_variable(shape, dtype=self.dtype, name=name) for name, shape in shapes.items()]
         return [*pairs, self.add_variable((), dtype="int32", name="count")]
 
-    def search(self, objective, loss, gradients, weights, slots):
-        line_search = _LINE_SEARCHES[self.line_search]
-
+    def search(self, objective: Objective, loss: Tensor, gradients: Tensors, weights: Tensors, slots: Tensors) -> Found:
         def evaluate_at(w):
             value, gradients = objective.value_and_gradients(vectors.unflat(w, weights))
             return value, vectors.flat(gradients, self.dtype)
@@ -108,15 +110,17 @@ class LBFGS(Closure):
                 value, gradient = evaluate_at(w + t * d)
                 return value, dot(gradient, d), gradient
 
-            # Without pairs nothing is known of the scale: the first step is at most 1 long in the sum of its elements.
+            # Without pairs the scale is unknown: the first step is at most 1 long, in the sum of its absolute values.
             scale = ops.cond(remembers, lambda: one, lambda: 1.0 / ops.maximum(ops.sum(abs(g)), one))
             first = scale * ops.cast(self.learning_rate, self.dtype)
-            t, value, _, gradient, count = line_search(evaluate, (f, slope, g), first, self.max_evaluations)
+            t, value, _, gradient, count = strong_wolfe(
+                evaluate, (f, slope, g), first, self.max_evaluations, curvature=self.line_search == "wolfe"
+            )
             found = t > 0
             s = t * d
             pairs = self._remember(*pairs, s, gradient - g, found)
             state = choose(found, (t, w + s, value, gradient), (last, w, f, g))
-            # After a failure with pairs steepest descent has its turn.
+            # After a failure with pairs the next iteration is steepest descent.
             alive = ops.logical_or(found, remembers)
             return k + 1, alive, state[0], evaluations + count, *state[1:], *pairs
 
@@ -127,9 +131,9 @@ class LBFGS(Closure):
         return vectors.unflat(w, weights), slots, t, evaluations
 
     def _remember(self, steps, changes, products, count, s, y, found):
-        """The pairs with (s, y) in the place of the oldest, unless rounding could have made its yᵀs positive.
+        """The pairs with (s, y) in place of the oldest, unless yᵀs may be positive only through rounding.
 
-        The rows go round, so that one of them is written, in place. Where no step was found all are dropped.
+        The rows are a ring buffer, so that a single one is written, in place. If no step was found, all are dropped.
         """
         if self.memory:
             row, product = count % self.memory, dot(s, y)
@@ -142,34 +146,36 @@ class LBFGS(Closure):
             count = count + ops.cast(clear, "int32")
         return steps, changes, products, choose(found, count, 0 * count)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("memory", "line_search", "max_evaluations", "tolerance")}
         return {**super().get_config(), **own, "iterations": self.inner_iterations}
 
 
 @accelerate
-def writable(tensor):
-    """`tensor`, in memory that `with_row` may write on."""
+def writable(tensor: Tensor) -> Tensor:
+    """`tensor`, in memory that `with_row` may overwrite."""
     return tensor
 
 
 @accelerate
-def with_row(matrix, row, vector):
-    """`matrix` with `vector` in one row; the old matrix is used up."""
+def with_row(matrix: Tensor, row: Tensor, vector: Tensor) -> Tensor:
+    """`matrix` with `vector` in one row; may overwrite `matrix`."""
     return ops.slice_update(matrix, ops.stack([row, 0 * row]), vector[None])
 
 
 @accelerate
-def row_of(rows, row):
+def row_of(rows: Tensor, row: Tensor) -> Tensor:
     return rows[row]
 
 
 @accelerate
 @fuse
-def quasi_newton_direction(g, steps, changes, products, count):
-    """−H∇f by the two loops, and whether there are pairs at all.
+def quasi_newton_direction(
+    g: Tensor, steps: Tensor, changes: Tensor, products: Tensor, count: Tensor
+) -> tuple[Tensor, Tensor]:
+    """−H∇f by the two loops, and whether there are any pairs.
 
-    Of `count` pairs so far the last ones are in the rows, in turn; `products` are their yᵀs.
+    The rows are a ring buffer of the last of the `count` pairs so far; `products` are their yᵀs.
     """
     memory = steps.shape[0]
     if not memory:
@@ -177,7 +183,7 @@ def quasi_newton_direction(g, steps, changes, products, count):
     pairs = ops.minimum(count, memory)
     newest = (count - 1) % memory
 
-    # Loops, not a row of operations: XLA would compute a whole chain of sums again for each inner product in it.
+    # Not unrolled: XLA would recompute the whole chain of sums for each inner product in it.
     def from_newest(age, state):
         d, alphas = state
         row = (count - 1 - age) % memory

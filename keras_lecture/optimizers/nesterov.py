@@ -1,36 +1,39 @@
 """Nesterov's accelerated gradient: the gradient at the look-ahead point, the iterate everywhere else."""
 
+import keras
 from keras import ops
 
 from keras_lecture._backend import accelerate
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture._training.stage import Rank
+from keras_lecture._training.training_step import TrainingStep
 from keras_lecture.optimizers._binding import Bindable, BoundStage
 from keras_lecture.optimizers.rule import scheduled
 from keras_lecture.optimizers.sgd import Inertial
 
 
 class LookAhead(BoundStage):
-    """The place of `Nesterov` in the train step: the forward pass is at the look-ahead point."""
+    """The stage of `Nesterov`: the forward pass is at the look-ahead point."""
 
     rank = Rank.LOOK_AHEAD
     once = True
 
-    def open(self, step):
+    def open(self, step: TrainingStep) -> None:
         self.optimizer.in_step = True
         self.optimizer.look_ahead()
 
-    def weights_of(self, variables):
+    def weights_of(self, variables: list[keras.Variable]) -> list[Tensor]:
         return self.optimizer.iterates(variables)
 
-    def close(self, step):
-        # Only a wrapper (loss scaling), an accumulation, or a stage of the pipeline leaves a step out.
+    def close(self, step: TrainingStep) -> None:
+        # Only a wrapper (loss scaling), gradient accumulation or a stage of the pipeline can skip a step.
         optimizer = self.optimizer
         wrapped = step.optimizer is not optimizer or optimizer.gradient_accumulation_steps
         if wrapped or not step.taken.is_true or not step.reached:
             optimizer.look_back()
 
-    def reset(self):
+    def reset(self) -> None:
         self.optimizer.in_step = self.optimizer._has_looked = False
 
 
@@ -38,7 +41,7 @@ class LookAhead(BoundStage):
 class Nesterov(Bindable, Inertial):
     """Nesterov's momentum: looks ahead along the velocity and takes the gradient there.
 
-    Use it like `Momentum`, of which it is the provably faster form on smooth convex losses; one slot per weight.
+    Use it like `Momentum`, than which it is provably faster on smooth convex losses; one slot per weight.
 
         v ← ρv − η∇f(w + ρv)
         w ← w + v
@@ -67,34 +70,35 @@ class Nesterov(Bindable, Inertial):
 
     Reference:
         Nesterov, 1983; Sutskever et al., 2013, eq. 3 and 4; decks A, B, E. `keras.optimizers.SGD(nesterov=True)` is the
-        same recursion in the coordinate u = w + ρv, exact while ρ is constant: its model holds u always, so validation
+        same recursion in the coordinate u = w + ρv, exact while ρ is constant: its model always holds u, so validation
         and saved models see the look-ahead point, not the iterate.
     """
 
-    kernel = "nesterov"
-
-    stage = LookAhead
-    # Whether a training step of the bound model is running, and whether a loop of the user's looks ahead by itself.
-    in_step = False
+    kernel: str | None = "nesterov"
+    stage: type[BoundStage] = LookAhead
+    reason: str = "takes its gradients at the look-ahead point"
+    advice: str = "In your own training loop call `optimizer.look_ahead(variables)` before you compute the gradients."
+    # Whether a training step of the bound model is running.
+    in_step: bool = False
+    # In the user's own training loop: whether it has called `look_ahead` ever, and since the last step.
     _by_hand = False
-    # Whether the gradients of the next step by hand are those of the look-ahead point.
     _has_looked = False
 
     @property
     def is_ready(self) -> bool:
-        """Whether it may be built: it is bound, or looks ahead by hand."""
+        """Whether it is bound, or the user's own training loop calls `look_ahead`."""
         return self._by_hand or super().is_ready
 
-    def create(self, variables):
+    def create(self, variables: list[keras.Variable]) -> None:
         super().create(variables)
         # 1 while the variables hold w + ρv. A step that is skipped (loss scaling, accumulation) leaves it at 1.
         self._ahead = self.add_variable((), dtype="float32", aggregation="only_first_replica", name="ahead")
 
-    def look_ahead(self, variables=None):
-        """Moves the variables from w to w + ρv, where the gradient for the next `apply` is due.
+    def look_ahead(self, variables: list[keras.Variable] | None = None) -> None:
+        """Moves the variables from w to w + ρv, the point of the gradient for the next `apply`.
 
         Args:
-            variables: What the optimizer trains, needed at the first call of a training loop of your own.
+            variables: The variables to train, needed in the first call of your own training loop.
         """
         if not self.in_step:
             self._by_hand = True
@@ -105,17 +109,18 @@ class Nesterov(Bindable, Inertial):
             self._shift(self._moving(), 1.0 - self._ahead.value)
             self._ahead.assign(1.0)
 
-    def look_back(self):
-        """Moves the variables from w + ρv to w where no `apply` has done so."""
+    def look_back(self) -> None:
+        """Moves the variables from w + ρv back to w, unless `apply` has done so."""
         self._has_looked = False
         self._shift(self._moving(), -self._ahead.value)
         self._ahead.assign(0.0)
 
-    def step(self, w, g, rate, k, v):
-        # w is at the look-ahead point here, and w + ρv − ηg is the lecture's w + v.
+    def step(self, w: Tensor, g: Tensor, rate: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+        # w is the look-ahead point here, already w + ρv, so the formula's w + v is w − ηg.
         return w - rate * g, scheduled(self.momentum, k) * v - rate * g
 
-    def decayed(self, w, rate, k, v):
+    def decayed(self, w: Tensor, rate: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        # The iterate w − ρv decays, not the look-ahead point.
         return w - rate * self.weight_decay * (w - scheduled(self.momentum, k) * v)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
@@ -127,20 +132,12 @@ class Nesterov(Bindable, Inertial):
         super()._backend_update_step(grads, trainable_variables, learning_rate)
         self._ahead.assign(0.0)
 
-    def iterates(self, variables):
+    def iterates(self, variables: list[keras.Variable]) -> list[Tensor]:
         """The values w of variables that may hold w + ρv now."""
         (velocities,), _ = self.state_of(variables)
         k = self.iterations + 1
         pairs = zip(variables, velocities, strict=True)
         return [w.value - ops.cast(self._ahead.value * _along(self, v, k), w.dtype) for w, v in pairs]
-
-    def refuse(self):
-        raise ValueError(
-            f"Nesterov takes its gradients at the look-ahead point and {self.fault} that it should train. "
-            "Compile it bound: `model.compile(Nesterov(…).bind(model), …)`; bind a loaded model's: "
-            "`model.optimizer.bind(model)`, or its `inner_optimizer` where it is inside another. In your own training "
-            "loop call `optimizer.look_ahead(variables)` before you compute the gradients."
-        )
 
     def _moving(self):
         return [v for v in self._trainable_variables if v.trainable and not self._overwrite_variable_with_gradient(v)]
@@ -152,7 +149,9 @@ class Nesterov(Bindable, Inertial):
 
 
 @accelerate
-def along_velocity(rule, variables, velocities, sign):
+def along_velocity(
+    rule: Nesterov, variables: list[keras.Variable], velocities: list[keras.Variable], sign: Tensor
+) -> None:
     """w ← w ± ρv, or w where `sign` is 0."""
     for w, v in zip(variables, velocities, strict=True):
         rule.assign_add(w, ops.cast(ops.cast(sign, v.dtype) * _along(rule, v, rule.iterations + 1), w.dtype))

@@ -1,7 +1,9 @@
-"""`Rule`: an optimizer is its formula and its slots; everything else is here, once."""
+"""`Rule`, the base class of the update rules: a rule adds its slots and its formula."""
 
 import operator
 import re
+from collections.abc import Callable
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -10,36 +12,35 @@ from keras import ops
 from keras_lecture._backend import accelerate
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import role
 from keras_lecture._training.step import dense
-from keras_lecture.optimizers.schedules import checked_rate
-
-Schedule = keras.optimizers.schedules.LearningRateSchedule
+from keras_lecture.optimizers.schedules import Scheduled, checked_rate
 
 
 @register
 class Rule(keras.optimizers.Optimizer):
-    """The base of all optimizers here: write `slots` and `step`, and the rest works.
+    """The base class of the update rules: write `slots` and `step`, and the rest works.
 
     Subclass it to try an update rule of your own. `step` is the formula for one weight tensor, in plain arithmetic and
     `keras.ops`; it takes the weights w, the gradient g, the learning rate η, the step number k = 1, 2, … and the slots
     in their order, and returns the new w and the new slots. It runs on all backends, compiled where the backend
-    compiles. Clipping, averages, gradient accumulation, loss scaling and schedules are Keras's own. `weight_decay` and
-    `l1` surround the formula:
+    compiles. Clipping, moving averages of the weights, gradient accumulation, loss scaling and schedules are Keras's
+    own. `weight_decay` and `l1` act before and after the formula:
 
-        w ← (1 − ηλ)w               before the step      λ `weight_decay`
-        w ← sign(w)·max(|w| − ημ, 0)  after the step       μ `l1`
+        w ← (1 − ηλ)w                  before the step     λ `weight_decay`
+        w ← sign(w)·max(|w| − ημ, 0)   after the step      μ `l1`
 
-    where η of the second line is the rule's own step of each weight, `step_size` (η/√(G + ε) for `AdaGrad`).
-    A rule of two lines is `keras.optimizers.SGD`.
+    where η in the second line is the rule's step size for each weight, `step_size` (η/√G for `AdaGrad`).
+    With w − ηg as its `step` it is `keras.optimizers.SGD`.
 
     Args:
         learning_rate: η, a number, a schedule or a callable. Defaults to `0.01`.
-        weight_decay: λ of the decoupled decay. Defaults to `None`: none.
-        l1: μ of the proximal step; weights below the threshold become exactly 0. Defaults to `None`: none.
-        penalize: Which variables `weight_decay` and `l1` act on: `"kernels"` leaves out biases, normalization gains
-            and all other vectors, `"all"` leaves out nothing, and a function of a variable (registered with Keras, so
-            that it can be saved) decides itself. Saved with the optimizer. Defaults to `"kernels"`.
+        weight_decay: λ of the decoupled decay. Defaults to `None`, no decay.
+        l1: μ of the proximal step; weights below the threshold become exactly 0. Defaults to `None`, no proximal step.
+        penalize: The variables that `weight_decay` and `l1` act on: `"kernels"` leaves out biases, normalization gains
+            and all other vectors, `"all"` leaves out nothing, and a function returns `True` for a variable that they
+            act on (register it with Keras, so that it can be saved). Saved with the optimizer. Defaults to `"kernels"`.
         kwargs: Arguments of `keras.optimizers.Optimizer`: `clipnorm`, `global_clipnorm`, `use_ema`, ….
 
     Example:
@@ -56,21 +57,29 @@ class Rule(keras.optimizers.Optimizer):
 
     Reference:
         Deck E for decay and shrinkage; Loshchilov and Hutter, 2019, arXiv:1711.05101 (decoupled decay); Parikh and
-        Boyd, 2014, section 6.5.2 (shrinkage). Keras decays biases and gains too unless told otherwise, and forgets what
-        it was told when the model is saved; it has no proximal l1. float16 and bfloat16 variables keep float32 slots
-        and compute in float32, where Keras's slots have the variable's type.
+        Boyd, 2014, section 6.5.2 (shrinkage). Keras decays biases and gains too unless they are excluded, and does not
+        save the exclusions with the model; it has no proximal l1. float16 and bfloat16 variables have float32 slots and
+        are updated in float32, where Keras's slots have the variable's dtype.
     """
 
     slots: tuple[str, ...] = ()
-    # The name of the backend's fast path for this very formula. A subclass with its own formula has none.
+    # The name of the backend's kernel for this formula. A subclass with another formula has none.
     kernel: str | None = None
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if any(name in vars(cls) for name in ("step", "step_size", "decayed", "complete_step")):
             cls.kernel = vars(cls).get("kernel")
 
-    def __init__(self, learning_rate=0.01, *, weight_decay=None, l1=None, penalize="kernels", **kwargs):
+    def __init__(
+        self,
+        learning_rate: Scheduled = 0.01,
+        *,
+        weight_decay: float | None = None,
+        l1: float | None = None,
+        penalize: str | Callable[[keras.Variable], bool] = "kernels",
+        **kwargs: Any,
+    ) -> None:
         owner = type(self).__name__
         learning_rate = checked_rate(owner, learning_rate)
         if weight_decay is not None:
@@ -84,23 +93,25 @@ class Rule(keras.optimizers.Optimizer):
         self.penalize = penalize
         self._excluded = {}
 
-    def step(self, w, g, rate, k, *slots):
+    def step(self, w: Tensor, g: Tensor, rate: Tensor, k: Tensor, *slots: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The formula: the new w, followed by the new slots."""
         raise NotImplementedError(f"{type(self).__name__} must define `step(self, w, g, rate, k, *slots)`.")
 
-    def step_size(self, rate, k, *slots):
-        """The factor of the gradient in the step, per weight: what `l1` is multiplied by."""
+    def step_size(self, rate: Tensor, k: Tensor, *slots: Tensor) -> Tensor:
+        """The factor of the gradient in the step, for each weight; it scales `l1` too."""
         return rate
 
-    def initial(self, slot):
-        """The value that a slot starts from."""
+    def initial(self, slot: str) -> float:
+        """The initial value of a slot."""
         return 0.0
 
-    def decayed(self, w, rate, k, *slots):
+    def decayed(self, w: Tensor, rate: Tensor, k: Tensor, *slots: Tensor) -> Tensor:
         """The weights after `weight_decay`, before the step."""
         return w - rate * self.weight_decay * w
 
-    def complete_step(self, penalty, w, g, rate, k, *slots):
+    def complete_step(
+        self, penalty: tuple[bool, bool], w: Tensor, g: Tensor, rate: Tensor, k: Tensor, *slots: Tensor
+    ) -> tuple[Tensor, ...]:
         """Decay, formula and shrinkage of one tensor; `penalty` says whether to decay and whether to shrink."""
         decay, sparsify = penalty
         if decay:
@@ -111,7 +122,7 @@ class Rule(keras.optimizers.Optimizer):
             w = shrink(w, self.l1 * self.step_size(rate, k, *slots))
         return w, *slots
 
-    def build(self, variables):
+    def build(self, variables: list[keras.Variable]) -> None:
         if self.built:
             return
         super().build(variables)
@@ -127,11 +138,11 @@ class Rule(keras.optimizers.Optimizer):
             return None
         start = self.initial(name)
 
-        # Not `keras.initializers.Constant`, which rounds to float32 on TensorFlow: an ε of a float64 slot is not that.
+        # `keras.initializers.Constant` rounds to float32 on TensorFlow, which would change ε in a float64 slot.
         def initializer(shape, dtype=None):
             return ops.convert_to_tensor(np.full(shape, start, dtype))
 
-        if not is_half(variable):
+        if slot_dtype(variable) == keras.backend.standardize_dtype(variable.dtype):
             return self.add_variable_from_reference(variable, name=name, initializer=initializer)
         path = variable.path.replace("/", "_")
         return self.add_variable(variable.shape, initializer, dtype="float32", name=f"{path}_{name}")
@@ -147,8 +158,8 @@ class Rule(keras.optimizers.Optimizer):
         paths, names = self._excluded.get("paths", ()), self._excluded.get("names", ())
         return variable.path in paths or any(re.search(name, variable.name) for name in names)
 
-    def state_of(self, variables):
-        """The slots of `variables`, a list for each slot, and of each whether `weight_decay` and `l1` act on it now."""
+    def state_of(self, variables: list[keras.Variable]) -> tuple[list[list[keras.Variable]], list[tuple[bool, bool]]]:
+        """One list of variables for each slot, and for each variable whether `weight_decay` and `l1` act on it now."""
         slots, penalties = self._slots, self._penalized
         if not self.is_all(variables):
             indices = [self._get_variable_index(variable) for variable in variables]
@@ -158,12 +169,12 @@ class Rule(keras.optimizers.Optimizer):
             return slots, [(False, False)] * len(penalties)
         return slots, [(bool(self.weight_decay and decay), bool(self.l1 and sparsify)) for decay, sparsify in penalties]
 
-    def is_all(self, variables):
-        """Whether these are all variables that the rule was built with, in their order."""
+    def is_all(self, variables: list[keras.Variable]) -> bool:
+        """Whether these are all the variables that the rule was built with, in their order."""
         known = self._trainable_variables
         return len(variables) == len(known) and all(map(operator.is_, variables, known))
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
         slots, (penalty,) = self.state_of([variable])
         slots = [slot for (slot,) in slots]
         operands = (variable, gradient, learning_rate, self.iterations + 1, *slots)
@@ -172,10 +183,10 @@ class Rule(keras.optimizers.Optimizer):
         for target, value in zip((variable, *slots), values, strict=True):
             self.assign(target, ops.cast(value, target.dtype))
 
-    # Keras asks for a step in three calls, each a pass over all weights: clip, decay, update. A kernel does all in one
-    # pass, so the first two wait here for the third. Before, it looks at each variable twice, in every eager step: for
-    # one that it does not know, and for one that wants its gradient as its value. None of these names is public: a test
-    # guards them.
+    # Keras takes a step in three calls, each a pass over all weights: clip, decay, update. A kernel does all three in
+    # one pass, so here the first two do nothing. Before them, every eager step of Keras checks each variable twice:
+    # whether it is known, and whether it is to be overwritten with its gradient. Both checks are skipped here where
+    # `build` has answered them. None of these names is public: a test guards them.
 
     def _check_variables_are_known(self, variables):
         if not self.is_all(variables):
@@ -195,16 +206,18 @@ class Rule(keras.optimizers.Optimizer):
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         optimizer_step(self, dense(grads), trainable_variables, learning_rate)
 
-    def clipped(self, gradients):
+    def clipped(self, gradients: list[Tensor]) -> list[Tensor]:
         """The gradients after Keras's `clipnorm`, `global_clipnorm` or `clipvalue`."""
         return super()._clip_gradients(gradients)
 
-    def update_each(self, gradients, variables, learning_rate):
+    def update_each(self, gradients: list[Tensor], variables: list[keras.Variable], learning_rate: Tensor) -> None:
         """The step by the formula, one variable at a time."""
         super()._backend_update_step(self.clipped(gradients), variables, learning_rate)
 
-    def exclude_from_weight_decay(self, var_list=None, var_names=None):
-        """Leaves out more variables than `penalize` does; unlike Keras's, it is saved with the optimizer."""
+    def exclude_from_weight_decay(
+        self, var_list: list[keras.Variable] | None = None, var_names: list[str] | None = None
+    ) -> None:
+        """Excludes more variables than `penalize` does; unlike in Keras, this is saved with the optimizer."""
         if self.built:
             raise ValueError(
                 f"{type(self).__name__}: `exclude_from_weight_decay` must be called before the optimizer is built, "
@@ -212,11 +225,9 @@ class Rule(keras.optimizers.Optimizer):
             )
         self._excluded = {"paths": [v.path for v in var_list or ()], "names": list(var_names or ())}
 
-    def get_config(self):
-        penalize = self.penalize
-        if callable(penalize):
-            penalize = keras.saving.serialize_keras_object(penalize)
-        config, excluded = {**super().get_config(), "l1": self.l1, "penalize": penalize}, self._excluded
+    def get_config(self) -> dict[str, Any]:
+        penalize, excluded = keras.saving.serialize_keras_object(self.penalize), self._excluded
+        config = {**super().get_config(), "l1": self.l1, "penalize": penalize}
         if excluded and self.built:
             # A loaded model's variables can have other paths (Keras 3.15 drops the model's name), but keep their order.
             variables = enumerate(self._trainable_variables)
@@ -224,7 +235,7 @@ class Rule(keras.optimizers.Optimizer):
         return {**config, "excluded": dict(excluded)} if excluded else config
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
         config = dict(config)
         excluded = config.pop("excluded", None)
         for key, value in config.items():
@@ -236,25 +247,22 @@ class Rule(keras.optimizers.Optimizer):
 
 
 @accelerate
-def optimizer_step(rule, gradients, variables, learning_rate):
+def optimizer_step(rule: Rule, gradients: list[Tensor], variables: list[keras.Variable], learning_rate: Tensor) -> None:
     """One step of `rule` on all variables; the kernels do the same in as few passes over memory as possible."""
     rule.update_each(gradients, variables, learning_rate)
 
 
-def shrink(w, threshold):
+def shrink(w: Tensor, threshold: Tensor) -> Tensor:
     """Soft thresholding, sign(w)·max(|w| − threshold, 0)."""
     return ops.sign(w) * ops.relu(ops.abs(w) - threshold)
 
 
-def is_half(variable):
-    return keras.backend.standardize_dtype(variable.dtype) in ("float16", "bfloat16")
+def slot_dtype(variable: keras.Variable) -> str:
+    """The dtype of a variable's slots and of its steps: float32 or float64."""
+    dtype = keras.backend.standardize_dtype(variable.dtype)
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
-def slot_dtype(variable):
-    """What a variable's slots and steps are computed in."""
-    return "float32" if is_half(variable) else keras.backend.standardize_dtype(variable.dtype)
-
-
-def scheduled(value, k):
-    """The value of a hyperparameter at step k: a number is its own, a schedule is asked (it counts from 0)."""
+def scheduled(value: Scheduled, k: Tensor) -> Tensor:
+    """The value at step k of a hyperparameter, a number or a schedule, whose steps count from 0."""
     return value(k - 1) if callable(value) else value

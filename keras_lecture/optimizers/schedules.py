@@ -1,17 +1,23 @@
-"""Learning rates that change with the step, in steps or, by `per_epoch`, in epochs."""
+"""Learning-rate schedules over steps or, with `per_epoch`, over epochs."""
 
 import math
+from collections.abc import Callable
+from typing import Any, Self
 
 import keras
 from keras import ops
 
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 
 __all__ = ["Exponential", "InverseTime", "WarmRestarts", "Warmup"]
 
+# A hyperparameter that may change with the step: a number, a schedule or another callable.
+Scheduled = float | Callable[..., Tensor]
 
-def checked_rate(owner, learning_rate):
+
+def checked_rate(owner: str, learning_rate: Scheduled) -> Scheduled:
     """A learning rate as Keras takes it: a float, a schedule or a callable."""
     if callable(learning_rate):
         return learning_rate
@@ -20,31 +26,32 @@ def checked_rate(owner, learning_rate):
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """What the schedules share: lengths that count steps, and a way to give them in epochs."""
+    """Base class of the schedules: the names of its arguments, and of those among them that count steps."""
 
+    arguments: tuple[str, ...] = ()
     lengths: tuple[str, ...] = ()
 
-    def per_epoch(self, steps: int):
+    def per_epoch(self, steps: int) -> Self:
         """The same schedule with its lengths read as epochs of `steps` steps each."""
         checks.whole(type(self).__name__, "steps", steps, "[1, ∞)", "Pass the number of batches of an epoch.")
         config = self.get_config()
         return type(self).from_config({**config, **{name: config[name] * steps for name in self.lengths}})
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.arguments}
 
 
 def _tensors(step, *values):
-    """The step and some numbers as tensors of Keras's float type, for exact comparison with each other."""
+    """The step and some numbers as tensors of Keras's float dtype, so that comparing them is exact."""
     dtype = keras.config.floatx()
     return [ops.cast(value, dtype) for value in (step, *values)]
 
 
 @register
 class Exponential(Schedule):
-    """Multiplies the learning rate by a constant factor each period: epoch by epoch with `per_epoch`.
+    """Multiplies the learning rate by a constant factor every period, or every epoch with `per_epoch`.
 
-    Use it for a first run whose length is known: after n periods the rate is factorⁿ of the start.
+    Use it for a first run whose length is known: after n periods the rate is η₀·factorⁿ.
 
         η(k) = η₀ · factor^⌊k / period⌋
 
@@ -53,7 +60,7 @@ class Exponential(Schedule):
 
     Args:
         learning_rate: η₀, the rate of the first period.
-        factor: What a period multiplies the rate by, in (0, 1]. Defaults to `0.95`.
+        factor: The factor of one period, in (0, 1]. Defaults to `0.95`.
         period: Steps (or epochs, see `per_epoch`) between two multiplications. Defaults to `1`.
 
     Example:
@@ -65,10 +72,10 @@ class Exponential(Schedule):
         Deck E. `keras.optimizers.schedules.ExponentialDecay(staircase=True)` with `decay_steps=period`.
     """
 
-    lengths = ("period",)
-    arguments = ("learning_rate", "factor", "period")
+    arguments: tuple[str, ...] = ("learning_rate", "factor", "period")
+    lengths: tuple[str, ...] = ("period",)
 
-    def __init__(self, learning_rate: float, *, factor: float = 0.95, period: float = 1):
+    def __init__(self, learning_rate: float, *, factor: float = 0.95, period: float = 1) -> None:
         checks.number("Exponential", "learning_rate", learning_rate, "[0, ∞)")
         checks.number("Exponential", "factor", factor, "(0, 1]")
         checks.number("Exponential", "period", period, "(0, ∞)")
@@ -76,7 +83,7 @@ class Exponential(Schedule):
         self.factor = factor
         self.period = period
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         k, period, factor = _tensors(step, self.period, self.factor)
         return self.learning_rate * ops.power(factor, ops.floor(k / period))
 
@@ -85,13 +92,13 @@ class Exponential(Schedule):
 class InverseTime(Schedule):
     """Lowers the learning rate like 1/k: the sum of the rates diverges, the sum of their squares does not.
 
-    Use it where a proof of convergence counts: stochastic gradient descent then converges on convex losses. It is
+    Use it where a convergence guarantee matters: stochastic gradient descent then converges on convex losses. It is
     slow at the end of a long run.
 
         η(k) = η₀ / (1 + k / period)
 
     η₀ `learning_rate`, period `period`, k the step from 0.
-    The rate is half of the first after one period.
+    After one period the rate is half the first one.
 
     Args:
         learning_rate: η₀, the first rate.
@@ -107,35 +114,35 @@ class InverseTime(Schedule):
         `decay_steps=period`.
     """
 
-    lengths = ("period",)
-    arguments = ("learning_rate", "period")
+    arguments: tuple[str, ...] = ("learning_rate", "period")
+    lengths: tuple[str, ...] = ("period",)
 
-    def __init__(self, learning_rate: float, *, period: float = 1):
+    def __init__(self, learning_rate: float, *, period: float = 1) -> None:
         checks.number("InverseTime", "learning_rate", learning_rate, "[0, ∞)")
         checks.number("InverseTime", "period", period, "(0, ∞)")
         self.learning_rate = learning_rate
         self.period = period
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         k, period = _tensors(step, self.period)
         return self.learning_rate / (1.0 + k / period)
 
 
 @register
 class WarmRestarts(Schedule):
-    """Lowers the learning rate along a cosine and starts again, each time with a longer period.
+    """Lowers the learning rate along a cosine and restarts it, each time with a longer period.
 
     Use it when one run should give several good models: just before each restart the rate is lowest.
 
         η(k) = η₁ + ½(η₀ − η₁)(1 + cos(π·t/T)),   T = period · t_mulⁱ
 
-    η₀ `learning_rate`, η₁ `minimum`, t the steps since restart i, T the length of the period that it began.
+    η₀ `learning_rate`, η₁ `minimum`, t the steps since restart i, T the length of the period after it.
     `t_mul=1` makes all periods equally long.
 
     Args:
         learning_rate: η₀, the rate just after a restart.
         period: Steps (or epochs, see `per_epoch`) to the first restart.
-        t_mul: How much longer each period is than the one before it, at least 1. Defaults to `2`.
+        t_mul: The length of a period relative to the one before, at least 1. Defaults to `2`.
         minimum: η₁, the rate that a period approaches at its end. Defaults to `0.0`.
 
     Example:
@@ -148,10 +155,10 @@ class WarmRestarts(Schedule):
         is the same curve; its `alpha` is `minimum / learning_rate`.
     """
 
-    lengths = ("period",)
-    arguments = ("learning_rate", "period", "t_mul", "minimum")
+    arguments: tuple[str, ...] = ("learning_rate", "period", "t_mul", "minimum")
+    lengths: tuple[str, ...] = ("period",)
 
-    def __init__(self, learning_rate: float, *, period: float, t_mul: float = 2, minimum: float = 0.0):
+    def __init__(self, learning_rate: float, *, period: float, t_mul: float = 2, minimum: float = 0.0) -> None:
         checks.number("WarmRestarts", "learning_rate", learning_rate, "[0, ∞)")
         checks.number("WarmRestarts", "period", period, "(0, ∞)")
         checks.number("WarmRestarts", "t_mul", t_mul, "[1, ∞)")
@@ -161,7 +168,7 @@ class WarmRestarts(Schedule):
         self.t_mul = t_mul
         self.minimum = minimum
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         k, period = _tensors(step, self.period)
         length, start = self._period(k, period)
         wave = 0.5 * (1.0 + ops.cos(math.pi * (k - start) / length))
@@ -184,14 +191,14 @@ class WarmRestarts(Schedule):
 
 @register
 class Warmup(Schedule):
-    """Raises the learning rate in equal steps to where another schedule begins, then follows that schedule.
+    """Raises the learning rate linearly to the first rate of another schedule, then follows that schedule.
 
     Use it with large batches, with Adam, and with deep networks whose first steps diverge.
 
         η(k) = s(0) · (k + 1) / length   for k < length,   s(k − length)   after
 
     s `schedule`, length `length`, k the step from 0.
-    The step before the last of the warm-up has the schedule's first rate already: nothing jumps.
+    The last step of the warm-up already has the schedule's first rate, so the rate does not jump.
 
     Args:
         schedule: A schedule, or a number for a constant rate after the warm-up.
@@ -206,34 +213,28 @@ class Warmup(Schedule):
         Goyal et al., 2017, arXiv:1706.02677, section 2.2. Keras has warm-up only inside `CosineDecay`.
     """
 
-    lengths = ("length",)
+    arguments: tuple[str, ...] = ("schedule", "length")
 
-    def __init__(self, schedule, *, length: float):
+    def __init__(self, schedule: Scheduled, *, length: float) -> None:
         checked_rate("Warmup", schedule)
         checks.number("Warmup", "length", length, "(0, ∞)")
         self.schedule = schedule
         self.length = length
 
-    def per_epoch(self, steps: int):
+    def per_epoch(self, steps: int) -> "Warmup":
         schedule = self.schedule.per_epoch(steps) if isinstance(self.schedule, Schedule) else self.schedule
         checks.whole("Warmup", "steps", steps, "[1, ∞)")
         return Warmup(schedule, length=self.length * steps)
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         k, length = _tensors(step, self.length)
         follow = self.schedule if callable(self.schedule) else lambda step: self.schedule
         after = ops.maximum(k - length, 0.0)
         return ops.where(k < length, follow(ops.zeros_like(k)) * (k + 1.0) / length, follow(after))
 
-    def get_config(self):
-        schedule = self.schedule
-        if callable(schedule):
-            schedule = keras.saving.serialize_keras_object(schedule)
-        return {"schedule": schedule, "length": self.length}
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "schedule": keras.saving.serialize_keras_object(self.schedule)}
 
     @classmethod
-    def from_config(cls, config):
-        schedule = config["schedule"]
-        if isinstance(schedule, dict):
-            schedule = keras.saving.deserialize_keras_object(schedule)
-        return cls(schedule, length=config["length"])
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**{**config, "schedule": keras.saving.deserialize_keras_object(config["schedule"])})

@@ -1,17 +1,21 @@
-"""Gradient descent, with and without memory of where it was going."""
+"""Gradient descent, without and with momentum."""
+
+from typing import Any
 
 import keras
 
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
+from keras_lecture._core.types import Tensor
 from keras_lecture.optimizers.rule import Rule, scheduled
+from keras_lecture.optimizers.schedules import Scheduled
 
 
 @register
 class SGD(Rule):
     """Gradient descent: stochastic with mini-batches, plain with the full batch.
 
-    Use it as the yardstick, and where memory is short: it keeps nothing.
+    Use it as a baseline, and where memory is short: it has no slots.
 
         w ← w − ηg
 
@@ -30,32 +34,29 @@ class SGD(Rule):
         0.5
 
     Reference:
-        Robbins and Monro, 1951; decks A, B, D, E. The same as `keras.optimizers.SGD` without momentum, which has its
-        own class here.
+        Robbins and Monro, 1951; decks A, B, D, E. The same as `keras.optimizers.SGD` without momentum; here momentum
+        is a class of its own.
     """
 
-    kernel = "sgd"
+    kernel: str | None = "sgd"
 
-    def step(self, w, g, rate, k):
+    def step(self, w: Tensor, g: Tensor, rate: Tensor, k: Tensor) -> Tensor:
         return w - rate * g
 
 
 class Inertial(Rule):
-    """What the two rules with a velocity share: its name and how fast it fades."""
+    """Base class of the two rules with a velocity."""
 
-    slots = ("velocity",)
+    slots: tuple[str, ...] = ("velocity",)
 
-    def __init__(self, learning_rate=0.01, momentum=0.9, **kwargs):
+    def __init__(self, learning_rate: Scheduled = 0.01, momentum: Scheduled = 0.9, **kwargs: Any) -> None:
         if not callable(momentum):
             checks.number(type(self).__name__, "momentum", momentum, "[0, 1)", "Or pass a schedule.")
         super().__init__(learning_rate, **kwargs)
         self.momentum = momentum
 
-    def get_config(self):
-        momentum = self.momentum
-        if callable(momentum):
-            momentum = keras.saving.serialize_keras_object(momentum)
-        return {**super().get_config(), "momentum": momentum}
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "momentum": keras.saving.serialize_keras_object(self.momentum)}
 
 
 @register
@@ -89,8 +90,8 @@ class Momentum(Inertial):
         changes.
     """
 
-    kernel = "momentum"
+    kernel: str | None = "momentum"
 
-    def step(self, w, g, rate, k, v):
+    def step(self, w: Tensor, g: Tensor, rate: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, ...]:
         v = scheduled(self.momentum, k) * v - rate * g
         return w + v, v

@@ -1,7 +1,9 @@
-"""The base of the optimizers that evaluate the loss more than once in a step."""
+"""The base class of the optimizers that evaluate the loss more than once in a step."""
 
 import contextlib
 import functools
+from collections.abc import Iterator
+from typing import Any, NoReturn, Self
 
 import keras
 from keras import ops
@@ -9,6 +11,7 @@ from keras import ops
 from keras_lecture import _backend
 from keras_lecture._core import checks
 from keras_lecture._core.objective import Objective, loss_on
+from keras_lecture._core.types import Tensor
 from keras_lecture._training.chain import innermost
 from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture._training.stage import Rank
@@ -17,40 +20,44 @@ from keras_lecture.optimizers._search import vectors
 
 # Keras keeps a learning rate in float32.
 LEARNING_RATES = "[1e-30, 1e30]"
-# Arguments of Keras's optimizers that contradict a search, and what serves their purpose.
+_LIMITED = "The search itself limits the length of a step."
+# Arguments of Keras's optimizers that contradict a search, and what to use instead.
 _CONTRADICTIONS = {
     "weight_decay": "The loss must contain it: `regularizers.penalize(model, regularizers.L2(…))`.",
-    "clipnorm": "The search itself keeps a step from being too long.",
-    "clipvalue": "The search itself keeps a step from being too long.",
-    "global_clipnorm": "The search itself keeps a step from being too long.",
+    "clipnorm": _LIMITED,
+    "clipvalue": _LIMITED,
+    "global_clipnorm": _LIMITED,
     "gradient_accumulation_steps": "The loss and its gradient must be of the same samples: use larger batches.",
-    "ema_overwrite_frequency": "A search goes on from the weights that it found.",
+    "ema_overwrite_frequency": "A search continues from the weights that it found.",
 }
+Tensors = list[Tensor]
+# The result of a search: new weights, new slots, the accepted step size and the number of evaluations.
+Found = tuple[Tensors, Tensors, Tensor, Tensor]
 
 
 class Search(BoundStage):
-    """The place of a `Closure` in the train step: it takes the place of Keras's own."""
+    """The stage of a `Closure`: replaces Keras's train step."""
 
     rank = Rank.SEARCH
 
     @property
-    def logged(self):
+    def logged(self) -> tuple[str, ...]:
         return tuple(self.optimizer._logged)
 
-    def acts_on(self, model) -> bool:
+    def acts_on(self, model: keras.Model) -> bool:
         return super().acts_on(model) and innermost(model.optimizer) is self.optimizer
 
-    def check(self, model):
+    def check(self, model: keras.Model) -> None:
         ours, theirs = self.optimizer._trainable_variables, model.trainable_variables
         if self.optimizer.built and [id(v) for v in ours] != [id(v) for v in theirs]:
             name = type(self.optimizer).__name__
             raise ValueError(
-                f"{name} was built for other variables than {model.name!r} trains now. After layers were frozen or "
-                f"thawed compile with a new one: `model.compile({name}(…).bind(model), …)`."
+                f"{name} was built for other variables than {model.name!r} trains now. After freezing or "
+                f"unfreezing layers compile with a new one: `model.compile({name}(…).bind(model), …)`."
             )
 
     def train_step(self, step, *args):
-        """Keras's train step, with the loss handed over."""
+        """Keras's train step with a search in place of the gradient step."""
         return _backend.train_step(step.model, functools.partial(self._searched, step))(*args)
 
     def _searched(self, step, state, data):
@@ -61,7 +68,7 @@ class Search(BoundStage):
         if outer is not optimizer or optimizer.loss_scale_factor:
             with _backend.scope([outer.variables], [slots]):
                 scale = outer.scale_loss(ops.ones((), optimizer.dtype))
-            # What a step leaves behind that loss scaling skips because a gradient overflowed.
+            # The logs of a step that loss scaling skips because a gradient overflowed.
             skipped = {id(optimizer._step_size): 0.0, id(optimizer._evaluations): 1}
             slots = [ops.cast(skipped.get(id(v), s), v.dtype) for v, s in zip(outer.variables, slots, strict=True)]
         loss_of = loss_on(model, data, non_trainable, metrics)
@@ -78,63 +85,70 @@ class Search(BoundStage):
 
 
 class Closure(Bindable, keras.optimizers.Optimizer):
-    """What turns a search into an optimizer for `fit`: a subclass writes `slots_for` and `search`.
+    """Base class of the searches, which work under `fit`: a subclass writes `slots_for` and `search`.
 
-    Keras hands an optimizer gradients and nothing else. `bind(model)` makes the model's training steps hand it the
-    loss as a function of the weights, too, as long as the model is compiled with it. A step is pure and compiled as
-    Keras compiles its own. Every evaluation in it sees the same batch, the same dropout masks and the same statistics,
-    which advance once. Metrics are those of the weights before the step, as always.
+    Keras passes an optimizer only gradients. After `bind(model)` the model's training steps also pass it the loss as a
+    function of the weights, as long as the model is compiled with it. A step is a pure function, compiled as Keras
+    compiles its own. All evaluations in a step use the same batch, dropout masks and moving statistics, which advance
+    once. Metrics are computed with the weights before the step, as in Keras.
     """
 
-    # While a step runs: the loss of the batch, as a function and its value.
+    stage: type[BoundStage] = Search
+    reason: str = "evaluates the loss of the model"
+    advice: str = "Other wrappers, and training loops that call `apply`, pass on only gradients and do not work."
+    # During a step: the loss of the batch, as a function and as a value.
     _batch = None
-    # What the logs tell of each step: names and variables.
+    # The variables that are added to the logs of each step, by name.
     _logged = {}
-    stage = Search
 
-    def __init__(self, learning_rate=1.0, **kwargs):
+    def __init__(self, learning_rate: float = 1.0, **kwargs: Any) -> None:
         owner = type(self).__name__
         for argument, remedy in _CONTRADICTIONS.items():
             if kwargs.get(argument) is not None:
                 checks.reject(owner, argument, "left out", kwargs[argument], remedy)
         super().__init__(learning_rate=float(learning_rate), **kwargs)
 
-    def slots_for(self, variables):
-        """Adds the variables that the search needs from step to step, and returns them in a list."""
+    def slots_for(self, variables: list[keras.Variable]) -> list[keras.Variable]:
+        """Creates the variables that the search keeps between steps, and returns them."""
         return []
 
-    def search(self, objective, loss, gradients, weights, slots):
+    def search(self, objective: Objective, loss: Tensor, gradients: Tensors, weights: Tensors, slots: Tensors) -> Found:
         """The step: new weights, new slots, the accepted step size (0: none) and the number of evaluations.
 
-        `objective` is the loss of the batch (see `Objective`), `loss` and `gradients` are its own at `weights`.
+        `objective` is the loss of the batch (see `Objective`), `loss` and `gradients` are its value and its gradients
+        at `weights`.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `search`.")
 
-    def bind(self, model):
-        """Makes the training steps of `model` hand over the loss; returns the optimizer, for `compile`."""
-        own = vars(model).get("train_step") if isinstance(model, keras.Model) else None
-        if own is not None and not pipeline_of(model).has_made(own):
-            remedy = "Take the `train_step` that was put on the model away: a search replaces it."
-            checks.reject(type(self).__name__, "model", "a model with Keras's own `train_step`", model.name, remedy)
-        if isinstance(model, keras.Model) and type(model).train_step is not keras.Model.train_step:
-            remedy = "A search replaces the `train_step`; override `compute_loss` instead."
+    def bind(self, model: keras.Model) -> Self:
+        """Makes the training steps of `model` pass the loss to the optimizer, and returns it, for `compile`."""
+        remedy = ""
+        if isinstance(model, keras.Model):
+            assigned = vars(model).get("train_step")
+            if assigned is not None and not pipeline_of(model).has_made(assigned):
+                remedy = "Remove the `train_step` that was assigned to the model: a search replaces it."
+            elif type(model).train_step is not keras.Model.train_step:
+                remedy = "A search replaces the `train_step`; override `compute_loss` instead."
+        if remedy:
             checks.reject(type(self).__name__, "model", "a model with Keras's own `train_step`", model.name, remedy)
         return super().bind(model)
 
-    def create(self, variables):
+    def create(self, variables: list[keras.Variable]) -> None:
         super().create(variables)
         if any(map(self._overwrite_variable_with_gradient, variables)):
-            raise ValueError(f"{type(self).__name__} cannot train float8 layers: their scales are no weights.")
-        self.dtype = vectors.wide(variables)
+            raise ValueError(f"{type(self).__name__} cannot train float8 layers: their scales are not weights.")
+        self.dtype: str = vectors.wide(variables)
         self._step_size = self.add_variable((), dtype=self.dtype, name="step_size")
         self._evaluations = self.add_variable((), dtype="int32", name="evaluations")
         self._logged = {"step_size": self._step_size, "evaluations": self._evaluations}
         self._slots = self.slots_for(variables)
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(self, grads: Tensors, trainable_variables: list[keras.Variable] | None = None) -> NoReturn:
         self.refuse()
 
-    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+    def stateless_apply(
+        self, optimizer_variables: Tensors, grads: Tensors, trainable_variables: Tensors
+    ) -> list[Tensors]:
         if self._batch is None:
             self.refuse()
         objective, loss = self._batch
@@ -153,22 +167,13 @@ class Closure(Bindable, keras.optimizers.Optimizer):
         return [[scope.get_current_value(v) for v in group] for group in (self._trainable_variables, self.variables)]
 
     @contextlib.contextmanager
-    def on(self, objective, loss):
-        """While a step runs: what its search evaluates."""
+    def on(self, objective: Objective, loss: Tensor) -> Iterator[None]:
+        """Makes the loss of the batch available to the search, during a step."""
         self._batch = objective, loss
         try:
             yield
         finally:
             self._batch = None
-
-    def refuse(self):
-        name = type(self).__name__
-        raise ValueError(
-            f"{name} evaluates the loss of the model and {self.fault} that it should train. Compile it bound: "
-            f"`model.compile({name}().bind(model), …)`; bind a loaded model's: `model.optimizer.bind(model)` "
-            "(`model.optimizer.inner_optimizer.bind(model)` under mixed_float16). Other wrappers, and training loops "
-            "that call `apply`, hand over gradients alone and cannot be served."
-        )
 
 
 def _measured(model, metrics, loss, data, y_pred):

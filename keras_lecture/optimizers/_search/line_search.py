@@ -1,4 +1,4 @@
-"""Line searches: where along a direction a step may end."""
+"""Line searches: the length of a step along a given direction."""
 
 import math
 
@@ -7,17 +7,17 @@ from keras import ops
 from keras_lecture._backend import accelerate
 from keras_lecture.optimizers._search.vectors import choose, descended, epsilon, repeated
 
-# The two conditions: the part of the promised decrease, and the part of the slope that may be left.
+# c₁ and c₂ of the Wolfe conditions.
 DECREASE, SLOPE = 1e-4, 0.9
-# A trial keeps this part of a bracket away from its ends, and steps at most so many times farther than before.
+# A trial keeps this fraction of the bracket away from its ends; without a bracket it grows at most by this factor.
 INSET, FARTHEST = 0.1, 10.0
-# Backtracking gives up where a step is this small a part of the first one tried.
+# Backtracking stops at this fraction of the first step.
 SMALLEST = 1e-10
 
 
 @accelerate
 def first_trial(last, longest, reset):
-    """Where backtracking starts after a step of length `last` (0: none yet); `reset` is a factor or "full"."""
+    """The first step that backtracking tries, from the last accepted one (0: none); `reset` is a factor or "full"."""
     again = longest if reset == "full" else ops.minimum(reset * last, longest)
     return ops.cast(ops.where(last > 0, again, longest), longest.dtype)
 
@@ -25,20 +25,20 @@ def first_trial(last, longest, reset):
 def backtrack(objective, weights, direction, loss, decrease, first, *, factor: float):
     """The first t = `first`, `factor`·`first`, … with f(w − td) ≤ f(w) − t·`decrease`.
 
-    `loss` is f(w). Returns the last t tried, w − td, f there, whether it will do, and the number of evaluations.
+    `loss` is f(w). Returns the last t tried, w − td, f there, whether t is accepted, and the number of evaluations.
     """
 
     def attempt(t):
         candidate = descended(weights, t, direction)
         return t, candidate, objective.value(candidate)
 
-    def will_do(t, value):
-        # TensorFlow 2.21 takes `not a <= b` for `a > b`, which differ where a is not a number.
+    def accepts(t, value):
+        # TensorFlow 2.21 rewrites `not a <= b` as `a > b`, which differs if a is NaN.
         return ops.isfinite(value) & (value <= loss - t * decrease)
 
     def goes_on(t, candidate, value, evaluations):
-        # From a start that is not finite no step will do.
-        return ops.isfinite(loss + decrease) & ~will_do(t, value)
+        # From a start that is not finite no step is accepted.
+        return ops.isfinite(loss + decrease) & ~accepts(t, value)
 
     def shrink(t, candidate, value, evaluations):
         return *attempt(factor * t), evaluations + 1
@@ -46,31 +46,31 @@ def backtrack(objective, weights, direction, loss, decrease, first, *, factor: f
     attempts = math.ceil(math.log(SMALLEST) / math.log(factor))
     state = (*attempt(first), ops.ones((), "int32"))
     t, candidate, value, evaluations = repeated(shrink, goes_on, state, attempts)
-    return t, candidate, value, will_do(t, value), evaluations
+    return t, candidate, value, accepts(t, value), evaluations
 
 
 def strong_wolfe(evaluate, start, first, limit: int, *, curvature: bool = True):
     """A step t > 0 with f(t) ≤ f(0) + c₁·t·f'(0) and |f'(t)| ≤ c₂·|f'(0)|, by bracketing and zoom.
 
     `evaluate(t)` gives f(t), f'(t) and the gradient there; `start` is the same at 0, `first` the first t, `limit` the
-    most evaluations. Without `curvature` the first condition is enough. Returns t, f, f' and gradient of the best point
-    found (t = 0: none satisfies the first condition) and the number of evaluations.
+    maximum number of evaluations. Without `curvature` the first condition is enough. Returns t, f, f' and gradient of
+    the best point found (t = 0: none satisfies the first condition) and the number of evaluations.
 
     Nocedal and Wright's algorithms 3.5 and 3.6 are one loop here: `low` is the best point so far that satisfies the
-    first condition, `high` the other end of the bracket, at infinity until a point turns up behind which f rises.
+    first condition, `high` the other end of the bracket, at infinity until a minimum is bracketed.
     """
     zero = 0.0 * first
     value, slope, _ = start
     rounding = epsilon(first.dtype) * abs(value)
 
     def goes_on(t, done, bracketed, evaluations, low, high):
-        # What is left to gain in a narrow bracket drowns in rounding.
+        # In a narrow bracket the possible decrease is below the rounding error.
         narrow = bracketed & (abs((high[0] - low[0]) * slope) <= rounding)
         return (evaluations < limit) & ~(done | narrow)
 
     def narrow_down(t, done, bracketed, evaluations, low, high):
         new = (t, *evaluate(t))
-        # Written so that a value that is not a number is too high.
+        # Written so that NaN counts as too high.
         falls = (new[1] <= value + DECREASE * t * slope) & (new[1] < low[1])
         low_enough = falls & ops.isfinite(new[2])
         flat = abs(new[2]) <= -SLOPE * slope if curvature else low_enough
@@ -88,13 +88,8 @@ def strong_wolfe(evaluate, start, first, limit: int, *, curvature: bool = True):
     return *low, evaluations
 
 
-def armijo_alone(evaluate, start, first, limit: int):
-    """The same with the first condition alone."""
-    return strong_wolfe(evaluate, start, first, limit, curvature=False)
-
-
 def _next(low, high, last, bracketed):
-    """Where to try next: the minimum of the cubic through two points and their slopes, kept within bounds."""
+    """The next t to try: the minimum of the cubic through two points and their slopes, kept within bounds."""
     a, b = low, choose(bracketed, high, last)
     width = b[0] - a[0]
     inner = (a[0] + INSET * width, a[0] + (1 - INSET) * width)
@@ -108,7 +103,7 @@ def _next(low, high, last, bracketed):
 
 
 def _cubic_minimum(a, b):
-    """Nocedal and Wright, eq. 3.59; not a number where the cubic has none."""
+    """Nocedal and Wright, eq. 3.59; NaN if the cubic has no minimum."""
     (ta, fa, ma), (tb, fb, mb) = a[:3], b[:3]
     d1 = ma + mb - 3 * (fa - fb) / (ta - tb)
     d2 = ops.sign(tb - ta) * (d1 * d1 - ma * mb) ** 0.5

@@ -1,4 +1,4 @@
-"""The weights of a model as one vector: a list of tensors with a product and a sum, or in one piece."""
+"""The weights of a model as one vector: operations on lists of tensors, and their concatenation."""
 
 import math
 
@@ -10,12 +10,12 @@ from keras_lecture._backend import accelerate
 
 
 def wide(variables) -> str:
-    """The float type in which sums over all `variables` are taken: float64 if one of them is, else float32."""
+    """The float dtype of sums over all `variables`: float64 if one of them is, else float32."""
     return "float64" if any(keras.backend.standardize_dtype(v.dtype) == "float64" for v in variables) else "float32"
 
 
 def epsilon(dtype) -> float:
-    """The rounding of float32 or float64."""
+    """The machine epsilon of float32 or float64."""
     return float(np.finfo(keras.backend.standardize_dtype(dtype)).eps)
 
 
@@ -32,7 +32,7 @@ def dot(a, b):
 
 @accelerate
 def descended(weights, t, direction):
-    """w − t·d, rounded once, at the end."""
+    """w − t·d, computed in the dtype of t and rounded once, at the end."""
     dtype = t.dtype
     pairs = zip(weights, direction, strict=True)
     return [ops.cast(ops.cast(w, dtype) - t * ops.cast(d, dtype), w.dtype) for w, d in pairs]
@@ -40,7 +40,7 @@ def descended(weights, t, direction):
 
 @accelerate
 def choose(condition, a, b):
-    """The tensors `a` if `condition` holds, else `b`, of the same structure; what is not chosen may be NaN."""
+    """The tensors `a` if `condition` holds, else `b`, of the same structure; NaN in the other does no harm."""
     # Not `where`: Keras 3.15 rounds its float64 operands to float32 on JAX and PyTorch.
     return ops.cond(condition, lambda: a, lambda: b)
 
@@ -53,12 +53,12 @@ def repeated(body, goes_on, state, limit=None):
 
 def flat(tensors, dtype):
     """A list of tensors as one vector."""
-    # As rows: XLA (jax 0.10.2, CPU) takes up to 100 times as long for vectors.
+    # As rows: XLA (jax 0.10.2, CPU) takes up to 100 times as long to concatenate vectors.
     return ops.concatenate([ops.reshape(ops.cast(t, dtype), (1, -1)) for t in tensors], axis=1)[0]
 
 
 def unflat(vector, like):
-    """One vector as a list of tensors with the shapes and types of `like`."""
+    """One vector as a list of tensors with the shapes and dtypes of `like`."""
     parts, start = [], 0
     for tensor in like:
         size = math.prod(tensor.shape)
