@@ -16,7 +16,11 @@ from keras_lecture.layers._base.inputs import refuse
 
 @accelerate
 def max_pool(
-    x: Tensor, pool_size: Sequence[int], strides: Sequence[int], padding: str | Sequence[tuple], data_format: str
+    x: Tensor,
+    pool_size: Sequence[int],
+    strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    data_format: str,
 ) -> Tensor:
     """Maxima of windows of `pool_size`; `padding` is `"same"` or pairs (before, after), filled with −∞.
 
@@ -163,7 +167,7 @@ class MaxPooling(keras.layers.Layer):
         pairs[axis] = (before, after - rest)
         return f"padding={tuple(pairs)} to drop it"
 
-    def _sizes(self, owner, argument, value):
+    def _sizes(self, owner, argument, value) -> tuple:
         values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * self.rank
         if len(values) != self.rank:
             checks.reject(owner, argument, f"a whole number or {self.rank} of them", value)
@@ -171,7 +175,7 @@ class MaxPooling(keras.layers.Layer):
             checks.whole(owner, argument, size)
         return values
 
-    def _pairs(self, owner, padding):
+    def _pairs(self, owner, padding) -> tuple:
         values = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * self.rank
         if len(values) != self.rank or isinstance(padding, str):
             expectation = f'"valid", "same", a whole number, {self.rank} of them, or {self.rank} pairs (before, after)'

@@ -62,7 +62,7 @@ def test_ceil_mode_matches_pytorch(n, size, stride, padding):
 
 
 @pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
-def test_ties_give_the_gradient_to_the_first_place_as_in_pytorch(data_format):
+def test_ties_give_the_gradient_to_the_first_element_as_in_pytorch(data_format):
     """Small whole numbers tie in most windows, also between rows and columns."""
     x = np.random.default_rng(0).integers(0, 2, size=(4, 7, 7, 3)).astype("float32")
     cotangent = np.random.default_rng(1).normal(size=(4, 3, 3, 3)).astype("float32")
@@ -77,7 +77,7 @@ def test_ties_give_the_gradient_to_the_first_place_as_in_pytorch(data_format):
 
 @pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 2)])
 def test_volumes_are_pooled_in_half_precision(size, stride):
-    """TensorFlow pools volumes in float32 alone, and compares few axes at once. Sums of whole numbers are exact."""
+    """TensorFlow pools volumes only in float32, and compares few axes at once. Sums of whole numbers are exact."""
     x = np.random.default_rng(0).normal(size=(2, 7, 7, 7, 3)).astype("float16")
     cotangent = np.random.default_rng(1).integers(-3, 4, size=(2, 3, 3, 3, 3)).astype("float16")
     moved = torch.tensor(np.moveaxis(x, -1, 1).astype("float32")).requires_grad_()
@@ -86,14 +86,14 @@ def test_volumes_are_pooled_in_half_precision(size, stride):
     assert_close(gradient, np.moveaxis(moved.grad.numpy(), 1, -1))
 
 
-def test_padded_places_never_win():
+def test_padding_is_never_the_maximum():
     y = numpy(MaxPooling2D(3, 1, 1)(np.full((1, 4, 4, 1), -7.0, "float32")))
     assert np.all(y == -7.0)
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 2), (3, 1)])
-def test_the_names_mean_what_they_mean_in_keras(padding, size, stride):
+def test_named_paddings_are_those_of_keras(padding, size, stride):
     x = np.random.default_rng(3).normal(size=(2, 8, 7, 3)).astype("float32")
     ours, theirs = MaxPooling2D(size, stride, padding), keras.layers.MaxPooling2D(size, stride, padding)
     assert_close(in_one(ours)(x), numpy(in_one(theirs)(x)))
@@ -104,11 +104,11 @@ def test_a_window_of_one_changes_nothing():
     assert_close(MaxPooling2D(1)(x), x)
 
 
-def test_a_division_with_a_rest_prints_the_formula_and_a_padding_that_divides():
+def test_a_division_with_a_remainder_prints_the_formula_and_a_padding_that_divides():
     with pytest.raises(ValueError, match=r"M = \(112 \+ 2 − 3\)/2 \+ 1 is a whole number.*ceil_mode=True") as refused:
         MaxPooling2D(3, 2, 1).build((None, 112, 112, 64))
     assert "padding=((1, 0), (1, 1))" in str(refused.value)
-    # The advice, followed on both axes, is what PyTorch's floor computes.
+    # With that padding on both axes the result is that of PyTorch, which rounds down.
     x = np.random.default_rng(3).normal(size=(1, 12, 12, 2)).astype("float32")
     expected = TORCH[2](torch.tensor(np.moveaxis(x, -1, 1)), 3, 2, 1)
     assert_close(MaxPooling2D(3, 2, ((1, 0), (1, 0)))(x), np.moveaxis(expected.numpy(), 1, -1))
@@ -139,7 +139,7 @@ def test_rejects_an_input_smaller_than_the_window():
 
 
 def test_a_compiled_model_pools():
-    """On TensorFlow the kernel traces the formula, too, which it looked for under a name of before."""
+    """On TensorFlow the kernel traces the formula as well, which it used to look up under an outdated name."""
     model = keras.Sequential([keras.Input((8, 8, 3)), MaxPooling2D(2)])
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
     np.testing.assert_array_equal(model.predict(x, verbose=0), x.reshape(2, 4, 2, 4, 2, 3).max((2, 4)))

@@ -1,4 +1,4 @@
-"""Maxout and PReLU: their formulas, the layers they contain as special cases, the start of the weights."""
+"""Maxout and PReLU: their formulas, the layers that are special cases, the initial weights."""
 
 import keras
 import numpy as np
@@ -43,7 +43,7 @@ def test_convolutional_maxout_is_the_largest_of_its_convolutions(data_format):
     layer = MaxoutConv2D(2, 3, pieces=2, padding="valid", data_format=data_format)
     image = x if data_format == "channels_last" else moved.contiguous().numpy()
     model = keras.Sequential([keras.Input(image.shape[1:]), layer])
-    # On a CPU TensorFlow has a channels-first convolution under XLA only.
+    # On a CPU TensorFlow has channels-first convolutions only under XLA.
     model.compile(loss="mse", jit_compile=BACKEND != "torch")
     y = model.predict(image, verbose=0)
     kernel = torch.tensor(numpy(layer.weights[0])).permute(3, 2, 0, 1)

@@ -1,11 +1,10 @@
-"""Layers at the ends of their types: infinities, largest and smallest numbers, forward and gradient.
+"""Layers at the limits of their dtypes: infinities, largest and smallest numbers, forward and gradient.
 
-PReLU was `x + (slope − 1)·min(x, 0)` on TensorFlow and PyTorch: a slope of 0.01 came out 25 % off in bfloat16, −∞ as
-NaN. Oracle: the formula in float64 on the rounded inputs. Tolerance: 4 ulp of the type at the oracle's value. JAX and
-TensorFlow take subnormal numbers for zero on CPUs, so that their value may be 0, and their slope that of 0.
+PReLU was `x + (slope − 1)·min(x, 0)` on TensorFlow and PyTorch: with a slope of 0.01 it was 25 % off in bfloat16, and
+NaN for −∞. Oracle: the formula in float64 on the rounded inputs. Tolerance: 4 ulp of the dtype at the oracle's value.
+JAX and TensorFlow flush subnormal numbers to zero on CPUs, so that the value may be 0, and the slope that at 0.
 """
 
-import keras
 import ml_dtypes
 import numpy as np
 import pytest
@@ -18,8 +17,8 @@ DTYPES = ["float32", "float16", "bfloat16"]
 SLOPES = [0.25, 0.01, 1e-3]
 
 
-def ends(dtype, infinite=True, largest=None, subnormal=True):
-    """The ends of a type, as float64: infinities, ± largest, 1, smallest normal, subnormal, some between."""
+def limits(dtype, infinite=True, largest=None, subnormal=True):
+    """Extreme values of a dtype, as float64: ±∞, ± largest, smallest normal, subnormal, and some between."""
     info = ml_dtypes.finfo(dtype)
     most = float(info.max) if largest is None else min(float(info.max), largest)
     positive = [most, 3.0, 1.0, 0.7, 1e-3, float(info.tiny), *([float(info.tiny) / 4] if subnormal else [])]
@@ -51,17 +50,12 @@ def value_and_gradient(f, *inputs):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("per", ["channel", "unit"])
 def test_prelu(dtype, per):
-    """A column for each slope: its gradient is the sum of the negative inputs, of which one is not zero at a time."""
-    x = np.repeat(ends(dtype)[:, None], 3, 1)
-    layer = layers.PReLU(dtype=keras.DTypePolicy(f"mixed_{dtype}" if dtype != "float32" else dtype))
+    """One column per slope. The gradient of a slope per unit is the negative input; the sums per channel overflow."""
+    x = np.repeat(limits(dtype)[:, None], 3, 1)
     shape = (3,) if per == "channel" else (len(x), 3)
     slopes = np.broadcast_to(SLOPES, shape)
-
-    def call(x, slope):
-        return layers.prelu.leak(x, slope)
-
     tensors = [ops.convert_to_tensor(v.astype("float32")) for v in (x, slopes)]
-    value, (to_x, to_slope) = value_and_gradient(call, *[ops.cast(t, dtype) for t in tensors])
+    value, (to_x, to_slope) = value_and_gradient(layers.prelu.leak, *[ops.cast(t, dtype) for t in tensors])
     rounded = slopes.astype(dtype).astype("float64")
     with np.errstate(invalid="ignore"):
         close(value, np.where(x > 0, x, rounded * x), dtype)
@@ -71,14 +65,13 @@ def test_prelu(dtype, per):
     )
     if per == "unit":
         close(to_slope, np.minimum(x, 0), dtype)
-    assert layer.compute_dtype == dtype
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("padding", ["valid", "same", 1])
-def test_max_pooling_keeps_infinities_and_lets_nan_win(dtype, padding):
-    """TensorFlow's own pooling takes −3.4e38 for −∞ and any number for a NaN."""
-    values = np.concatenate([ends(dtype, subnormal=False), [np.nan, 1.0, np.nan]])
+def test_max_pooling_keeps_infinities_and_propagates_nan(dtype, padding):
+    """TensorFlow's own pooling replaces −∞ by −3.4e38, and NaN by any number."""
+    values = np.concatenate([limits(dtype, subnormal=False), [np.nan, 1.0, np.nan]])
     x = values.reshape(1, -1, 1)
     layer = layers.MaxPooling1D(3, 1, padding)
     value, (gradient,) = value_and_gradient(layer, ops.cast(ops.convert_to_tensor(x.astype("float32")), dtype))
@@ -88,24 +81,24 @@ def test_max_pooling_keeps_infinities_and_lets_nan_win(dtype, padding):
     expected = windows.max(1)
     assert np.isnan(expected).sum() > 2
     np.testing.assert_array_equal(numpy(ops.cast(value, "float32")).ravel(), expected.astype("float32"))
-    # The first of the largest; of NaNs any.
+    # The first maximum of each window; for windows with NaN any element.
     counted = np.zeros(len(padded))
     clean = ~np.isnan(expected)
     np.add.at(counted, np.arange(len(windows))[clean] + windows[clean].argmax(1), 1)
     counted = counted[around : len(padded) - around]
-    places = slice(0, len(values) - 5)
-    np.testing.assert_array_equal(numpy(ops.cast(gradient, "float32")).ravel()[places], counted[places])
+    clear = slice(0, len(values) - 5)
+    np.testing.assert_array_equal(numpy(ops.cast(gradient, "float32")).ravel()[clear], counted[clear])
 
 
 def test_a_window_of_minus_infinity_has_its_gradient():
-    """Oracle: the first of the four."""
+    """Oracle: it goes to the first of the four elements."""
     x = np.full((1, 2, 2, 1), -np.inf, "float32")
     value, (gradient,) = value_and_gradient(layers.MaxPooling2D(2), ops.convert_to_tensor(x))
     assert numpy(value).item() == -np.inf
     assert numpy(gradient).ravel().tolist() == [1, 0, 0, 0]
 
 
-def moments(x, axes, epsilon=1e-3):
+def normalized(x, axes, epsilon=1e-3):
     return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + epsilon)
 
 
@@ -114,20 +107,20 @@ def response(x):
     return x / (2 + 1e-4 * windows.sum(-1)) ** 0.75
 
 
-# Layer, formula, inputs' rows and columns. Squares of more than 1e18 leave float32.
+# Layer and formula. Squares of numbers above 1e18 overflow float32.
 SQUARES = {
-    "LayerNormalization": (lambda **k: layers.LayerNormalization(**k), lambda x: moments(x, 1)),
-    "GroupNormalization": (lambda **k: layers.GroupNormalization(1, **k), lambda x: moments(x, 1)),
+    "LayerNormalization": (lambda **k: layers.LayerNormalization(**k), lambda x: normalized(x, 1)),
+    "GroupNormalization": (lambda **k: layers.GroupNormalization(1, **k), lambda x: normalized(x, 1)),
     "LocalResponseNormalization": (lambda **k: layers.LocalResponseNormalization(**k), response),
 }
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", SQUARES)
-def test_normalizations_as_far_as_squares_are_numbers_of_float32(name, dtype):
+def test_normalizations_up_to_the_largest_squares_of_float32(name, dtype):
     """Tolerance: 8 ulp of 1, as the outputs are of order 1 and their sums cancel."""
     make, formula = SQUARES[name]
-    points = ends(dtype, infinite=False, largest=1e18)
+    points = limits(dtype, infinite=False, largest=1e18)
     x = np.stack([points, points[::-1], np.full_like(points, points[5]), np.abs(points) * 1e-3])
     x = x.astype(dtype).astype("float64")
     layer = make(dtype=f"mixed_{dtype}" if dtype != "float32" else dtype)
@@ -141,8 +134,8 @@ def test_normalizations_as_far_as_squares_are_numbers_of_float32(name, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dropout_scales_and_keeps(dtype):
-    """Oracle: 0 or x/(1 − rate), whichever the mask says; infinities and the largest number overflow to themselves."""
-    x = ends(dtype)
+    """Oracle: x/(1 − rate) where the output is not 0; the largest number overflows to infinity."""
+    x = limits(dtype)
     layer = layers.Dropout(0.5, seed=1, dtype=f"mixed_{dtype}" if dtype != "float32" else dtype)
     y = numpy(ops.cast(layer(ops.cast(ops.convert_to_tensor(x.astype("float32")), dtype), training=True), "float32"))
     kept = y != 0

@@ -1,8 +1,8 @@
-"""Wrappers and layers with a layer inside, under `quantize`, LoRA, saving and cloning: right, or refused in a sentence.
+"""Layers with an inner layer under `quantize`, LoRA, saving and cloning: correct, or rejected with an error.
 
-`model.quantize("int8")` quantizes the layer inside a wrapper. DropConnect went on calling `layer.call`, which takes the
-integers for the kernel (outputs wrong by a factor of 200); weight normalization replaced the kernel, so that nothing
-was quantized and the saved file did not load; Maxout forgot the new type in its configuration.
+`model.quantize("int8")` quantizes the layer inside a wrapper. DropConnect still called `layer.call`, which used the
+integers as the kernel (outputs wrong by a factor of 200); weight normalization replaced the kernel, so that nothing was
+quantized and the saved file did not load; the config of Maxout lacked the new dtype.
 """
 
 import re
@@ -19,7 +19,7 @@ k = keras.layers
 X = np.random.default_rng(0).normal(size=(6, 8)).astype("float32")
 IMAGES = np.random.default_rng(1).normal(size=(3, 5, 5, 4)).astype("float32")
 
-# The layer, and the layers of Keras (with weights from it) that compute the same without a wrapper.
+# The wrappers, and the layers that they wrap.
 KINDS = {
     "DropConnect": lambda dense: DropConnect(dense, rate=0.3, seed=1),
     "DropConnect of a sample": lambda dense: DropConnect(dense, rate=0.3, per="sample", seed=1),
@@ -43,7 +43,7 @@ def sequential(layer, x):
 
 def quantized(model, mode):
     with warnings.catch_warnings():
-        # Keras has one for every layer without kernels, and one from NumPy.
+        # Keras warns of every layer without kernels, and NumPy once.
         warnings.simplefilter("ignore")
         model.quantize(mode)
     return model
@@ -65,7 +65,7 @@ def test_a_quantized_wrapper_equals_the_quantized_layer_and_saves(mode, wrapper,
 
 
 @pytest.mark.parametrize("mode", ["int8", "int4"])
-def test_a_wrapper_with_whole_numbers_for_a_kernel_does_not_train(mode):
+def test_a_wrapper_with_an_integer_kernel_rejects_training(mode):
     model = quantized(sequential(DropConnect(k.Dense(4, name="inner"), rate=0.3), X), mode)
     with pytest.raises(ValueError, match=r"DropConnect: `training` must be False after `quantize`(.|\n)*`inner`"):
         model(X, training=True)
@@ -85,8 +85,8 @@ def test_float8_training_drops_connections():
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("inner", INNER)
-def test_weight_normalization_is_left_as_it_is_and_says_so(mode, inner, tmp_path):
-    """Quantizing v would not be quantizing w. Oracle: the outputs before; `remove()` gives what can be quantized."""
+def test_weight_normalization_is_not_quantized_and_warns(mode, inner, tmp_path):
+    """Quantizing v would not quantize w. Oracle: the outputs before; the layer from `remove()` can be quantized."""
     layer = WeightNormalization(INNER[inner](), data_init=False)
     model = sequential(layer, X)
     before = numpy(model(X))
@@ -114,7 +114,7 @@ def test_maxout_is_quantized_saved_and_cloned(mode, tmp_path):
     model.save(tmp_path / "model.keras")
     assert_close(keras.saving.load_model(tmp_path / "model.keras")(X), after)
     clone = keras.models.clone_model(model)
-    # With float8 the order of Keras's variables differs between a layer that is loaded and one that was changed.
+    # With float8 the order of Keras's variables differs between a loaded layer and one that was quantized in memory.
     if mode != "float8":
         clone.set_weights(model.get_weights())
         assert_close(clone(X), after)
@@ -142,14 +142,14 @@ def test_lora_is_added_and_saved(name, tmp_path):
     model.save(tmp_path / "model.keras")
     assert_close(keras.saving.load_model(tmp_path / "model.keras")(x), after, atol=1e-5)
     if name != "ResidualBlock":
-        # A block's configuration does not know what was made of its parts: Keras refuses the list of weights.
+        # The config of a block does not include changes of its layers: Keras rejects the list of weights.
         clone = keras.models.clone_model(model)
         clone.set_weights(model.get_weights())
         assert_close(clone(x), after)
 
 
 def test_drop_connect_drops_connections_of_the_kernel_and_lora_together():
-    """Oracle: the same mask on W + BA, read by a layer of that kernel without LoRA."""
+    """Oracle: a layer without LoRA whose kernel is W + BA, with the same mask."""
     layer, plain = (DropConnect(k.Dense(4), rate=0.3, seed=1) for _ in range(2))
     layer.build(X.shape)
     plain.build(X.shape)
@@ -160,8 +160,8 @@ def test_drop_connect_drops_connections_of_the_kernel_and_lora_together():
     assert layer.layer.lora_enabled
 
 
-def test_weight_normalization_refuses_lora_and_layers_that_have_it():
-    """Saving adds BA to v, which loading would normalize: another kernel."""
+def test_weight_normalization_rejects_lora_and_layers_that_have_it():
+    """Saving adds BA to v, and loading would normalize the sum: a different kernel."""
     layer = WeightNormalization(k.Dense(4))
     layer.build(X.shape)
     with pytest.raises(ValueError, match=r"WeightNormalization\(.*\): `rank` must be None.*`remove\(\)`"):

@@ -1,4 +1,4 @@
-"""The table of docs/training_or_not.md: what a layer does where the model trains, predicts, or nobody says which.
+"""The tables of docs/training_or_not.md: layers in models that train, predict, or do not pass `training`.
 
 The oracle of every cell is Keras's own layer of the same kind in the same model and the same call; where ours differs
 on purpose, the table says "refused".
@@ -41,8 +41,8 @@ def keras_augmentation():
     return keras.layers.RandomTranslation(0.3, 0.3, fill_mode="constant", seed=1)
 
 
-class Deaf(keras.Model):
-    """A model whose `call` takes no `training`."""
+class Calling:
+    """Calls another layer without `training`, which its own `call` does not take."""
 
     def __init__(self, layer):
         super().__init__()
@@ -52,29 +52,26 @@ class Deaf(keras.Model):
         return self.inner(inputs)
 
 
-class Mute(Deaf):
-    """A model whose `call` takes `training` and does not hand it on."""
+class WithoutTraining(Calling, keras.Model):
+    """A model whose `call` does not take `training`."""
+
+
+class LosesTraining(WithoutTraining):
+    """A model whose `call` takes `training` and does not pass it on."""
 
     def call(self, inputs, training=None):
         return self.inner(inputs)
 
 
-class Telling(Deaf):
-    """A model as Keras's guides have it."""
+class PassesTraining(WithoutTraining):
+    """A model as in Keras's guides."""
 
     def call(self, inputs, training=None):
         return self.inner(inputs, training=training)
 
 
-class Wrapping(keras.Layer):
-    """A layer of the user's that calls another one and knows nothing of training."""
-
-    def __init__(self, layer):
-        super().__init__()
-        self.inner = layer
-
-    def call(self, inputs):
-        return self.inner(inputs)
+class CustomLayer(Calling, keras.layers.Layer):
+    """A user's layer that calls another layer and knows nothing of training."""
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -94,11 +91,11 @@ def timed(layer):
 MODELS = {
     "Sequential or functional": sequential,
     "nested": lambda layer: sequential(sequential(layer)),
-    "inside a layer of yours": lambda layer: sequential(Wrapping(layer)),
+    "inside a layer of yours": lambda layer: sequential(CustomLayer(layer)),
     "`TimeDistributed`": timed,
-    "subclassed, `self.layer(x, training=training)`": Telling,
-    "subclassed, `self.layer(x)`": Mute,
-    "subclassed, `call` without `training`": Deaf,
+    "subclassed, `self.layer(x, training=training)`": PassesTraining,
+    "subclassed, `self.layer(x)`": LosesTraining,
+    "subclassed, `call` without `training`": WithoutTraining,
 }
 
 
@@ -153,7 +150,7 @@ def cells(table):
 
 
 def here(cell):
-    """The part of a cell that is about this backend: "on (JAX: refused)"."""
+    """The part of a cell such as "on (JAX: refused)" for this backend."""
     usual, _, jax = cell.removesuffix(")").partition(" (JAX: ")
     return jax if jax and BACKEND == "jax" else usual
 
@@ -165,8 +162,8 @@ def test_the_page_has_every_model_and_every_call():
 
 @pytest.mark.parametrize("row", MODELS)
 def test_augmentations_do_what_the_page_says_and_what_keras_does(row):
-    """L2, L18: they changed predictions of subclassed models on JAX and did nothing under `model(x)`. Oracle: Keras's
-    RandomTranslation, in each cell that is not refused."""
+    """L2, L18: they changed predictions of subclassed models on JAX and did nothing in `model(x)`. Oracle: Keras's
+    RandomTranslation, in each cell that is not "refused"."""
     for column, cell in page()[0][row].items():
         ours = does(MODELS[row](AUGMENTATIONS["RandomCropFlip"]()), column)
         assert ours == here(cell), column
@@ -207,8 +204,8 @@ def test_the_other_layers_follow_the_second_table(make, row):
 
 @pytest.mark.parametrize("name", ["Jitter", "RandomCropFlip"])
 def test_a_pipeline_augments(name):
-    """L18: a Sequential of augmentations did nothing in `map` on TensorFlow. Elsewhere Keras's `Pipeline` runs there, a
-    model does not."""
+    """L18: a Sequential of augmentations did nothing in `map` on TensorFlow. On other backends Keras runs a `Pipeline`
+    there, but no model."""
     make = AUGMENTATIONS[name]
     maps = [make(), keras.layers.Pipeline([make()])]
     maps += [sequential(make())] if BACKEND == "tensorflow" else []
@@ -219,10 +216,10 @@ def test_a_pipeline_augments(name):
     assert not changed(next(iter(data.map(lambda x: layer(x, training=False)))).numpy())
 
 
-def test_what_an_augmentation_is_told_the_layers_behind_it_are_not():
-    """Keras 3.15's RandomFlip turns on the dropout and the batch normalization behind it in `self.layer(x)`."""
+def test_the_training_flag_of_an_augmentation_does_not_reach_the_layers_after_it():
+    """With `self.layer(x)`, RandomFlip of Keras 3.15 turns on the dropout and batch normalization after it."""
 
-    class Two(Mute):
+    class Two(LosesTraining):
         def call(self, inputs, training=None):
             return dropout(self.inner(inputs))
 
@@ -230,11 +227,13 @@ def test_what_an_augmentation_is_told_the_layers_behind_it_are_not():
     assert np.all(numpy(Two(Jitter(0.1, seed=1))(X)) != 0)
 
 
-def test_an_export_that_would_augment_is_refused(tmp_path):
-    """Keras's `export` does not say `training=False`; on PyTorch, Keras 3.15 fails by itself."""
-    model = sequential(Jitter(1.0), keras.layers.Flatten(), keras.layers.Dense(1))
-    message = "." if BACKEND == "torch" else "Jitter: `training` must be given"
-    with warnings.catch_warnings(), pytest.raises(Exception, match=message):
-        # Of a parameter of JAX's exporter that Keras still gives.
-        warnings.simplefilter("ignore")
-        model.export(tmp_path / "model", verbose=False)
+# On PyTorch, Keras 3.15 fails to export such a model anyway.
+if BACKEND != "torch":
+
+    def test_an_export_that_would_augment_is_rejected(tmp_path):
+        """Keras's `export` does not pass `training=False`."""
+        model = sequential(Jitter(1.0), keras.layers.Flatten(), keras.layers.Dense(1))
+        with warnings.catch_warnings(), pytest.raises(Exception, match="Jitter: `training` must be given"):
+            # Keras passes a deprecated parameter to the exporter of JAX.
+            warnings.simplefilter("ignore")
+            model.export(tmp_path / "model", verbose=False)

@@ -1,4 +1,4 @@
-"""Upscale2D: interpolation at the start, a transposed convolution ever after."""
+"""Upscale2D: bilinear interpolation at the start, and a transposed convolution with any weights."""
 
 import keras
 import numpy as np
@@ -25,8 +25,8 @@ def test_at_the_start_it_is_upsampling2d():
     assert_close(Upscale2D()(X), numpy(keras.layers.UpSampling2D(2, interpolation="bilinear")(X)))
 
 
-def test_with_other_weights_it_is_the_transposed_convolution_of_the_image_with_its_edge_repeated():
-    """Oracle: `torch.nn.functional.conv_transpose2d` in float64, whose padding cuts what lies outside; 1e-5."""
+def test_with_other_weights_it_is_the_transposed_convolution_of_the_edge_padded_image():
+    """Oracle: `torch.nn.functional.conv_transpose2d` in float64, whose padding crops the output; 1e-5."""
     layer, generator = Upscale2D((2, 3), filters=2, use_bias=True), np.random.default_rng(1)
     layer.build(X.shape)
     kernel, bias = generator.normal(size=(4, 5, 2, 3)), generator.normal(size=2)
@@ -40,7 +40,7 @@ def test_with_other_weights_it_is_the_transposed_convolution_of_the_image_with_i
 def test_other_filters_start_as_interpolated_mixtures_of_the_channels_that_keep_the_variance():
     layer = Upscale2D(filters=7)
     y = numpy(layer(X))
-    # The kernel of each pair of channels is one triangle times its share; a triangle of factor s sums to s.
+    # The kernel of each pair of channels is a triangle times its weight; a triangle of factor s sums to s.
     mixture = numpy(layer.kernel).sum((0, 1)).T / 4
     assert_close(y, bilinear(X @ mixture, (2, 2)), atol=1e-5)
     wide = Upscale2D(1, filters=200)
@@ -53,7 +53,7 @@ def test_every_filter_of_a_single_channel_interpolates_it():
     assert_close(Upscale2D(filters=3)(gray), np.repeat(bilinear(gray, (2, 2)), 3, -1))
 
 
-def test_the_kernel_trains_and_the_configuration_keeps_what_was_given():
+def test_the_kernel_is_trainable_and_the_config_keeps_the_arguments():
     layer = Upscale2D(3, kernel_regularizer=keras.regularizers.L2(0.1), activation="tanh")
     layer.build(X.shape)
     assert [w.path.split("/")[-1] for w in layer.trainable_weights] == ["kernel"]

@@ -28,7 +28,8 @@ class Moments:
         self.count: Any = 0
         self.mean: Any = 0.0
         self.scatter: Any = 0.0
-        self.low, self.high = np.inf, -np.inf
+        self.low: float = np.inf
+        self.high: float = -np.inf
 
     def update(self, rows: Any) -> None:
         """Adds the rows of a matrix of any numeric dtype."""

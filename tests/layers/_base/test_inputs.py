@@ -1,4 +1,4 @@
-"""What layers do with inputs that nobody thought of: integers, empty batches, sizes that only a run knows."""
+"""Unusual inputs of layers: integers, empty batches, sizes known only at run time."""
 
 import keras
 import numpy as np
@@ -35,8 +35,8 @@ def run(layer, x):
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32"])
 @pytest.mark.parametrize("name", CASES)
-def test_integers_are_numbers(name, dtype):
-    """Keras casts floating-point inputs alone. Outputs rounded to integers, or slopes, were silently wrong.
+def test_integers_are_treated_as_numbers(name, dtype):
+    """Keras casts only floating-point inputs. Outputs, or slopes, rounded to integers were silently wrong.
 
     Oracle: the same numbers as float32, in the same layer.
     """
@@ -62,20 +62,20 @@ def test_an_empty_batch_gives_an_empty_batch(name):
 
 
 REFUSED = {
-    "a rest of the division": (
+    "remainder": (
         lambda: layers.MaxPooling2D(2, 2, padding=1),
         (1, 5, 5, 2),
         "`padding` must be such that",
     ),
-    "one place": (lambda: layers.InstanceNormalization(), (2, 1, 1, 3), "`inputs` must be .*more than one value"),
-    "one channel a group": (lambda: layers.GroupNormalization(3), (2, 1, 1, 3), "`inputs` must be"),
+    "one position": (lambda: layers.InstanceNormalization(), (2, 1, 1, 3), "`inputs` must be .*more than one value"),
+    "one channel per group": (lambda: layers.GroupNormalization(3), (2, 1, 1, 3), "`inputs` must be"),
 }
 
 
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("name", REFUSED)
-def test_dynamic_sizes_are_refused_as_static_ones_are(name, known):
-    """Of unknown sizes a graph of TensorFlow learns when it runs; the other frameworks when they are called."""
+def test_dynamic_sizes_are_rejected_as_static_ones_are(name, known):
+    """A graph of TensorFlow learns unknown sizes when it runs, the other frameworks when the layer is called."""
     make, shape, message = REFUSED[name]
     layer = make()
     if known:
@@ -92,42 +92,42 @@ def test_dynamic_sizes_are_refused_as_static_ones_are(name, known):
     graph = tf.function(layer, input_signature=[tf.TensorSpec((None, None, None, shape[-1]))])
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         graph(tf.ones(shape))
-    even = (shape[0], 4, 4, shape[-1]) if name != "a rest of the division" else (1, 4, 4, 2)
+    even = (shape[0], 4, 4, shape[-1]) if name != "remainder" else (1, 4, 4, 2)
     assert np.isfinite(graph(tf.random.normal(even)).numpy()).all()
 
 
-def test_types_that_a_kernel_does_not_take_go_to_the_formula():
-    """TensorFlow pools volumes of float32 and bfloat16 alone, no framework integers. Oracle: windows of NumPy."""
+def test_dtypes_that_a_kernel_declines_go_to_the_formula():
+    """TensorFlow pools volumes only in float32 and bfloat16, and no framework pools integers. Oracle: NumPy windows."""
     for dtype in ("float64", "int32") if BACKEND != "jax" else ("int32",):
         x = np.random.default_rng(1).integers(-9, 9, size=(1, 4, 6, 4, 1)).astype(dtype)
         y = numpy(layers.MaxPooling3D(2, 2, dtype="float64")(ops.convert_to_tensor(x)))
         np.testing.assert_array_equal(y, x.reshape(1, 2, 2, 3, 2, 2, 2, 1).max((2, 4, 6)))
 
 
-def test_layer_normalization_of_a_single_value_is_refused():
+def test_layer_normalization_of_a_single_value_is_rejected():
     """Oracle: its output would be beta for every input."""
     with pytest.raises(ValueError, match="LayerNormalization: `axis` must be axes of more than one value"):
         layers.LayerNormalization().build((2, 1))
 
 
 @pytest.mark.parametrize("argument", ["padding", "output_padding", "dilation_rate"])
-def test_upscale_refuses_what_follows_from_the_factor(argument):
-    """`padding="same"` cut the image twice: another size than the symbolic one."""
+def test_upscale_rejects_arguments_that_follow_from_the_factor(argument):
+    """`padding="same"` cropped the image twice: its size differed from the symbolic one."""
     with pytest.raises(TypeError, match=f"Upscale2D: `{argument}` must be left out"):
         layers.Upscale2D(2, **{argument: "same" if argument == "padding" else 1})
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(64, 32), (32, 16), (16, 8), (12, 6), (7, 1), (48, 24), (1, 1)])
-def test_groups_of_none_are_as_many_as_fit(channels, groups):
+def test_groups_of_none_are_the_largest_number_that_fits(channels, groups):
     layer = layers.GroupNormalization(None)
     layer.build((2, 4, 4, channels))
     assert layer.groups == groups and layer.get_config()["groups"] is None
 
 
 def test_a_memory_efficient_block_may_be_used_twice():
-    """The state after the first use, which has a gradient, was read by the rule of the second: UnexpectedTracerError.
+    """The gradient rule of the second use read the state after the first, which has a gradient: UnexpectedTracerError.
 
-    Oracle: the same block that keeps its inner values: same weights after a step.
+    Oracle: the same block without recomputation: the same weights after a step.
     """
     results = []
     for efficient in (True, False):

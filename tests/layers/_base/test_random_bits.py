@@ -1,4 +1,4 @@
-"""Uniform and normal numbers from the counter hash: the same everywhere, with the right statistics."""
+"""Uniform and normal numbers from the counter hash: the same on every backend, with correct statistics."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_statistics_of_the_normal_numbers():
     # Kolmogorov's distance exceeds 1.95/√n once in a thousand times.
     assert stats.kstest(first, "norm").statistic < 1.95 / np.sqrt(n)
     assert abs(np.corrcoef(first, second)[0, 1]) < 4.5 / np.sqrt(n)
-    # Cosine and sine of one pair, neighbors, and squares, which share the radius.
+    # Cosine and sine of one pair, their squares, which share the radius, and neighbors.
     cosine, sine = first[: n // 2], first[n // 2 :]
     for a, b in ((cosine, sine), (cosine**2, sine**2), (first[1:], first[:-1])):
         assert abs(np.corrcoef(a, b)[0, 1]) < 4.5 / np.sqrt(len(a))

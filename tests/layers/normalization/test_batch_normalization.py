@@ -60,7 +60,7 @@ def test_moving_statistics_are_those_of_keras(mask):
 
 @pytest.mark.parametrize(("mean", "rtol"), [(3.9, 1e-5), (1e4, 1e-3)])
 def test_a_mean_far_from_zero_does_not_cancel_the_variance(mean, rtol):
-    """Variance 1 around 10⁴: the mean of squares minus the squared mean in float32 would be off by several units."""
+    """Variance 1 around 10⁴: E[x²] − E[x]² in float32 would be wrong by several units."""
     x = (np.random.default_rng(0).normal(size=(64, 8, 8, 2)) + mean).astype("float32")
     layer = BatchNormalization(momentum=0.0)
     y = numpy(layer(x, training=True))
@@ -69,7 +69,7 @@ def test_a_mean_far_from_zero_does_not_cancel_the_variance(mean, rtol):
 
 
 def test_a_shift_of_the_data_changes_neither_outputs_nor_gradients():
-    """In binary fractions that float32 holds before and after: what is left are roundings of the sums."""
+    """The values are binary fractions, exact in float32 before and after: only the sums are rounded."""
     generator = np.random.default_rng(0)
     x, slope = np.round(256 * generator.normal(size=(64, 4, 2))) / 256, generator.normal(size=(64, 4, 2))
 
@@ -92,8 +92,8 @@ def test_population_is_the_weighted_mean_over_unequal_batches(masked, policy):
     batches = [data(8, 5, 3, seed=1), data(8, 5, 3, seed=2), data(3, 5, 3, seed=3)]
     masks = [np.random.default_rng(k).random(b.shape[:2]) > 0.3 for k, b in enumerate(batches)] if masked else None
     layer = BatchNormalization(statistics="population", dtype=policy)
-    for place, batch in enumerate(batches):
-        layer(batch, training=True, mask=None if masks is None else masks[place])
+    for index, batch in enumerate(batches):
+        layer(batch, training=True, mask=None if masks is None else masks[index])
     if policy == "mixed_float16":
         batches = [b.astype("float16") for b in batches]
     mean, variance = oracles.population(batches, masks)
@@ -146,7 +146,7 @@ class Evaluates(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("eager", [False, True])
 def test_an_evaluation_in_the_middle_of_an_epoch_does_not_disturb_the_pass(eager):
-    """It resets the metrics as the start of an epoch does; the pass began again there, with a mean of 3.42 for 3.00."""
+    """It resets the metrics as the start of an epoch does; the pass restarted there: a mean of 3.42, not 3.00."""
     x = data(12, 3)
     model = keras.Sequential([keras.Input((3,)), BatchNormalization(statistics="population"), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=eager)
@@ -159,7 +159,7 @@ def test_an_evaluation_in_the_middle_of_an_epoch_does_not_disturb_the_pass(eager
 
 
 def test_an_evaluation_does_not_disturb_the_pass_of_a_layer_inside_other_layers():
-    """Keras lists the metric of a nested layer once for each layer around it and resets it as often."""
+    """Keras lists and resets the metric of a nested layer once for each layer around it."""
     x = data(12, 3)
     layer = BatchNormalization(statistics="population")
     inner = keras.Sequential([keras.Input((3,)), layer])
@@ -171,12 +171,12 @@ def test_an_evaluation_does_not_disturb_the_pass_of_a_layer_inside_other_layers(
     assert_close(layer.moving_variance, variance)
 
 
-def test_a_train_step_as_in_keras_guide_runs_with_the_hidden_metric():
+def test_a_train_step_as_in_the_guide_of_keras_runs_with_the_hidden_metric():
     """The guide updates every metric of the model with labels and predictions."""
     layer = BatchNormalization(statistics="population")
-    for metric in layer.metrics:
-        metric.update_state(np.zeros(2), np.zeros(2))
-        assert metric.result() == {}
+    (metric,) = layer.metrics
+    metric.update_state(np.zeros(2), np.zeros(2))
+    assert metric.result() == {}
 
 
 def test_an_empty_mask_changes_no_statistics():
@@ -194,7 +194,7 @@ def test_an_empty_mask_changes_no_statistics():
 @pytest.mark.parametrize("statistics", ["moving", "population"])
 @pytest.mark.parametrize("shape_known", [True, False] if BACKEND == "tensorflow" else [True])
 def test_an_empty_batch_changes_no_statistics(statistics, shape_known):
-    """Its moments are NaN, and so were the moving statistics for good. TensorFlow may not know the size in advance."""
+    """Its moments are NaN, and the moving statistics stayed NaN. TensorFlow may not know the size in advance."""
     layer = BatchNormalization(statistics=statistics)
     layer(data(4, 5, 3), training=True)
     before = [numpy(w) for w in layer.weights]
@@ -211,7 +211,7 @@ def test_an_empty_batch_changes_no_statistics(statistics, shape_known):
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "bool"])
 @pytest.mark.parametrize("training", [True, False])
 def test_integers_are_normalized_as_floats(dtype, training):
-    """In training the result was rounded to the type of the input, as integers: 255 for −0.58 of uint8."""
+    """In training the result was rounded to the dtype of the input: 255 instead of −0.58 in uint8."""
     x = np.random.default_rng(0).integers(0, 2, (6, 3)).astype(dtype)
     layer, same = BatchNormalization(), BatchNormalization()
     y = layer(x, training=training)
@@ -277,7 +277,7 @@ class TestRecalibrate:
         recalibrate(model, x, batch_size=5, verbose=0)
         assert_close(model.layers[0].moving_variance, x.astype("float64").var(0), rtol=1e-3)
 
-    def test_an_empty_batch_counts_for_nothing(self):
+    def test_an_empty_batch_has_no_weight(self):
         """Its NaN moments made the statistics NaN."""
         x = data(8, 3)
         model = keras.Sequential([keras.Input((3,)), BatchNormalization()])
@@ -286,7 +286,7 @@ class TestRecalibrate:
         assert_close(model.layers[0].moving_variance, x.var(0, dtype="float64"))
 
     def test_a_subclassed_model_without_a_training_argument(self):
-        """It was a TypeError: `stateless_call` hands `training` to every `call`. Dropout is off all the same."""
+        """It was a TypeError: `stateless_call` passes `training` to every `call`. Dropout is off nevertheless."""
 
         class Model(keras.Model):
             def __init__(self):
@@ -316,7 +316,7 @@ class TestRecalibrate:
         assert_close(model.layers[-1].moving_variance, variance)
 
     @pytest.mark.parametrize("wrong", ["list of batches", "list of tuples", "lengths", "number"])
-    def test_rejects_what_is_neither_inputs_nor_batches(self, wrong):
+    def test_rejects_data_that_are_neither_inputs_nor_batches(self, wrong):
         x = data(10, 3)
         given = {
             "list of batches": [x[:4], x[4:8], x[8:]],
@@ -407,8 +407,8 @@ class TestRecalibrate:
             recalibrate(model, [], verbose=0)
 
 
-def test_masked_values_may_be_anything_and_a_mask_of_another_rank_is_refused():
-    """NaN·0 is NaN; and a mask of too few axes was laid along the wrong ones. Oracle: NumPy on the admitted values."""
+def test_masked_values_may_be_nan_and_a_mask_of_another_rank_is_rejected():
+    """NaN·0 is NaN, and a mask with too few axes was applied to the wrong ones. Oracle: NumPy on unmasked values."""
     x = np.random.default_rng(0).normal(size=(2, 2, 3)).astype("float32")
     mask = np.array([[True, False], [True, True]])
     x[~mask] = np.nan

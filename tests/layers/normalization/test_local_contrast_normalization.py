@@ -1,4 +1,4 @@
-"""Local contrast normalization: Jarrett's formula in loops, its borders, its floor."""
+"""Local contrast normalization: Jarrett's formula in loops, borders, the floor."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ X = np.random.default_rng(0).normal(3.0, 2.0, size=(2, 7, 6, 3))
 
 
 def local_contrast(x, size, std, floor, divisive=True):
-    """Oracle: Jarrett et al., section 2, in float64 loops over places; weights outside the image do not count."""
+    """Oracle: Jarrett et al., section 2, in float64 loops over pixels; weights outside the image are left out."""
     reach = size // 2
     row = np.exp(-0.5 * (np.arange(-reach, reach + 1) / std) ** 2)
     weights = np.outer(row, row)
@@ -50,7 +50,7 @@ def test_matches_the_formula(size, std, floor, divisive, data_format, float64):
     assert_close(layer(x), expected, "float64")
 
 
-def test_brightness_does_not_matter_and_contrast_does_not_but_for_a_fixed_floor():
+def test_without_a_fixed_floor_neither_brightness_nor_contrast_matters():
     layer = LocalContrastNormalization(5)
     y = numpy(layer(X.astype("float32")))
     assert_close(layer((X + 7).astype("float32")), y, rtol=1e-3, atol=1e-4)
@@ -85,6 +85,6 @@ def test_rejects(arguments, argument):
         LocalContrastNormalization(**arguments)
 
 
-def test_rejects_what_is_not_an_image():
+def test_rejects_inputs_that_are_not_images():
     with pytest.raises(ValueError, match="LocalContrastNormalization: `inputs`"):
         LocalContrastNormalization()(keras.ops.ones((2, 3, 4)))

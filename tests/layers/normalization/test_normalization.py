@@ -43,7 +43,7 @@ def check_with_gradients(layer, x, reference):
 SHAPES = [((5, 6), -1), ((3, 4, 6), -1), ((2, 4, 3, 6), -1), ((2, 6, 4, 3), 1), ((2, 6, 3, 2, 4), 1), ((2, 3, 6, 4), 2)]
 
 
-# Six groups of the six features of the first shape would be of one value each, which is refused.
+# Six groups of the six features of the first shape would have one value each, which is rejected.
 @pytest.mark.parametrize(
     ("shape", "axis", "groups"), [(*each, n) for each in SHAPES for n in (1, 2, 6) if n < 6 or len(each[0]) > 2]
 )
@@ -64,8 +64,8 @@ def test_instance_normalization_matches_pytorch(shape, axis):
 
 
 @pytest.mark.parametrize("groups", [2, 6])
-def test_group_normalization_far_from_zero_loses_no_more_than_the_input_has(groups):
-    """Values around 3000 in float32 are known to 2e-4; sums of squares would leave nothing of a variance of 4."""
+def test_group_normalization_far_from_zero_is_as_exact_as_its_input(groups):
+    """Values around 3000 are exact to 2e-4 in float32; sums of squares would leave no digit of a variance of 4."""
     x = data(3, 8, 8, 6) + np.float32(3000)
     assert_close(GroupNormalization(groups)(x), oracles.group_norm(x.astype("float64"), groups, 1e-3), atol=1e-3)
 
@@ -75,7 +75,7 @@ def test_group_normalization_matches_the_formula():
     assert_close(GroupNormalization(3)(x), oracles.group_norm(x, 3, 1e-3), atol=1e-5)
 
 
-def test_instance_normalization_is_group_normalization_with_a_group_a_channel_not_with_one_group():
+def test_instance_normalization_is_group_normalization_with_one_group_per_channel_not_with_one_group():
     x = data(3, 4, 5, 6)
     y = numpy(InstanceNormalization()(x))
     assert_close(y, numpy(GroupNormalization(-1)(x)))
@@ -84,7 +84,7 @@ def test_instance_normalization_is_group_normalization_with_a_group_a_channel_no
 
 
 def test_groups_of_minus_one_stay_in_the_configuration():
-    """Keras 3.15 writes the number of channels over the configured -1 in `build`."""
+    """`build` of Keras 3.15 overwrites the -1 with the number of channels."""
     layer = GroupNormalization(-1)
     layer.build((None, 4, 6))
     assert layer.get_config()["groups"] == -1
@@ -92,8 +92,8 @@ def test_groups_of_minus_one_stay_in_the_configuration():
 
 
 def test_group_normalization_as_a_first_layer_trains():
-    """PyTorch 2.13 ends the process by a segmentation fault in the gradient of `group_norm` on channels-last images
-    when the weights need a gradient and the input does not, as in the first layer of a model."""
+    """PyTorch 2.13 has a segmentation fault in the gradient of `group_norm` on channels-last images if the weights need
+    a gradient and the input does not, as in the first layer of a model."""
     model = keras.Sequential([keras.Input((4, 4, 6)), GroupNormalization(2)])
     model.compile("sgd", "mse")
     model.fit(data(4, 4, 4, 6), data(4, 4, 4, 6), verbose=0)

@@ -75,8 +75,8 @@ def test_moments_do_not_cancel(products):
     assert (found.low, found.high) == (rows.min(), rows.max())
 
 
-def test_parts_larger_than_memory_allows_are_split():
-    """2²⁰ values at a time: 3 × 2²⁰ of them give the moments of all."""
+def test_large_batches_are_split():
+    """3 × 2²⁰ values, 2²⁰ at a time, give the moments of all."""
     rows = np.random.default_rng(3).normal(size=(2**20, 3)).astype("float32")
     found = Moments(squares)
     found.update(rows)
@@ -84,7 +84,7 @@ def test_parts_larger_than_memory_allows_are_split():
     np.testing.assert_allclose(found.scatter / found.count, rows.astype("float64").var(0), rtol=1e-10)
 
 
-def test_a_pass_is_one_pass_and_adapting_again_starts_anew():
+def test_data_are_read_once_and_adapting_again_starts_over():
     read = []
 
     def counted():
@@ -113,5 +113,8 @@ def test_progress_is_shown_on_request(capsys):
 def test_rejects_data(data, expectation):
     with pytest.raises(ValueError, match=f"ZeroCenter: `data` must be .*{expectation}"):
         ZeroCenter("pixel").adapt(data)
+
+
+def test_rejects_a_verbosity_other_than_0_and_1():
     with pytest.raises(ValueError, match="ZeroCenter: `verbose`"):
         ZeroCenter().adapt(DATA, verbose=2)

@@ -1,4 +1,4 @@
-"""Weight normalization: g·v/‖v‖ on every kind of layer, the start from data, what is saved, frozen, penalized."""
+"""Weight normalization: g·v/‖v‖ on every kind of layer, initialization from data, saving, freezing, penalties."""
 
 import h5py
 import keras
@@ -14,7 +14,7 @@ from keras_lecture.layers import Maxout, MaxoutConv2D, WeightNormalization
 k = keras.layers
 IMAGES = np.random.default_rng(0).normal(2.0, 3.0, size=(6, 5, 5, 4)).astype("float32")
 
-# Layer, the axes of its kernel that enter one unit, the axes of its outputs that are not units.
+# Layer, the axes of its kernel over the inputs of a unit, the axes of its outputs that do not index units.
 KINDS = {
     "Dense": (lambda: k.Dense(3), (0,), (0, 1, 2)),
     "Conv1D": (lambda: k.Conv1D(3, 2), (0, 1), (0, 1)),
@@ -44,7 +44,7 @@ def wrapped(name, data_init):
 
 
 def reweighted(v, g, axes):
-    """Oracle of the formula in float64: `g·v/‖v‖`, g in the order of the axes that are not inputs."""
+    """Oracle: `g·v/‖v‖` in float64, with g in the order of the axes that are not inputs."""
     v = v.astype("float64")
     length = np.sqrt((v**2).sum(axes, keepdims=True))
     return g.astype("float64").reshape(length.shape) * v / length
@@ -52,7 +52,7 @@ def reweighted(v, g, axes):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_layer_computes_with_g_v_over_norm_v_and_folds_back_into_a_plain_layer(name):
-    """Oracle: the plain layer, whose kernel NumPy computed in float64; before any change, the wrapped layer alone."""
+    """Oracle: the plain layer with a kernel computed by NumPy in float64; before any change, the wrapped layer."""
     x, layer, plain = batch(name), wrapped(name, data_init=False), KINDS[name][0]()
     plain.build(x.shape)
     plain.set_weights(layer.layer.get_weights())
@@ -90,8 +90,8 @@ def test_the_first_training_batch_gives_every_unit_mean_zero_and_variance_one(na
 
 
 @pytest.mark.parametrize("bad", [np.empty((0, 4)), np.full((2, 4), np.nan)], ids=["empty", "NaN"])
-def test_a_first_batch_that_tells_nothing_leaves_the_start_to_the_next(bad):
-    """Scale and bias were NaN for good."""
+def test_an_unusable_first_batch_leaves_the_initialization_to_the_next(bad):
+    """Scale and bias stayed NaN."""
     x, layer = np.random.default_rng(0).normal(5.0, 2.0, size=(64, 4)).astype("float32"), wrapped("Dense", True)
     layer(bad.astype("float32"), training=True)
     assert np.isfinite(numpy(layer(x))).all()
@@ -123,7 +123,7 @@ def test_values_and_gradients_match_pytorch(float64):
         assert_close(ours, theirs.numpy(), "float64")
 
 
-def test_second_derivatives_see_the_lengths(float64):
+def test_second_derivatives_include_the_lengths(float64):
     """Meta-learning differentiates gradients. Oracle: the product H·u by differences of gradients."""
     layer = WeightNormalization(keras.layers.Dense(2), data_init=False)
     rng = np.random.default_rng(3)
@@ -159,8 +159,8 @@ def test_a_kernel_without_direction_is_zero_and_its_gradients_are_finite():
     assert all(np.all(np.isfinite(numpy(g))) for g in gradients)
 
 
-def test_compiled_training_starts_from_the_first_batch_and_equals_training_of_g_and_b_themselves():
-    """Oracle: g, v and b as three arrays, started by hand on the first batch, momentum by hand, in PyTorch float64."""
+def test_compiled_training_is_initialized_by_the_first_batch_and_equals_training_of_g_v_and_b():
+    """Oracle: g, v and b as three tensors, initialized by hand on the first batch, SGD in PyTorch, float64."""
     rng = np.random.default_rng(4)
     x, y = rng.normal(1.0, 2.0, size=(24, 4)).astype("float32"), rng.normal(size=(24, 3)).astype("float32")
     model = keras.Sequential([keras.Input((4,)), WeightNormalization(keras.layers.Dense(3, activation="tanh"))])
@@ -184,19 +184,19 @@ def test_compiled_training_starts_from_the_first_batch_and_equals_training_of_g_
     assert_close(plain.get_weights()[1], b.detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
-def test_a_saved_model_holds_one_kernel_and_goes_on_after_loading(tmp_path):
+def test_a_saved_model_has_one_kernel_and_is_the_same_after_loading(tmp_path):
     model = keras.Sequential([keras.Input((5, 5, 4)), WeightNormalization(keras.layers.Conv2D(3, 2, name="inner"))])
     model(IMAGES, training=True)
     model.save(tmp_path / "model.keras")
     model.save_weights(tmp_path / "model.weights.h5")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert_close(loaded(IMAGES), numpy(model(IMAGES)))
-    # The start is not taken again.
+    # It is not initialized again.
     assert_close(loaded(2 * IMAGES, training=True), numpy(model(2 * IMAGES, training=True)))
     sizes = []
     with h5py.File(tmp_path / "model.weights.h5") as file:
         file.visititems(lambda name, item: sizes.append(item.size) if isinstance(item, h5py.Dataset) else None)
-    # One kernel of 2·2·4·3, four vectors of 3, one flag; the counter of the optimizer is not there.
+    # One kernel of 2·2·4·3, four vectors of 3, one flag; there is no counter of an optimizer.
     assert sorted(sizes) == [1, 3, 3, 3, 3, 48]
 
 
@@ -211,7 +211,7 @@ def test_a_whole_model_folds_back_by_cloning():
     assert_close(plain(IMAGES), numpy(model(IMAGES)), atol=1e-5)
 
 
-def test_a_frozen_layer_keeps_everything_and_takes_no_start():
+def test_a_frozen_layer_is_neither_changed_nor_initialized():
     layer = wrapped("Dense", data_init=True)
     layer.trainable = False
     assert layer.trainable_variables == []
@@ -223,7 +223,7 @@ def test_a_frozen_layer_keeps_everything_and_takes_no_start():
     assert not layer.scale_start.trainable
 
 
-def test_a_penalty_sees_the_derived_kernel_and_is_counted_once():
+def test_a_penalty_applies_to_the_derived_kernel_and_is_counted_once():
     layer = WeightNormalization(keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(0.5)), data_init=False)
     layer.build((None, 4))
     layer.scale.assign([1.0, 2.0, 3.0])
@@ -235,8 +235,8 @@ def test_a_penalty_sees_the_derived_kernel_and_is_counted_once():
     assert layer.layer.kernel_regularizer is not layer.layer.kernel.regularizer
 
 
-def test_a_constraint_holds_for_the_derived_kernel_after_a_step():
-    """Oracle: `MaxNorm` of the kernel that the step without a constraint gives."""
+def test_a_constraint_applies_to_the_derived_kernel_after_a_step():
+    """Oracle: `MaxNorm` of the kernel after the same step without a constraint."""
     results = []
     for constraint in (keras.constraints.MaxNorm(0.2, axis=0), None):
         keras.utils.set_random_seed(1)
@@ -250,7 +250,7 @@ def test_a_constraint_holds_for_the_derived_kernel_after_a_step():
     assert_close(constrained, numpy(keras.constraints.MaxNorm(0.2, axis=0)(free)), rtol=1e-4, atol=1e-5)
 
 
-def test_a_constraint_that_empties_a_unit_keeps_its_direction():
+def test_a_constraint_that_makes_a_unit_zero_keeps_its_direction():
     layer = WeightNormalization(keras.layers.Dense(2, kernel_constraint="non_neg"), data_init=False)
     layer.build((None, 3))
     v = layer.kernels[0].variable
@@ -261,8 +261,8 @@ def test_a_constraint_that_empties_a_unit_keeps_its_direction():
     assert_close(layer.scale, [0.0, 6.0])
 
 
-def test_penalties_attached_to_a_model_see_the_derived_kernel_and_survive_saving(tmp_path):
-    """`regularizers.penalize` used to penalize v, and wrote the wrapper's own object into the config of the layer."""
+def test_penalties_attached_to_a_model_apply_to_the_derived_kernel_and_survive_saving(tmp_path):
+    """`regularizers.penalize` used to penalize v, and put the wrapper's own object into the config of the layer."""
     model = keras.Sequential([keras.Input((4,)), WeightNormalization(keras.layers.Dense(3), data_init=False)])
     regularizers.penalize(model, regularizers.L2(0.5))
     model.layers[0].scale.assign([1.0, 2.0, 3.0])
@@ -275,7 +275,7 @@ def test_penalties_attached_to_a_model_see_the_derived_kernel_and_survive_saving
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_lengths_are_computed_in_float32_in_mixed_precision(policy):
-    """Squares of 1e-5 vanish in float16. Keras 3.15 has no public name for reading a variable uncast afterwards."""
+    """Squares of 1e-5 are 0 in float16."""
     layer = WeightNormalization(keras.layers.Dense(2), data_init=False, dtype=policy)
     layer.build((None, 3))
     layer.kernels[0].variable.assign(np.full((3, 2), 1e-5))
@@ -285,14 +285,14 @@ def test_lengths_are_computed_in_float32_in_mixed_precision(policy):
     assert_close(y, [[3.0, 6.0]], rtol=1e-2)
 
 
-def test_the_start_works_in_mixed_precision():
+def test_initialization_works_in_mixed_precision():
     layer = WeightNormalization(keras.layers.Dense(3, dtype="mixed_float16"))
     y = numpy(layer(IMAGES, training=True)).astype("float64")
     assert_close(y.mean((0, 1, 2)), 0, atol=5e-3)
     assert_close(y.std((0, 1, 2)), 1, rtol=5e-3)
 
 
-def test_a_unit_that_does_not_vary_keeps_its_scale():
+def test_a_unit_with_constant_outputs_keeps_its_scale():
     layer = WeightNormalization(keras.layers.Dense(3))
     y = numpy(layer(np.ones((1, 4), "float32"), training=True))
     assert_close(y, np.zeros((1, 3)))
