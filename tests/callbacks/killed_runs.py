@@ -1,6 +1,6 @@
-"""One run killed again and again: python killed_runs.py FOLDER KILLS. Prints what went wrong, as JSON.
+"""Kills one run repeatedly: python killed_runs.py FOLDER KILLS. Prints how each process began and ended, as JSON.
 
-Each life of the run is a fork of this process, which has imported everything and computed nothing.
+Each "life" of the run is a fork of this process, which has imported everything and computed nothing.
 """
 
 import json
@@ -23,7 +23,7 @@ EPOCHS, BATCHES = 7, 8
 
 
 class Beat(keras.callbacks.Callback):
-    """Tells the parent each batch that begins."""
+    """Reports each batch that begins to the parent process."""
 
     def __init__(self, pipe):
         super().__init__()
@@ -37,7 +37,7 @@ class Beat(keras.callbacks.Callback):
 
 
 def train(folder, pipe):
-    """The script that somebody would start again; saves what it ends with."""
+    """The script of a user; saves its final variables and history."""
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(BATCHES * 4, 3)), rng.normal(size=(BATCHES * 4, 1))
@@ -57,7 +57,7 @@ def train(folder, pipe):
 
 
 def live(folder):
-    """Starts a life; returns its process and a file of its messages."""
+    """Forks a process that trains; returns its id and a file of its messages."""
     receiving, sending = os.pipe()
     process = os.fork()
     if process:
@@ -79,13 +79,13 @@ def live(folder):
 
 
 def latest(folder):
-    """Where the latest checkpoint is, after reading every file there is."""
+    """Epoch and batch of the latest checkpoint; reads every file."""
     trees = [checkpoints.read(path) for path in sorted(Path(folder).glob("run-*.npz"))]
     return [trees[-1]["epoch"], trees[-1]["batch"]] if trees else [0, 0]
 
 
 def run(folder, kills):
-    """Lives, one after the other, until the run is through: where each began and should have, and how it ended."""
+    """Restarts the run until it is finished; for each life: expected and actual first batch, and exit status."""
     chance, lives = random.Random(0), []
     while not lives or lives[-1]["status"] == -signal.SIGKILL:
         life = {"expected": latest(folder), "began": None, "moment": chance.choice(["batch", "batch", "writing"])}
@@ -107,7 +107,7 @@ def run(folder, kills):
 
 if __name__ == "__main__":
     folder, kills = sys.argv[1], int(sys.argv[2])
-    # Imports, once for all lives, what Keras imports late.
+    # Triggers Keras's late imports once, before the forks.
     keras.utils.set_random_seed(0)
     warnings.simplefilter(
         "ignore"

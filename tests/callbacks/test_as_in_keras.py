@@ -1,4 +1,4 @@
-"""Keras's own tests of the callbacks that ours take the place of, with ours in their place."""
+"""Keras's own tests of `EarlyStopping` and `ReduceLROnPlateau`, run on our replacements."""
 
 import keras
 import pytest
@@ -8,14 +8,14 @@ from keras_lecture.callbacks import EarlyStopping, ReduceLearningRate
 
 
 class ReduceLROnPlateau(ReduceLearningRate):
-    """Under the name that one of the tests reads in a message."""
+    """Has the name that one of the tests expects in a message."""
 
 
 @pytest.fixture(autouse=True)
 def _ours(monkeypatch):
     monkeypatch.setattr("keras.src.callbacks.EarlyStopping", EarlyStopping)
     monkeypatch.setattr("keras.src.callbacks.ReduceLROnPlateau", ReduceLROnPlateau)
-    # One of the tests changes it for all that come after.
+    # One of the tests changes this global setting.
     interactive = keras.config.is_interactive_logging_enabled()
     yield
     (keras.config.enable_interactive_logging if interactive else keras.config.disable_interactive_logging)()
@@ -26,7 +26,7 @@ class TestEarlyStopping(early_stopping_test.EarlyStoppingTest):
 
 
 class TestReduceLearningRate(reduce_lr_on_plateau_test.ReduceLROnPlateauTest):
-    """All but the one of what Keras cannot do."""
+    """All but one: ours also reduces a schedule."""
 
     def test_throws_when_optimizer_has_schedule(self):
         with pytest.raises(AssertionError, match="TypeError not raised"):

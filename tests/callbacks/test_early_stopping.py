@@ -1,4 +1,4 @@
-"""`EarlyStopping`: what it does beyond Keras's, whose own tests it passes in `test_as_in_keras`."""
+"""`EarlyStopping` beyond Keras's class, whose own tests `test_as_in_keras` runs on it."""
 
 import keras
 import numpy as np
@@ -17,12 +17,12 @@ OPTIMIZERS = {
     "lookahead": lambda: optimizers.Lookahead(optimizers.Momentum(0.05), period=2),
 }
 
-# XLA, where it is not the only compiler, takes longer than the tests.
+# Without XLA on TensorFlow: compiling takes longer than the tests.
 COMPILED = {"jit_compile": False} if BACKEND == "tensorflow" else {}
 
 
-def said(stopper, numbers):
-    """The epochs at which a `stopper` that hears these numbers took a new best, and where it stopped."""
+def decisions(stopper, numbers):
+    """The best epoch after each of these losses, and the epoch at which `stopper` stopped."""
     stopper.set_model(keras.Sequential())
     stopper.on_train_begin()
     best = []
@@ -37,7 +37,7 @@ def state_of(trained):
 
 
 class Scripted(keras.callbacks.Callback):
-    """Logs numbers of our choice, keeps the state at the end of an epoch, and may raise."""
+    """Logs given numbers, keeps the state at the end of an epoch, and may raise."""
 
     def __init__(self, numbers, keep=None, error=None, at=None):
         super().__init__()
@@ -53,7 +53,7 @@ class Scripted(keras.callbacks.Callback):
             self.kept = state_of(self.model)
 
 
-def stopping(**options):
+def restoring(**options):
     return EarlyStopping("score", mode="min", patience=9, restore_best_weights=True, **options)
 
 
@@ -63,11 +63,11 @@ def assert_same(actual, expected):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_training_goes_on_from_the_best_epoch(name):
-    """Weights, slots, iterations and look-ahead: two further epochs are those of a run that ended there."""
+def test_training_continues_from_the_best_epoch(name):
+    """Weights, slots, iterations and look-ahead: two further epochs equal those of a run that ended there."""
     trained, short = model(OPTIMIZERS[name](), **COMPILED), model(OPTIMIZERS[name](), **COMPILED)
     script = Scripted([3.0, 2.0, 2.5, 4.0], keep=1)
-    fit(trained, script, stopping(), epochs=4, batch_size=8)
+    fit(trained, script, restoring(), epochs=4, batch_size=8)
     assert_same(state_of(trained), script.kept)
     fit(trained, epochs=2, batch_size=8)
     fit(short, epochs=4, batch_size=8)
@@ -75,18 +75,18 @@ def test_training_goes_on_from_the_best_epoch(name):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
 
 
-def test_the_masks_of_dropout_go_back_too():
-    """On PyTorch Keras draws them from the global generator, past the layer's seed."""
+def test_the_seeds_of_dropout_are_restored_too():
+    """With an explicit `seed`: without one, Keras on PyTorch draws the masks from the global generator."""
     seeded = keras.Sequential([keras.Input((5,)), keras.layers.Dropout(0.5, seed=1), keras.layers.Dense(2)])
     seeded.compile(keras.optimizers.SGD(0.0), "mse", **COMPILED)
-    losses = fit(seeded, Scripted([1.0, 2.0, 3.0]), stopping(), epochs=3)["loss"]
+    losses = fit(seeded, Scripted([1.0, 2.0, 3.0]), restoring(), epochs=3)["loss"]
     again = fit(seeded, epochs=2)["loss"]
     assert len(set(losses)) == 3
     np.testing.assert_allclose(again, losses[1:], rtol=1e-6)
 
 
 class Interrupting(keras.utils.PyDataset):
-    """Batches of which one is an interrupt."""
+    """Batches that raise an error after the first `at` reads."""
 
     def __init__(self, at, error):
         super().__init__()
@@ -103,7 +103,7 @@ class Interrupting(keras.utils.PyDataset):
 
 
 def interrupted_step(trained):
-    """An interrupt after the step's work and before Keras has its result: on JAX the old weights are gone by then."""
+    """An interrupt after a step and before Keras has its result: on JAX the old weights are already deleted."""
     plain, calls = type(trained), []
 
     @keras.saving.register_keras_serializable()
@@ -134,16 +134,16 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["keras", "nesterov"])
-def test_the_best_epoch_comes_back_before_an_exception_is_handled(way, name, tmp_path):
+def test_the_best_epoch_is_restored_before_an_exception_is_handled(way, name, tmp_path):
     trained = model(OPTIMIZERS[name](), **COMPILED)
     script = Scripted([3.0, 2.0, 2.5, 4.0], keep=1, **WAYS[way](trained))
-    stopper = stopping()
+    stopper = restoring()
     plain = {name: vars(trained).get(name) for name in ("evaluate", "fit")}
     with pytest.raises((RuntimeError, KeyboardInterrupt)):
         try:
             fit(trained, script, stopper, epochs=4, batch_size=4)
         except BaseException:
-            # The traceback holds the frame of `fit` here, as in a notebook after it.
+            # The traceback holds the frame of `fit` here, as it does in a notebook.
             assert_same(state_of(trained), script.kept)
             trained.save(tmp_path / "best.keras")
             assert np.isfinite(trained.evaluate(X, Y, verbose=0))
@@ -157,35 +157,41 @@ def test_the_best_epoch_comes_back_before_an_exception_is_handled(way, name, tmp
 def test_an_exception_in_the_data():
     trained = model(OPTIMIZERS["keras"](), **COMPILED)
     script = Scripted([1.0, 2.0, 2.5, 4.0], keep=0)
-    # TensorFlow reads ahead, and has an error of its own for it.
+    # TensorFlow reads ahead, and raises an error class of its own.
     with pytest.raises(Exception, match="a broken file"):
         fit(
-            trained, script, stopping(), x=Interrupting(13, OSError("a broken file")), y=None, batch_size=None, epochs=4
+            trained,
+            script,
+            restoring(),
+            x=Interrupting(13, OSError("a broken file")),
+            y=None,
+            batch_size=None,
+            epochs=4,
         )
     assert_same(state_of(trained), script.kept)
 
 
-def test_an_epoch_of_its_own_end_restores_the_best():
+def test_reaching_the_last_epoch_restores_the_best():
     trained = model(run_eagerly=True)
     script = Scripted([3.0, 2.0, 2.5], keep=1)
-    fit(trained, script, stopper := stopping(), epochs=3)
+    fit(trained, script, stopper := restoring(), epochs=3)
     assert_same(state_of(trained), script.kept)
     assert stopper.stopped_epoch == 0
 
 
-def test_a_relative_difference_is_a_part_of_the_best():
+def test_a_relative_difference_is_a_fraction_of_the_best():
     numbers = [100.0, 98.0, 96.5, 95.0, 93.6]
-    assert said(EarlyStopping("loss", min_delta="3%", patience=9), numbers)[0] == [0, 0, 2, 2, 4]
-    assert said(EarlyStopping("loss", min_delta=3, patience=9), numbers)[0] == [0, 0, 2, 2, 2]
+    assert decisions(EarlyStopping("loss", min_delta="3%", patience=9), numbers)[0] == [0, 0, 2, 2, 4]
+    assert decisions(EarlyStopping("loss", min_delta=3, patience=9), numbers)[0] == [0, 0, 2, 2, 2]
     rising = EarlyStopping("loss", min_delta="10%", patience=9, mode="max")
-    assert said(rising, [-1.0, -0.95, -0.9 + 1e-9, 0.0, 0.0])[0] == [0, 0, 2, 3, 3]
+    assert decisions(rising, [-1.0, -0.95, -0.9 + 1e-9, 0.0, 0.0])[0] == [0, 0, 2, 3, 3]
 
 
-def test_what_is_not_finite_is_never_best():
+def test_a_number_that_is_not_finite_is_never_best():
     nan, inf = float("nan"), float("inf")
-    assert said(EarlyStopping("loss", patience=9), [nan, 3.0, -inf, nan, 2.0])[0] == [0, 1, 1, 1, 4]
-    # Keras waits for something below NaN.
-    assert said(EarlyStopping("loss", patience=2), [3.0, nan, nan]) == ([0, 0, 0], 2)
+    assert decisions(EarlyStopping("loss", patience=9), [nan, 3.0, -inf, nan, 2.0])[0] == [0, 1, 1, 1, 4]
+    # Keras would take a first NaN as best, and nothing is below it.
+    assert decisions(EarlyStopping("loss", patience=2), [3.0, nan, nan]) == ([0, 0, 0], 2)
     stopper = EarlyStopping("score", mode="min", patience=9, restore_best_weights=True)
     trained = model(run_eagerly=True)
     fit(trained, script := Scripted([nan, 2.0, -inf], keep=1), stopper, epochs=3)
@@ -193,7 +199,7 @@ def test_what_is_not_finite_is_never_best():
 
 
 def test_smoothing_is_the_corrected_exponential_average():
-    """The weighted mean with weights βⁿ, written out; what is not finite has no part in it."""
+    """Equals the weighted mean with weights βⁿ; values that are not finite are left out."""
     numbers, beta = [5.0, 1.0, 4.0, 3.0, 1.5], 0.6
     stopper = EarlyStopping("loss", patience=9, smoothing=beta)
     stopper.on_train_begin()
@@ -201,29 +207,29 @@ def test_smoothing_is_the_corrected_exponential_average():
     for t, value in zip(range(1, 6), averages[:2] + averages[3:], strict=True):
         weights = beta ** np.arange(t)[::-1]
         assert value == pytest.approx(np.sum(weights * numbers[:t]) / np.sum(weights))
-    # The second is best by itself, the last by the average.
-    assert said(EarlyStopping("loss", patience=9), numbers)[0][-1] == 1
-    assert said(EarlyStopping("loss", patience=9, smoothing=beta), numbers)[0][-1] == 4
+    # The second value is best by itself, the last by the average.
+    assert decisions(EarlyStopping("loss", patience=9), numbers)[0][-1] == 1
+    assert decisions(EarlyStopping("loss", patience=9, smoothing=beta), numbers)[0][-1] == 4
 
 
 def test_a_monitor_that_does_not_exist_is_an_error_after_the_first_epoch():
     expected = "EarlyStopping: `monitor` must be one of 'loss', 'mae'. Received: monitor='val_loss'. .*validation_data"
     with pytest.raises(ValueError, match=expected):
         fit(model(metrics=["mae"], run_eagerly=True), EarlyStopping(), epochs=2)
-    with pytest.raises(ValueError, match="monitor='acuracy'. These are in the logs"):
+    with pytest.raises(ValueError, match="monitor='acuracy'. These names are in the logs"):
         fit(model(run_eagerly=True), EarlyStopping("acuracy", mode="max"), epochs=2)
     with pytest.raises(ValueError, match="EarlyStopping: `mode` must be one of 'max', 'min'"):
         fit(model(run_eagerly=True), Scripted([1.0]), EarlyStopping("score"))
 
 
-def test_an_epoch_without_validation_says_nothing():
+def test_an_epoch_without_validation_does_not_count():
     stopper = EarlyStopping(patience=1, min_delta=1e9)
     history = fit(model(run_eagerly=True), stopper, epochs=8, validation_split=0.5, validation_freq=2)
     assert len(history["val_loss"]) == 2
     assert stopper.stopped_epoch == 3
 
 
-def test_several_outputs_are_told_apart():
+def test_the_mode_is_found_for_each_of_several_outputs():
     inputs = keras.Input((5,))
     outputs = {name: keras.layers.Dense(2, name=name)(inputs) for name in ("a", "b")}
     twins = keras.Model(inputs, outputs)
@@ -237,12 +243,12 @@ def test_several_outputs_are_told_apart():
 
 
 @pytest.mark.parametrize("name", ["keras", "nesterov"])
-def test_a_new_callback_with_the_state_of_the_old_goes_on_where_it_was(name):
-    """The best epoch lies before the break, and comes back after it."""
+def test_a_new_callback_continues_from_the_state_of_the_old(name):
+    """The best epoch is before the restart, and is restored after it."""
     numbers = [3.0, 1.0, 2.0, 1.5, 1.8, 1.7]
     whole, halves = (model(OPTIMIZERS[name](), **COMPILED) for _ in range(2))
     script = Scripted(numbers, keep=1)
-    fit(whole, script, stopper := stopping(smoothing=0.2), epochs=6)
+    fit(whole, script, stopper := restoring(smoothing=0.2), epochs=6)
     first, second = (EarlyStopping("score", 0, 9, mode="min", smoothing=0.2) for _ in range(2))
     first.restore_best_weights = second.restore_best_weights = True
     fit(halves, Scripted(numbers), Unfinished(first), epochs=3)
@@ -256,7 +262,7 @@ def test_a_new_callback_with_the_state_of_the_old_goes_on_where_it_was(name):
 
 
 class Unfinished(keras.callbacks.Callback):
-    """Passes on all but the end of training: the process was killed there."""
+    """Passes on all events but the end of training, as if the process was killed."""
 
     def __init__(self, callback):
         super().__init__()
@@ -273,7 +279,7 @@ class Unfinished(keras.callbacks.Callback):
         self.callback.on_epoch_end(epoch, logs)
 
 
-def test_it_says_what_it_does(capsys):
+def test_verbose_reports_early_stopping(capsys):
     keras.config.enable_interactive_logging()
     fit(
         model(run_eagerly=True),
@@ -285,6 +291,6 @@ def test_it_says_what_it_does(capsys):
 
 
 @pytest.mark.parametrize("min_delta", ["1", "%", "-1%", "1 %", "a%", "1%%"])
-def test_percentages_are_numbers(min_delta):
+def test_malformed_percentages_are_an_error(min_delta):
     with pytest.raises(ValueError, match="EarlyStopping: `min_delta` must be a number or a percentage"):
         EarlyStopping(min_delta=min_delta)

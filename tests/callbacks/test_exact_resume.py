@@ -1,4 +1,4 @@
-"""A run that is killed and started again ends as one that was not, to the bit."""
+"""A run that is killed and restarted ends bit for bit like an uninterrupted one."""
 
 import json
 import random
@@ -19,12 +19,12 @@ from keras_lecture.callbacks._resume import callback_states, model_state
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(24, 3)).astype("float32"), RNG.normal(size=(24, 1)).astype("float32")
-# Where the runs are killed: in the last epoch but one, before the fourth of six batches.
+# The runs are killed in the second to last epoch, before the fourth of six batches.
 EPOCHS, KILL = 4, (2, 3)
 
 
 class Kill(keras.callbacks.Callback):
-    """At one moment of a run, copies the files that a kill would leave."""
+    """At one moment of a run, copies the files that a kill would leave behind."""
 
     def __init__(self, folder, copy, moment=KILL):
         super().__init__()
@@ -38,8 +38,20 @@ class Kill(keras.callbacks.Callback):
             shutil.copytree(self.folder, self.copy)
 
 
+class Began(keras.callbacks.Callback):
+    """Records the epoch and the batch that a run begins with."""
+
+    first = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.first = self.first or (self.epoch, batch)
+
+
 def perceptron(optimizer=None, extra=lambda: (), units=2):
-    # As in a process of its own.
+    # Names and seeds as in a new process.
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
     body = [keras.layers.Dense(units, activation="tanh"), *extra(), keras.layers.Dense(1)]
@@ -60,27 +72,30 @@ def fit(model, folder, *more, every="epoch", x=X, y=Y, **arguments):
 
 
 def assert_same(model, other, history=None, other_history=None):
-    """Every variable of both is the same, to the bit."""
-    for group, variables in model_state.variables(model).items():
+    """All variables but metrics agree bit for bit."""
+    for group, variables in model_state.groups_of(model).items():
         if group != "metrics":
-            for v, w in zip(variables, model_state.variables(other)[group], strict=True):
+            for v, w in zip(variables, model_state.groups_of(other)[group], strict=True):
                 np.testing.assert_array_equal(numpy(v), numpy(w), err_msg=v.path)
     np.testing.assert_equal(history, other_history)
 
 
 def killed_and_whole(build, folder, more=lambda: (), kill=KILL, arguments=dict, **fixed):
-    """The models and histories of a whole run and of one that goes on from what a kill has left of it."""
+    """The models and histories of a whole run and of one that resumes from the files at a kill."""
     whole = build()
     history = fit(
         whole, folder / "whole", *more(), Kill(folder / "whole", folder / "killed", kill), **fixed, **arguments()
     )
-    resumed = build()
-    return whole, resumed, history, fit(resumed, folder / "killed", *more(), **fixed, **arguments())
+    resumed, began = build(), Began()
+    resumed_history = fit(resumed, folder / "killed", *more(), began, **fixed, **arguments())
+    # A run that starts over would end with the same weights, too.
+    assert began.first > (0, 0)
+    return whole, resumed, history, resumed_history
 
 
 @pytest.mark.parametrize("every", ["epoch", 2])
 def test_weights_statistics_dropout_and_shuffling(tmp_path, every):
-    """The file with `every=2` lies in the middle of an epoch."""
+    """With `every=2` the file is from the middle of an epoch."""
     assert_same(*killed_and_whole(noisy, tmp_path, every=every, validation_split=0.2))
 
 
@@ -107,7 +122,7 @@ def test_optimizers(tmp_path, name):
 
 
 def test_loss_scaling_and_half_precision(tmp_path):
-    """The loss scale and its counter are part of the optimizer; bfloat16 is no type of NumPy's."""
+    """The loss scale and its counter are part of the optimizer; NumPy has no bfloat16."""
     keras.config.set_dtype_policy("mixed_float16")
     assert_same(*killed_and_whole(lambda: perceptron(keras.optimizers.Adam), tmp_path / "16", every=1))
     keras.config.set_dtype_policy("bfloat16")
@@ -126,7 +141,7 @@ if BACKEND != "torch":  # Keras refuses it there.
 
 
 def test_a_model_that_is_built_by_its_first_step(tmp_path):
-    """Keras on TensorFlow builds it while it traces; there must be variables to assign to before."""
+    """On TensorFlow Keras builds it while tracing, but variables must exist before, to assign to."""
 
     def build():
         keras.utils.set_random_seed(0)
@@ -138,7 +153,7 @@ def test_a_model_that_is_built_by_its_first_step(tmp_path):
 
 
 class Jittery(keras.Layer):
-    """Draws from Keras's own seeds, where the backend lets it, and from the framework's generators by its dropout."""
+    """Draws noise from Keras's global seed generator, which JAX does not allow in a compiled step."""
 
     def call(self, x):
         noise = keras.random.normal((1,)) if BACKEND != "jax" else 0.0
@@ -146,7 +161,7 @@ class Jittery(keras.Layer):
 
 
 def test_global_random_generators(tmp_path):
-    """Keras's seed generator, Python's and NumPy's random numbers, which a callback here changes the weights by."""
+    """A layer draws from Keras's seed generator, and a callback changes weights by Python's and NumPy's numbers."""
 
     class Shake(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -156,7 +171,7 @@ def test_global_random_generators(tmp_path):
 
 
 class Shuffled(keras.utils.PyDataset):
-    """Data with an order of their own, that tell nobody."""
+    """Data that shuffle themselves and are not `Stateful`."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -194,7 +209,7 @@ def test_the_position_in_the_data(tmp_path, kind):
 
 
 def test_the_other_callbacks(tmp_path):
-    """Each with a memory of the epochs before; the log of the resumed run has no line twice."""
+    """Callbacks with a state that spans epochs; the log file of the resumed run repeats no line."""
     made = []
 
     def more():
@@ -214,23 +229,24 @@ def test_the_other_callbacks(tmp_path):
         folder.mkdir(exist_ok=True)
         return made[-1]
 
-    # The third epoch has no file of its own: it begins again, and its line with it.
+    # The third epoch has no complete file: it is repeated, and so is its line.
     assert_same(*killed_and_whole(noisy, tmp_path, more, every=5, validation_split=0.2, kill=(2, 2)))
     states = [callback_states.named(callbacks) for callbacks in made]
     for name in states[0]:
         first, second = (callback_states.state(named[name]) for named in states)
+        assert first
         np.testing.assert_equal(first, second, err_msg=name)
     logs = [(tmp_path / name / "log.csv").read_text() for name in ("whole", "killed")]
     assert logs[0] == logs[1] and len(logs[0].splitlines()) == EPOCHS + 1
 
 
-def test_which_steps_a_monitor_looks_at(tmp_path):
-    """Steps 0 and 3 of six; the run goes on with step 2."""
+def test_the_steps_that_a_monitor_observes(tmp_path):
+    """Steps 0 and 3 of six; the run resumes at step 2."""
     assert_same(*killed_and_whole(perceptron, tmp_path, lambda: [callbacks.GradientMonitor(every=3)], every=2))
 
 
 def test_swapped_averages(tmp_path):
-    """Keras's callback that shows the averages between epochs swaps back at the next one."""
+    """Keras's `SwapEMAWeights` puts the averages into the model between epochs."""
     assert_same(
         *killed_and_whole(
             lambda: perceptron(lambda: keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)),
@@ -240,8 +256,8 @@ def test_swapped_averages(tmp_path):
     )
 
 
-def test_a_run_that_has_stopped_stays_stopped(tmp_path):
-    """By itself or by a callback: started again it returns the same weights, history and best weights at once."""
+def test_a_finished_run_does_not_continue(tmp_path):
+    """At its last epoch or by a callback: restarted, it returns the same weights, history and best weights at once."""
 
     def stopping():
         return keras.callbacks.EarlyStopping("loss", mode="max", patience=1, restore_best_weights=True)
@@ -255,27 +271,26 @@ def test_a_run_that_has_stopped_stays_stopped(tmp_path):
         assert len(history["loss"]) == 2 and sorted(folder.iterdir()) == files
 
 
-def test_more_epochs_go_on(tmp_path):
+def test_more_epochs_continue_a_finished_run(tmp_path):
     whole = noisy()
     history = fit(whole, tmp_path / "whole", epochs=3)
     fit(noisy(), tmp_path / "longer", epochs=2)
     longer = noisy()
     assert_same(whole, longer, history, fit(longer, tmp_path / "longer", epochs=3))
-    # A further `fit` begins where it is told to.
+    # A further `fit` starts at its own `initial_epoch`.
     assert longer._initial_epoch is None
     assert len(longer.fit(X, Y, verbose=0, epochs=2).history["loss"]) == 2
 
 
-def test_nothing_is_changed_by_saving(tmp_path):
-    """A run with the callback is the run without it."""
+def test_saving_does_not_change_the_run(tmp_path):
     plain = noisy()
     history = plain.fit(X, Y, batch_size=4, epochs=EPOCHS, verbose=0).history
     saved = noisy()
     assert_same(plain, saved, history, fit(saved, tmp_path, every=1))
 
 
-def test_killed_at_twenty_moments(tmp_path):
-    """While training and while writing, by SIGKILL, in one run; each life begins where the file says."""
+def test_a_run_killed_twenty_times(tmp_path):
+    """By SIGKILL while training and while writing; each process begins at the batch of the latest file."""
     script = Path(__file__).with_name("killed_runs.py")
     root = str(Path(__file__).resolve().parents[2])
     output = subprocess.run(
@@ -292,7 +307,7 @@ def test_killed_at_twenty_moments(tmp_path):
         np.testing.assert_array_equal(whole[name], resumed[name], err_msg=name)
 
 
-def test_another_model_is_refused_by_its_first_difference(tmp_path):
+def test_a_file_of_another_model_is_an_error_that_names_the_first_difference(tmp_path):
     fit(perceptron(), tmp_path, epochs=1)
     message = (
         r"trainable variable 0 is .*kernel \(3, 2\) of float32 in the file and .*kernel \(3, 5\) of float32 in the"
@@ -303,7 +318,7 @@ def test_another_model_is_refused_by_its_first_difference(tmp_path):
         fit(perceptron(keras.optimizers.Adam), tmp_path)
 
 
-def test_another_number_of_batches_is_refused_in_the_middle_of_an_epoch(tmp_path):
+def test_another_number_of_batches_is_an_error_in_the_middle_of_an_epoch(tmp_path):
     killed_and_whole(perceptron, tmp_path, every=2, kill=(0, 3), epochs=1)
     shutil.rmtree(tmp_path / "killed")
     with pytest.raises(RuntimeError):
@@ -318,37 +333,41 @@ class Fail(keras.callbacks.Callback):
             raise RuntimeError
 
 
-def test_it_says_what_it_cannot_restore(tmp_path):
+def test_data_that_cannot_be_restored_warn(tmp_path):
     def generator():
         while True:
             yield X[:4], Y[:4]
 
-    with pytest.warns(UserWarning, match="a generator cannot be wound forward"):
+    with pytest.warns(UserWarning, match="a generator cannot skip batches"):
         fit(perceptron(), tmp_path / "a", x=generator(), y=None, steps_per_epoch=2, epochs=1, shuffle=False)
     with pytest.warns(UserWarning, match="an epoch begins in the middle of the data"):
         fit(perceptron(), tmp_path / "b", steps_per_epoch=2, epochs=1)
-    if BACKEND == "tensorflow":
+
+
+if BACKEND == "tensorflow":
+
+    def test_shuffling_without_a_seed_warns(tmp_path):
         import tensorflow
 
         model = perceptron()
         tensorflow.random.set_seed(None)
         with pytest.warns(UserWarning, match="shuffles arrays without a seed: call `keras.utils.set_random_seed`"):
-            fit(model, tmp_path / "c", epochs=1)
+            fit(model, tmp_path, epochs=1)
 
 
-def test_a_callback_that_was_not_there_is_named(tmp_path):
+def test_a_callback_without_a_saved_state_warns(tmp_path):
     fit(perceptron(), tmp_path, epochs=1)
-    with pytest.warns(UserWarning, match="only one of the file and this `fit` has the callbacks GradientClipping 1"):
+    with pytest.warns(UserWarning, match="only in the file or only in this `fit`: the callbacks GradientClipping 1"):
         fit(perceptron(), tmp_path, callbacks.GradientClipping(value=1.0))
 
 
-def test_elsewhere_than_in_fit_it_does_nothing(tmp_path):
+def test_outside_of_fit_it_does_nothing(tmp_path):
     model = perceptron()
     model.evaluate(X, Y, verbose=0, callbacks=[ExactResume(str(tmp_path / "none"))])
     assert not (tmp_path / "none").exists()
 
 
-def test_keras_has_the_hooks_that_the_position_in_the_data_is_found_by():
+def test_the_private_names_of_keras_that_resuming_uses_exist():
     """If this fails, Keras has changed its `fit`: adapt `data_position.py`, `running_fit.py` and `exact_resume.py`."""
     assert "_initial_epoch" in keras.Model.fit.__wrapped__.__code__.co_names
     found = []

@@ -1,4 +1,4 @@
-"""`GradientClipping` against PyTorch's and optax's clipping, AutoClip's algorithm in NumPy, and its own promises."""
+"""`GradientClipping` against the clipping of PyTorch and optax, and AutoClip's algorithm in NumPy."""
 
 import itertools
 
@@ -12,6 +12,7 @@ from support.harness import BACKEND
 from support.watched_model import INITIAL, X, Y, fit, gradients, model
 
 from keras_lecture import optimizers
+from keras_lecture._core.stateful import Stateful
 from keras_lecture.callbacks import GradientClipping, GradientMonitor, gradient_clipping
 
 GRADIENTS = gradients(INITIAL)
@@ -19,7 +20,7 @@ EXACT = {"rtol": 1e-5, "atol": 1e-6}
 
 
 def received(*callbacks, optimizer=None, **data):
-    """What the optimizer was given in one step: with a rate of 1, what the weights went down by."""
+    """The gradients that the optimizer received in one step: the decrease of the weights at a rate of 1."""
     trained = model(optimizer or keras.optimizers.SGD(1.0))
     history = fit(trained, *callbacks, **data)
     return [old - new for old, new in zip(INITIAL, trained.get_weights(), strict=True)], history
@@ -52,7 +53,7 @@ PEERS = {
 
 
 @pytest.mark.parametrize("rule", PEERS)
-def test_a_rule_clips_as_torch_and_optax_do(rule):
+def test_each_rule_clips_as_torch_and_optax_do(rule):
     limit, peer = PEERS[rule]
     clipped, history = received(GradientClipping(**{rule: limit}))
     expected = peer(limit)
@@ -73,10 +74,10 @@ def test_a_limit_that_no_gradient_reaches_changes_nothing(rule):
 
 
 def test_units_are_those_of_the_layer():
-    """A filter of a convolution and a row of an embedding; optax takes the same axes for the convolution."""
+    """A filter of a convolution and a row of an embedding; optax uses the same axes for the convolution."""
     inputs, words = keras.Input((4, 3)), keras.Input((2,), dtype="int32")
-    mixed = keras.layers.Conv1D(2, 2, use_bias=False)(inputs)
-    looked_up = keras.layers.Embedding(5, 3)(words)
+    mixed = keras.layers.Conv1D(2, 2, use_bias=False, name="conv")(inputs)
+    looked_up = keras.layers.Embedding(5, 3, name="words")(words)
     outputs = (
         keras.layers.Dense(1)(keras.layers.Flatten()(mixed)),
         keras.layers.Dense(1)(keras.layers.Flatten()(looked_up)),
@@ -86,17 +87,15 @@ def test_units_are_those_of_the_layer():
     before = {v.path: v.numpy() for v in trained.trainable_variables}
     x = [np.random.default_rng(1).normal(size=(8, 4, 3)), np.random.default_rng(2).integers(0, 5, (8, 2))]
     fit(trained, GradientClipping(unit_norm=0.01), x=x, y=[3 * np.ones((8, 1))] * 2)
-    for variable in trained.trainable_variables:
+    for variable, axes in ((trained.get_layer("conv").kernel, (0, 1)), (trained.get_layer("words").embeddings, (1,))):
         w, moved = before[variable.path], before[variable.path] - variable.numpy()
-        if len(w.shape) == 3 or "embeddings" in variable.path:
-            axes = (0, 1) if len(w.shape) == 3 else (1,)
-            ratio = np.sqrt((moved**2).sum(axes)) / np.maximum(np.sqrt((w**2).sum(axes)), 1e-3)
-            np.testing.assert_allclose(ratio, 0.01, rtol=1e-3)
+        ratio = np.sqrt((moved**2).sum(axes)) / np.maximum(np.sqrt((w**2).sum(axes)), 1e-3)
+        np.testing.assert_allclose(ratio, 0.01, rtol=1e-3)
 
 
 @pytest.mark.parametrize("window", [1024, 4])
 def test_percentile_is_autoclip(window, monkeypatch):
-    """The algorithm in NumPy on the norms that are logged; the norms that arrive are the monitor's."""
+    """The algorithm in NumPy on the logged norms gives the clipped norms that the monitor logs."""
     monkeypatch.setattr(gradient_clipping, "WINDOW", window)
     batches = ((scale * X, scale * Y) for scale in itertools.cycle([1.0, 3.0, 2.0, 0.5, 4.0, 1.0, 2.5, 0.2]))
     callbacks = GradientClipping(percentile=30), GradientMonitor()
@@ -109,7 +108,7 @@ def test_percentile_is_autoclip(window, monkeypatch):
     np.testing.assert_array_equal(history["clipped_share"], clipped.astype(float))
 
 
-def test_a_new_callback_with_the_state_of_the_old_goes_on_where_it_was():
+def test_a_new_callback_continues_from_the_state_of_the_old():
     trained = model(keras.optimizers.SGD(0.3))
     expected = fit(trained, GradientClipping(percentile=30, on_nonfinite="skip"), epochs=6)
     trained = model(keras.optimizers.SGD(0.3))
@@ -123,9 +122,10 @@ def test_a_new_callback_with_the_state_of_the_old_goes_on_where_it_was():
     for name, values in expected.items():
         np.testing.assert_allclose(begun[name] + ended[name], values, rtol=1e-5, err_msg=name)
     assert int(second.state()["seen"]) == 6
+    assert isinstance(second, Stateful)
 
 
-def test_our_kernels_and_keras_clip_alike():
+def test_clipping_equals_the_global_clipnorm_of_the_optimizer():
     """The callback before the optimizer, and the optimizer's own `global_clipnorm`."""
     for ours in (optimizers.Adam, optimizers.Momentum):
         outside, inside = model(ours(0.05)), model(ours(0.05, global_clipnorm=0.3))
@@ -136,7 +136,7 @@ def test_our_kernels_and_keras_clip_alike():
 
 
 def test_with_accumulation_the_mean_is_clipped():
-    """Two halves of the batch are the batch, before and after clipping."""
+    """Accumulating two halves of the batch equals the whole batch, before and after clipping."""
     accumulating = keras.optimizers.SGD(1.0, gradient_accumulation_steps=2)
     clipped, history = received(GradientClipping(value=0.05), optimizer=accumulating, batch_size=8)
     for ours, theirs in zip(clipped, PEERS["value"][1](0.05), strict=True):
@@ -151,20 +151,20 @@ def test_scaled_gradients_are_clipped_unscaled():
         np.testing.assert_allclose(ours, theirs, **EXACT)
 
 
-def spoiled(batch, size=4):
-    """The data with one batch whose gradient is not a number."""
+def spoilt(batch, size=4):
+    """The inputs with one batch whose gradient is NaN."""
     x = X.copy()
     x[batch * size, 0] = np.nan
     return x
 
 
 @pytest.mark.parametrize("accumulation", [None, 2])
-def test_skip_leaves_a_batch_out_as_if_it_had_not_been_there(accumulation):
-    """Weights, slots and iterations; with accumulation the next batch takes its place."""
+def test_skip_equals_training_without_the_batch(accumulation):
+    """Weights, slots and iterations agree; with accumulation the next batch takes its place."""
     settings = {"momentum": 0.9, "gradient_accumulation_steps": accumulation}
     skipping, without = (model(keras.optimizers.SGD(0.1, **settings)) for _ in range(2))
     clipping = GradientClipping(global_norm=0.3, on_nonfinite="skip")
-    history = fit(skipping, clipping, GradientMonitor(), x=spoiled(1), batch_size=4)
+    history = fit(skipping, clipping, GradientMonitor(), x=spoilt(1), batch_size=4)
     kept = np.r_[0:4, 8:16]
     fit(without, GradientClipping(global_norm=0.3), x=X[kept], y=Y[kept], batch_size=4)
     for a, b in zip(skipping.optimizer.variables, without.optimizer.variables, strict=True):
@@ -176,7 +176,7 @@ def test_skip_leaves_a_batch_out_as_if_it_had_not_been_there(accumulation):
     assert np.isfinite([history["norm_before_clipping"], history["gradient_norm"]]).all()
 
 
-def test_zero_keeps_what_is_finite():
+def test_zero_keeps_the_finite_elements():
     y = Y.copy()
     y[:, 1] = np.nan
     clipped, history = received(GradientClipping(value=1e6, on_nonfinite="zero"), y=y)
@@ -186,7 +186,7 @@ def test_zero_keeps_what_is_finite():
     assert history["nonfinite_steps"] == [1.0]
 
 
-def test_raise_names_the_weights_and_leaves_them_alone():
+def test_raise_names_the_weights_and_does_not_change_them():
     y = Y.copy()
     y[4:8, 1] = np.nan
     trained, alone = model(keras.optimizers.SGD(0.1)), model(keras.optimizers.SGD(0.1))
@@ -199,15 +199,15 @@ def test_raise_names_the_weights_and_leaves_them_alone():
     assert int(trained.optimizer.iterations.numpy()) == 1
 
 
-def test_without_on_nonfinite_nothing_is_hidden():
-    _, history = received(GradientClipping(global_norm=0.3), x=spoiled(0))
+def test_without_on_nonfinite_a_nan_is_logged():
+    _, history = received(GradientClipping(global_norm=0.3), x=spoilt(0))
     assert np.isnan(history["norm_before_clipping"][0])
     assert "nonfinite_steps" not in history
 
 
 @pytest.mark.parametrize("choice", ["raise", "skip", "zero"])
-def test_loss_scaling_gets_its_overflows(choice):
-    """A step that overflows lowers the scale, whatever `on_nonfinite` says; it is counted and nothing else."""
+def test_loss_scaling_handles_its_overflows_itself(choice):
+    """A step that overflows lowers the scale, whatever `on_nonfinite` says; it is only counted."""
     scaling = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=3e38)
     trained = model(scaling)
     clipping = GradientClipping(global_norm=0.3, on_nonfinite=choice)
@@ -223,7 +223,7 @@ def test_loss_scaling_gets_its_overflows(choice):
     ("arguments", "argument"),
     [({}, "value"), ({"value": 1.0, "norm": 1.0}, "norm"), ({"percentile": 101}, "percentile"), ({"norm": 0}, "norm")],
 )
-def test_exactly_one_rule_within_its_bounds(arguments, argument):
+def test_anything_but_one_rule_within_its_bounds_is_an_error(arguments, argument):
     with pytest.raises((ValueError, TypeError), match=f"GradientClipping: `{argument}` must be"):
         GradientClipping(**arguments)
 
@@ -235,9 +235,9 @@ def modes():
 
 
 @pytest.mark.parametrize("mode", list(modes()), ids=str)
-def test_every_way_of_execution_clips_and_skips(mode):
+def test_every_execution_mode_clips_and_skips(mode):
     trained = model(keras.optimizers.SGD(0.1), **mode)
-    history = fit(trained, GradientClipping(percentile=50, on_nonfinite="skip"), x=spoiled(2), batch_size=4)
+    history = fit(trained, GradientClipping(percentile=50, on_nonfinite="skip"), x=spoilt(2), batch_size=4)
     assert history["nonfinite_steps"] == [1.0]
     assert int(trained.optimizer.iterations.numpy()) == 3
     assert all(np.isfinite(w).all() for w in trained.get_weights())

@@ -143,7 +143,7 @@ def test_mixed_precision_logs_norms_of_unscaled_gradients():
 
 
 def test_steps_skipped_by_loss_scaling_do_not_count():
-    """The first scales overflow and the last do not; the weights are fixed, so the mean is the norm of any of the last."""
+    """Only the first scales overflow; the weights are fixed, so that all counted steps have the same norm."""
     scaling = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.0), initial_scale=3e38)
     trained = model(scaling)
     history = fit(trained, GradientMonitor(), x=np.tile(X, (8, 1)), y=np.tile(4 * Y, (8, 1)))

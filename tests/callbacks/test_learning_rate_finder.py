@@ -1,4 +1,4 @@
-"""The learning-rate finder against the recursion in NumPy float64, and the traces it must not leave."""
+"""The learning rate finder against the recursion in NumPy float64, and that it leaves no trace."""
 
 import itertools
 import re
@@ -19,12 +19,12 @@ EIGENVALUES, N = np.array([0.5, 1.0, 4.0]), 6
 X = np.linalg.qr(rng.normal(size=(N, 3)))[0] * np.sqrt(EIGENVALUES * N / 2)
 Y = X @ [[1.0], [-2.0], [0.5]]
 START = np.array([[0.3], [0.2], [-0.1]])
-# The same batch again and again.
+# The same batch, repeated.
 DATA = np.tile(X, (30, 1)), np.tile(Y, (30, 1))
 SWEEP = {"learning_rates": (1e-3, 10.0), "steps": 30, "smoothing": 0.5, "batch_size": N, "shuffle": False, "verbose": 0}
-# A loss of 1e-4 is the rest of differences near 1.
+# A loss of 1e-4 is the square of differences between numbers near 1.
 FLOAT32 = {"rtol": 1e-3}
-# XLA takes TensorFlow three seconds a model.
+# Compiling a model with XLA takes three seconds on TensorFlow.
 QUICK = {"jit_compile": False} if BACKEND == "tensorflow" else {}
 RATES = np.geomspace(1e-3, 10.0, 30).astype("float32").astype("float64")
 
@@ -37,7 +37,7 @@ def line(optimizer, **options):
 
 
 def descent(scale=1.0):
-    """Losses, smoothed losses and the end of the sweep by gradient descent, for a loss that is `scale` times as big."""
+    """Losses, smoothed losses and the end of the sweep by gradient descent on `scale` times the loss."""
     w, losses, smoothed, mean = START, [], [], 0.0
     for k, rate in enumerate(RATES, 1):
         residual = X @ w - Y
@@ -60,7 +60,7 @@ OPTIMIZERS = {
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_the_sweep_is_that_of_gradient_descent_step_by_step(name):
+def test_the_sweep_equals_gradient_descent_step_by_step(name):
     found = find_learning_rate(line(OPTIMIZERS[name]()), *DATA, **SWEEP)
     losses, smoothed, end = descent()
     assert found.end == end == "explosion"
@@ -81,7 +81,7 @@ def test_gradient_descent_on_a_quadratic_loss_explodes_from_two_over_the_curvatu
     assert found.valley < 2 / EIGENVALUES.max()
 
 
-def test_sample_weights_count():
+def test_sample_weights_are_used():
     found = find_learning_rate(line(keras.optimizers.SGD(0.01)), *DATA, sample_weight=np.full(30 * N, 0.25), **SWEEP)
     np.testing.assert_allclose(found.losses, descent(scale=0.25)[0], **FLOAT32)
 
@@ -90,7 +90,7 @@ class Batches(keras.utils.PyDataset):
     def __len__(self):
         return 1
 
-    def __getitem__(self, place):
+    def __getitem__(self, index):
         return X, Y
 
 
@@ -98,7 +98,7 @@ KINDS = {"PyDataset": Batches, "generator": lambda: itertools.repeat((X, Y))}
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_kind_of_data_serves_and_ends_and_begins_again(name):
+def test_datasets_and_generators_build_the_model_and_repeat(name):
     options = {key: value for key, value in SWEEP.items() if key != "batch_size"}
     model = keras.Sequential([keras.layers.Dense(1, use_bias=False, kernel_initializer=lambda *_, **__: START)])
     model.compile("sgd", "mse", **QUICK)
@@ -123,7 +123,7 @@ def network(optimizer, **options):
 
 
 def state(model):
-    """All that must not change, comparable bit by bit."""
+    """Everything that must not change, as bytes."""
     held = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
     random = random_state()
     own = {name: value for name, value in vars(model).items() if name in ("history", "train_function", "stop_training")}
@@ -147,7 +147,7 @@ def schedule():
     return keras.optimizers.Adam(CosineDecay(0.1, 9))
 
 
-# Trained with before, by its optimizer; and the exception that ends the sweep.
+# The optimizer, which has trained before the sweep, and the exception that ends the sweep.
 TRACELESS = {
     "Nesterov with decay": (lambda: optimizers.Nesterov(0.05, weight_decay=0.1), None),
     "averages of a schedule": (lambda: optimizers.StochasticWeightAverage(schedule(), start=2), None),
@@ -157,7 +157,7 @@ TRACELESS = {
 
 
 @pytest.mark.parametrize("name", TRACELESS)
-def test_everything_is_afterwards_as_before_bit_for_bit(name):
+def test_a_sweep_restores_everything_bit_for_bit(name):
     optimizer, error = TRACELESS[name]
     model = network(optimizer())
     model.fit(X, Y, batch_size=2, epochs=1, verbose=0)
@@ -174,12 +174,12 @@ def test_everything_is_afterwards_as_before_bit_for_bit(name):
     model.fit(X, Y, verbose=0)
 
 
-def trained(*, found=False, rate=None, callbacks=()):
-    """The weights and losses after two epochs with dropout and shuffling, of a model that Keras has built all of."""
+def trained(*, searched=False, rate=None, callbacks=()):
+    """Weights and history after two epochs with dropout and shuffling, of a fully built model."""
     keras.utils.set_random_seed(3)
     model = network(keras.optimizers.SGD(0.05, momentum=0.9))
     model.fit(X, Y, batch_size=3, verbose=0)
-    if found:
+    if searched:
         find_learning_rate(model, X, Y, steps=5, batch_size=3, verbose=0)
     if rate is not None:
         model.optimizer.learning_rate = rate
@@ -187,9 +187,9 @@ def trained(*, found=False, rate=None, callbacks=()):
     return [w.tolist() for w in model.get_weights()], history
 
 
-def test_training_goes_as_if_nothing_had_been_looked_for():
+def test_training_after_a_sweep_equals_training_without_it():
     plain = trained()
-    assert trained(found=True) == plain
+    assert trained(searched=True) == plain
     # With `apply=False` the callback is `find_learning_rate` before `fit`.
     assert trained(callbacks=[LearningRateFinder(steps=5, apply=False)]) == plain
 
@@ -203,8 +203,8 @@ def test_the_callback_trains_with_the_rate_that_it_finds():
     assert "clipped_share" in history
 
 
-def test_callbacks_that_see_gradients_act_in_the_sweep():
-    """Gradients of length 0: nothing moves, at any rate."""
+def test_callbacks_that_observe_gradients_act_in_the_sweep():
+    """With gradients clipped to almost 0, no rate moves the weights."""
     clipping = GradientClipping(global_norm=1e-30)
     found = find_learning_rate(line("sgd"), *DATA, callbacks=[clipping], **SWEEP)
     np.testing.assert_allclose(found.losses, found.losses[0], rtol=1e-6)
@@ -222,7 +222,7 @@ def test_a_loss_that_is_not_finite_ends_the_sweep():
 
 
 @pytest.mark.parametrize("rate", [0.01, CosineDecay(0.1, 5)], ids=["fixed", "schedule"])
-def test_no_step_of_the_sweep_compiles_anew(rate):
+def test_the_sweep_compiles_at_most_one_step(rate):
     calls = []
 
     def loss(y, predicted):
@@ -251,10 +251,10 @@ def test_the_progress_bar_shows_loss_and_rate(capsys):
     assert not capsys.readouterr().out
 
 
-def test_a_rate_that_is_not_found_changes_nothing():
+def test_without_a_suggestion_the_rate_is_unchanged():
     model = line("sgd")
     model.set_weights([np.array([[1.0], [-2.0], [0.5]])])
-    with pytest.warns(UserWarning, match="falls nowhere"):
+    with pytest.warns(UserWarning, match="the loss never falls in the sweep"):
         model.fit(X, 0 * Y, verbose=0, callbacks=[LearningRateFinder(learning_rates=(10.0, 1e3), smoothing=0.0)])
     assert float(numpy(model.optimizer.learning_rate)) == pytest.approx(0.01)
 
@@ -264,7 +264,7 @@ def several():
     return keras.optimizers.MultiOptimizer(chosen)
 
 
-REFUSED = {
+REJECTED = {
     "a search": (lambda model: optimizers.Armijo().bind(model), {}, "Armijo finds the length"),
     "several rates": (lambda model: several(), {}, "a rate for each"),
     "epochs": (lambda model: "sgd", {"epochs": 3}, "`kwargs` must be one of"),
@@ -272,16 +272,16 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_served_is_refused(name):
-    optimizer, options, message = REFUSED[name]
+@pytest.mark.parametrize("name", REJECTED)
+def test_unsuitable_optimizers_and_arguments_are_an_error(name):
+    optimizer, options, message = REJECTED[name]
     model = line("sgd")
     model.compile(optimizer(model), "mse")
     with pytest.raises(ValueError, match=message):
         find_learning_rate(model, X, Y, **options)
 
 
-def test_the_callback_refuses_a_schedule_to_set_and_data_that_can_be_read_once():
+def test_the_callback_rejects_schedules_and_data_that_can_be_read_only_once():
     with pytest.raises(ValueError, match="`apply` must be False where the rate is a schedule"):
         line(keras.optimizers.SGD(CosineDecay(0.1, 5))).fit(X, Y, verbose=0, callbacks=[LearningRateFinder()])
     with pytest.raises(ValueError, match="read only once"):

@@ -1,4 +1,4 @@
-"""`ReduceLearningRate` on schedules and between validations; Keras's own tests of it are in `test_as_in_keras`."""
+"""`ReduceLearningRate` on schedules and between epochs; `test_as_in_keras` runs Keras's own tests on it."""
 
 import keras
 import numpy as np
@@ -10,12 +10,12 @@ from keras_lecture import optimizers
 from keras_lecture._core.stateful import Stateful
 from keras_lecture.callbacks import EarlyStopping, GradientClipping, ReduceLearningRate
 
-# XLA, where it is not the only compiler, takes longer than the tests.
+# Without XLA on TensorFlow: compiling takes longer than the tests.
 COMPILED = {"jit_compile": False} if BACKEND == "tensorflow" else {}
 
 
 class Scripted(keras.callbacks.Callback):
-    """Logs numbers of our choice."""
+    """Logs given numbers."""
 
     def __init__(self, numbers):
         super().__init__()
@@ -30,7 +30,7 @@ def reducing(patience=1, **options):
 
 
 def halving():
-    """A rate that halves every second step: at the end of an epoch of two steps it is that of the next."""
+    """A rate that halves every second step; after an epoch of two steps it is that of the next epoch."""
     return keras.optimizers.schedules.ExponentialDecay(0.4, 2, 0.5, staircase=True)
 
 
@@ -55,8 +55,8 @@ class Constant(keras.optimizers.schedules.LearningRateSchedule):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_on_a_constant_schedule_it_does_what_it_does_to_a_fixed_rate(name):
-    """The same weights: the factor reaches the compiled step, and moves what the rate moves."""
+def test_a_constant_schedule_is_reduced_like_a_fixed_rate(name):
+    """The weights agree: the factor acts inside the compiled step as the rate does."""
     results = []
     for rate in (0.05, Constant(0.05)):
         trained = model(OPTIMIZERS[name](rate), **COMPILED)
@@ -69,60 +69,60 @@ def test_on_a_constant_schedule_it_does_what_it_does_to_a_fixed_rate(name):
 
 
 class Counted(Constant):
-    """Counts how often it is asked."""
+    """Counts its calls."""
 
-    asked = 0
+    calls = 0
 
     def __call__(self, step):
-        self.asked += 1
+        self.calls += 1
         return super().__call__(step)
 
 
-class Asked(Scripted):
-    """How often the schedule was asked in each epoch by the steps."""
+class CallsPerEpoch(Scripted):
+    """Counts the calls of the schedule by the steps of each epoch."""
 
     def __init__(self, numbers, schedule):
         super().__init__(numbers)
         self.schedule, self.counts = schedule, []
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.before = self.schedule.asked
+        self.before = self.schedule.calls
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        self.counts.append(self.schedule.asked - self.before)
+        self.counts.append(self.schedule.calls - self.before)
 
 
-def test_the_step_is_compiled_once_whatever_is_reduced():
+def test_reductions_do_not_recompile_the_step():
     schedule = Counted(0.1)
-    asked, trained = Asked([1.0, 2.0, 3.0, 4.0], schedule), model(keras.optimizers.SGD(schedule))
-    history = fit(trained, asked, reducing(), epochs=4, batch_size=8)
+    counting, trained = CallsPerEpoch([1.0, 2.0, 3.0, 4.0], schedule), model(keras.optimizers.SGD(schedule))
+    history = fit(trained, counting, reducing(), epochs=4, batch_size=8)
     np.testing.assert_allclose(history["learning_rate"], [0.1, 0.1, 0.05, 0.025], rtol=1e-6)
-    # Eager PyTorch asks at each of two steps.
-    assert asked.counts[0] > 0
-    assert asked.counts[1:] == ([2] * 3 if BACKEND == "torch" else [0] * 3)
+    # Eager PyTorch calls the schedule in each of the two steps.
+    assert counting.counts[0] > 0
+    assert counting.counts[1:] == ([2] * 3 if BACKEND == "torch" else [0] * 3)
 
 
-def test_a_schedule_goes_on_under_the_factor(tmp_path):
+def test_a_reduced_schedule_continues_and_is_saved(tmp_path):
     trained = model(keras.optimizers.SGD(halving()), **COMPILED)
     saving = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
     history = fit(trained, Scripted([1.0, 2.0, 0.0, 1.0]), reducing(), saving, epochs=4, batch_size=8)
     np.testing.assert_allclose(history["learning_rate"], [0.2, 0.1, 0.025, 0.0125], rtol=1e-6)
-    # It stays reduced, and in what is saved: within `fit` and after.
+    # It stays reduced in the model and in files saved during and after `fit`.
     assert float(trained.optimizer.learning_rate) == pytest.approx(0.4 / 16 / 4)
     trained.save(tmp_path / "after.keras")
     for file, rate in (("1", 0.2), ("3", 0.025), ("4", 0.4 / 16 / 4), ("after", 0.4 / 16 / 4)):
         loaded = keras.models.load_model(tmp_path / f"{file}.keras")
         assert float(loaded.optimizer.learning_rate) == pytest.approx(rate), file
         assert len(loaded.optimizer.variables) == len(trained.optimizer.variables)
-    # A further `fit` goes on from there, in the model and in the loaded one.
+    # A further `fit` continues from there, in the model and in the loaded one.
     for each in (trained, loaded):
         history = fit(each, Scripted([1.0, 2.0, 3.0]), reducing(), epochs=3, batch_size=8)
         rates = np.multiply(0.4 / 16 / 4, [1 / 2, 1 / 4, 1 / 16])
         np.testing.assert_allclose(history["learning_rate"], rates, rtol=1e-6)
 
 
-def test_what_was_not_reduced_is_as_before():
+def test_a_schedule_that_was_not_reduced_is_put_back():
     schedule = halving()
     trained = model(keras.optimizers.SGD(schedule), run_eagerly=True)
     fit(trained, Scripted([2.0, 1.0]), reducing(), epochs=2)
@@ -131,7 +131,7 @@ def test_what_was_not_reduced_is_as_before():
     assert not {"apply", "stateless_apply"} & set(vars(trained.optimizer))
 
 
-def test_any_callable_is_a_schedule():
+def test_a_callable_rate_is_reduced_like_a_schedule():
     trained = model(keras.optimizers.SGD(lambda: 0.1), run_eagerly=True)
     history = fit(trained, Scripted([1.0, 2.0, 3.0]), reducing(), epochs=3)
     np.testing.assert_allclose(history["learning_rate"], [0.1, 0.1, 0.05], rtol=1e-6)
@@ -139,7 +139,7 @@ def test_any_callable_is_a_schedule():
 
 @pytest.mark.parametrize("rate", [0.1, Constant(0.1)], ids=["fixed", "schedule"])
 def test_bounds_and_pauses(rate):
-    """`min_lr` ends the reductions, `cooldown` puts them off, what is not finite is no improvement."""
+    """`min_lr` ends the reductions, `cooldown` delays them, and NaN is no improvement."""
     nan = float("nan")
     callback = reducing(min_lr=0.03, cooldown=2)
     numbers = [1.0, nan, 2.0, nan, 2.0, 2.0, 2.0]
@@ -159,36 +159,36 @@ def test_each_of_several_optimizers_is_reduced():
 
 
 class Watched(ReduceLearningRate):
-    """Keeps the steps at which it judged, and what it heard."""
+    """Records the step and the logs of each check."""
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
-        self.heard = []
+        self.checks = []
 
     def _judge(self, epoch, logs):
-        self.heard.append((int(self.model.optimizer.iterations), dict(logs)))
+        self.checks.append((int(self.model.optimizer.iterations), dict(logs)))
         super()._judge(epoch, logs)
 
 
 @pytest.mark.parametrize("rate", [0.1, Constant(0.1)], ids=["fixed", "schedule"])
-def test_validations_between_the_epochs(rate):
-    """Every third step of epochs of four: what `evaluate` says at that moment, and nothing else changes."""
+def test_validation_every_third_step(rate):
+    """In epochs of four steps: the logs equal `evaluate` at that step, and nothing else changes."""
     validation = X[:6] + 1.0, Y[:6]
     options = {"batch_size": 4, "validation_data": validation, "validation_batch_size": 4}
     keras.utils.set_random_seed(0)
     trained = _with_dropout(rate)
     watched = Watched("val_loss", 0.5, 1, min_delta=1e9, every=3)
     history = fit(trained, watched, epochs=3, **options)
-    assert [step for step, _ in watched.heard] == [3, 6, 9, 12]
+    assert [step for step, _ in watched.checks] == [3, 6, 9, 12]
     assert history["learning_rate"][0] == pytest.approx(0.1)
     np.testing.assert_allclose(history["learning_rate"], [0.1, 0.05, 0.0125], rtol=1e-6)
-    # The same run, stopped at the third step.
+    # The same run, ended at the third step.
     keras.utils.set_random_seed(0)
     short = _with_dropout(0.1)
     plain = fit(short, epochs=1, x=X[:12], y=Y[:12], **options)
-    assert watched.heard[0][1]["val_loss"] == pytest.approx(plain["val_loss"][0], rel=1e-5)
-    assert watched.heard[0][1].keys() == {"val_loss", "val_mae"}
-    # Neither the running means of the epoch nor the dropout of its fourth step know of it.
+    assert watched.checks[0][1]["val_loss"] == pytest.approx(plain["val_loss"][0], rel=1e-5)
+    assert watched.checks[0][1].keys() == {"val_loss", "val_mae"}
+    # The validation changes neither the running means of the epoch nor the dropout of its fourth step.
     keras.utils.set_random_seed(0)
     whole = fit(_with_dropout(0.1), epochs=1, **options)
     for name, values in whole.items():
@@ -203,16 +203,16 @@ def _with_dropout(rate):
     return trained
 
 
-def test_steps_without_validation_judge_the_training():
+def test_every_works_without_validation_on_training_metrics():
     watched = Watched("loss", 0.5, 1, min_delta=1e9, every=2)
     fit(model(run_eagerly=True), watched, epochs=1, batch_size=4)
-    assert [step for step, _ in watched.heard] == [2, 4]
-    with pytest.raises(ValueError, match="`every` must be None without data to validate on.*every=2. Give `fit`"):
+    assert [step for step, _ in watched.checks] == [2, 4]
+    with pytest.raises(ValueError, match="`every` must be None without validation data.*every=2. Pass `val"):
         fit(model(run_eagerly=True), ReduceLearningRate(every=2))
 
 
-def test_a_new_callback_with_the_state_of_the_old_goes_on_where_it_was():
-    """Factor, best number and pause; the new process has the schedule of the script again."""
+def test_a_new_callback_continues_from_the_state_of_the_old():
+    """Factor, best value and cooldown; a new process has the original schedule."""
     numbers = [1.0, 2.0, 3.0, 3.0, 4.0, 5.0]
     expected = fit(
         model(keras.optimizers.SGD(halving()), run_eagerly=True), Scripted(numbers), reducing(cooldown=2), epochs=6
@@ -231,8 +231,8 @@ def test_a_new_callback_with_the_state_of_the_old_goes_on_where_it_was():
     assert isinstance(second, Stateful)
 
 
-def test_it_stands_beside_other_callbacks():
-    """Early stopping that restores and clipping are undone in their own order."""
+def test_it_works_with_early_stopping_and_clipping():
+    """After `fit` nothing of the three is left on the model."""
     trained = model(keras.optimizers.SGD(Constant(0.1)), **COMPILED)
     stopping = EarlyStopping("score", mode="min", patience=3, restore_best_weights=True)
     callbacks = Scripted([1.0, 2.0, 3.0, 4.0, 5.0]), stopping, GradientClipping(value=1.0), reducing()

@@ -1,4 +1,4 @@
-"""`TerminateOnNonFinite`: the first batch, the place in it, and everything as it was before."""
+"""`TerminateOnNonFinite` finds the first faulty batch and its cause, and keeps the state from before it."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from keras_lecture import optimizers
 from keras_lecture.callbacks import EarlyStopping, GradientClipping, TerminateOnNonFinite
 
 NAN = float("nan")
-# XLA, where it is not the only compiler, takes longer than the tests.
+# Without XLA on TensorFlow: compiling takes longer than the tests.
 COMPILED = {"jit_compile": False} if BACKEND == "tensorflow" else {}
 
 OPTIMIZERS = {
@@ -21,8 +21,8 @@ OPTIMIZERS = {
 }
 
 
-def with_memory(optimizer=None, loss="mse"):
-    """A model whose forward pass has a memory: statistics and the seed of dropout."""
+def stateful_model(optimizer=None, loss="mse"):
+    """A model whose forward pass changes its state: moving statistics and the seed of dropout."""
     built = keras.Sequential(
         [
             keras.Input((5,)),
@@ -53,22 +53,22 @@ def spoilt(array, batch, value=NAN):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_all_is_as_before_the_first_bad_batch(name):
-    """Batch 2 of epoch 1 is the first bad one: weights, statistics, seeds and slots are those of the two before."""
+def test_the_state_is_that_before_the_first_bad_batch(name):
+    """Batch 2 of epoch 0 is bad: weights, statistics, seeds and slots are those after the two batches before it."""
     keras.utils.set_random_seed(0)
-    trained = with_memory(OPTIMIZERS[name]())
+    trained = stateful_model(OPTIMIZERS[name]())
     guard = TerminateOnNonFinite()
     history = fit(trained, guard, x=spoilt(X, 2), batch_size=4, epochs=3)
     assert len(history["loss"]) == 1
     assert guard.finding[:4] == (0, 2, "input", "x")
     keras.utils.set_random_seed(0)
-    short = with_memory(OPTIMIZERS[name]())
+    short = stateful_model(OPTIMIZERS[name]())
     fit(short, x=X[:8], y=Y[:8], batch_size=4)
     assert_same(state_of(trained), state_of(short))
 
 
-def test_a_finite_training_is_as_without_it():
-    trained, alone = with_memory(), with_memory()
+def test_training_that_stays_finite_is_unchanged():
+    trained, alone = stateful_model(), stateful_model()
     alone.set_weights(trained.get_weights())
     guard = TerminateOnNonFinite()
     history = fit(trained, guard, batch_size=4, epochs=2)
@@ -104,7 +104,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_place_is_named_and_the_step_can_be_made_again(case, tmp_path, capsys):
+def test_the_cause_is_named_and_the_step_can_be_reproduced(case, tmp_path, capsys):
     keras.config.enable_interactive_logging()
     settings, data, kind, where = CASES[case]
 
@@ -132,7 +132,7 @@ def test_the_place_is_named_and_the_step_can_be_made_again(case, tmp_path, capsy
     assert not (np.isfinite(loss) and all(np.isfinite(w).all() for w in again.get_weights()))
 
 
-def test_an_update_that_spoils_the_weights_is_found_at_the_next_batch():
+def test_an_update_that_overflows_the_weights_is_found_at_the_next_batch():
     trained = model(keras.optimizers.SGD(1e38), **COMPILED)
     guard = TerminateOnNonFinite()
     fit(trained, guard, y=100 * Y, batch_size=4)
@@ -148,8 +148,8 @@ def modes():
 
 
 @pytest.mark.parametrize(("mode", "every"), list(modes()), ids=str)
-def test_looking_seldom_finds_the_same(mode, every):
-    """The steps after the first bad one are refused until somebody looks."""
+def test_checking_less_often_finds_the_same_batch(mode, every):
+    """The steps between the first bad one and the check are skipped."""
     trained, short = (model(keras.optimizers.SGD(0.1), **mode) for _ in range(2))
     guard = TerminateOnNonFinite(every=every)
     x, y = np.concatenate([X, X]), np.concatenate([Y, Y])
@@ -159,8 +159,8 @@ def test_looking_seldom_finds_the_same(mode, every):
     assert_same(state_of(trained), state_of(short))
 
 
-def test_the_bad_batch_of_a_later_epoch():
-    """From a generator, whose batches nobody can get again."""
+def test_a_bad_batch_in_a_later_epoch():
+    """The data are a generator, whose batches cannot be read again."""
 
     def batches():
         for number in range(100):
@@ -171,12 +171,12 @@ def test_the_bad_batch_of_a_later_epoch():
     history = fit(model(**COMPILED), guard, **options)
     assert guard.finding[:3] == (1, 2, "input")
     assert len(history["loss"]) == 2
-    # The callback, another training: it forgets.
+    # A further `fit` resets the finding.
     fit(model(**COMPILED), guard, batch_size=4)
     assert guard.finding is None
 
 
-def test_loss_scaling_keeps_its_overflows_and_a_real_fault_is_found():
+def test_an_overflow_under_loss_scaling_is_no_fault_but_a_nan_is():
     scaling = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=3e38)
     trained, guard = model(scaling, **COMPILED), TerminateOnNonFinite()
     fit(trained, guard, x=np.tile(X, (8, 1)), y=np.tile(4 * Y, (8, 1)))
@@ -187,28 +187,28 @@ def test_loss_scaling_keeps_its_overflows_and_a_real_fault_is_found():
     assert all(np.isfinite(w).all() for w in trained.get_weights())
 
 
-def test_accumulated_gradients_stay_clean():
+def test_accumulated_gradients_stay_finite():
     trained = model(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), **COMPILED)
     fit(trained, guard := TerminateOnNonFinite(), x=spoilt(X, 1), batch_size=4)
     assert guard.finding[:2] == (0, 1)
     assert all(np.isfinite(v.numpy()).all() for v in trained.optimizer.variables)
 
 
-def test_skipping_a_batch_leaves_statistics_and_seeds_alone_too():
-    """`GradientClipping` refuses steps the same way: the run is the one without that batch."""
+def test_skipping_a_batch_also_keeps_statistics_and_seeds():
+    """With `GradientClipping(on_nonfinite="skip")` the run equals one without that batch."""
     keras.utils.set_random_seed(0)
-    skipping, guard = with_memory(), TerminateOnNonFinite()
+    skipping, guard = stateful_model(), TerminateOnNonFinite()
     fit(skipping, GradientClipping(value=5.0, on_nonfinite="skip"), guard, x=spoilt(X, 1), batch_size=4)
-    # What is dealt with is no fault.
+    # A batch that another callback skips is no fault.
     assert guard.finding is None
     keras.utils.set_random_seed(0)
-    without = with_memory()
+    without = stateful_model()
     kept = np.r_[0:4, 8:16]
     fit(without, GradientClipping(value=5.0), x=X[kept], y=Y[kept], batch_size=4)
     assert_same(state_of(skipping), state_of(without))
 
 
-def test_beside_early_stopping_and_its_guards():
+def test_it_works_with_early_stopping_in_either_order():
     stopping = EarlyStopping("loss", patience=9, restore_best_weights=True)
     trained, guard = model(**COMPILED), TerminateOnNonFinite()
     fit(trained, stopping, guard, batch_size=4)

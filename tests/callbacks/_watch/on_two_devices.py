@@ -1,4 +1,4 @@
-"""Trains the watched model alone and on two devices, and fails unless the callbacks show the same."""
+"""Trains the watched model on one and on two devices, and fails unless the callbacks log the same."""
 
 import keras
 import numpy as np

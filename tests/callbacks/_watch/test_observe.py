@@ -1,4 +1,4 @@
-"""What an observer leaves behind, where it cannot look, and that it is traced once."""
+"""Observers leave nothing behind, say where they cannot observe, and are traced once."""
 
 import contextlib
 import os
@@ -14,14 +14,13 @@ import pytest
 from support.harness import BACKEND
 from support.watched_model import INITIAL, X, Y, fit, model
 
-from keras_lecture._core.stateful import Stateful
 from keras_lecture.callbacks import GradientClipping, GradientMonitor
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def footprint(trained):
-    """The attributes and metrics that a callback could have left."""
+    """The attributes and metrics that a callback could leave behind."""
     own = {"train_function", "test_function", "predict_function", "history", "_jax_state", "_jax_state_synced"}
     return (
         {name for name in vars(trained) if name not in own and "iterator" not in name},
@@ -40,7 +39,7 @@ class Break(keras.callbacks.Callback):
         raise KeyboardInterrupt
 
 
-def test_after_fit_everything_is_as_before(tmp_path):
+def test_fit_leaves_no_trace_of_observers(tmp_path):
     trained = model("adam", metrics=["mae"])
     plain = fit(trained, validation_split=0.5)
     before = footprint(trained)
@@ -69,8 +68,8 @@ def contents(file):
     return configuration, found
 
 
-def test_after_an_exception_everything_is_as_before():
-    """Keras calls no `on_train_end` then."""
+def test_an_exception_leaves_no_trace_of_observers():
+    """Keras does not call `on_train_end` after an exception."""
     trained = model()
     fit(trained)
     before = footprint(trained)
@@ -82,8 +81,8 @@ def test_after_an_exception_everything_is_as_before():
     assert set(fit(trained)) == {"loss"}
 
 
-def test_an_exception_that_is_kept_leaves_nothing_for_the_next_fit():
-    """Debuggers and notebooks keep the frame of the `fit` that broke; then the next `fit` clears up."""
+def test_a_kept_exception_leaves_nothing_for_the_next_fit():
+    """Debuggers and notebooks keep the frame of the failed `fit`; then the next `fit` cleans up."""
     trained = model()
     fit(trained)
     before = footprint(trained)
@@ -122,7 +121,7 @@ class Counted(keras.losses.Loss):
 
 
 @pytest.mark.parametrize("clipped_first", [True, False])
-def test_observers_act_in_their_order(clipped_first):
+def test_observers_run_in_the_order_of_the_callbacks(clipped_first):
     monitor, clipping = GradientMonitor(), GradientClipping(global_norm=0.01)
     history = fit(model(), *([clipping, monitor] if clipped_first else [monitor, clipping]))
     seen = 0.01 if clipped_first else history["norm_before_clipping"][0]
@@ -131,7 +130,7 @@ def test_observers_act_in_their_order(clipped_first):
 
 
 class OwnStep(keras.Sequential):
-    """A train step that ends in none of Keras's own calls: nothing is learned, and nothing is to be seen."""
+    """A train step that never calls the optimizer: nothing is learned, and nothing can be observed."""
 
     def train_step(self, *args):
         if len(args) == 2:
@@ -139,14 +138,14 @@ class OwnStep(keras.Sequential):
         return {"loss": keras.ops.zeros(())}
 
 
-def test_where_nothing_can_be_seen_it_is_said_once_and_training_goes_on():
+def test_a_step_that_cannot_be_observed_warns_once_and_trains():
     own = OwnStep([keras.Input((5,)), keras.layers.Dense(2)])
     own.compile("sgd", "mse")
     own.optimizer.build(own.trainable_variables)
     before = footprint(own)
     with pytest.warns(
         UserWarning,
-        match="GradientMonitor: nothing of it is logged: .* cannot be seen, its `train_step`",
+        match="GradientMonitor: nothing is logged: .* cannot be observed because its `train_step`",
     ) as said:
         history = fit(own, GradientMonitor(), epochs=3)
     assert sum("GradientMonitor" in str(warning.message) for warning in said) == 1
@@ -155,7 +154,7 @@ def test_where_nothing_can_be_seen_it_is_said_once_and_training_goes_on():
     assert footprint(own) == before
 
 
-def test_replicas_of_tensorflow_are_declined():
+def test_tensorflow_replicas_cannot_be_observed():
     trained = model()
     with_replicas = types.SimpleNamespace(num_replicas_in_sync=2)
     monitor = GradientMonitor()
@@ -166,7 +165,7 @@ def test_replicas_of_tensorflow_are_declined():
         monitor.on_train_begin()
 
 
-def test_evaluation_within_fit_neither_shows_nor_resets_the_numbers():
+def test_evaluation_within_fit_neither_logs_nor_resets_the_readings():
     class Evaluate(keras.callbacks.Callback):
         logs = None
 
@@ -179,9 +178,8 @@ def test_evaluation_within_fit_neither_shows_nor_resets_the_numbers():
     assert set(evaluate.logs) == {"loss"}
 
 
-def test_clipping_is_stateful_and_the_private_names_of_keras_exist():
-    """`_seed_generators` and `_accumulated_gradients` are no public names: this says so when Keras changes one."""
-    assert isinstance(GradientClipping(value=1.0), Stateful)
+def test_the_private_names_of_keras_exist():
+    """Fails readably when Keras renames one of the private names that the train step uses."""
     trained = model(keras.optimizers.SGD(gradient_accumulation_steps=2))
     trained.optimizer.build(trained.trainable_variables)
     where = f"Keras {keras.__version__} has renamed it: see carried.py, pipeline.py and step.py."
@@ -195,7 +193,7 @@ def test_clipping_is_stateful_and_the_private_names_of_keras_exist():
 
 if BACKEND == "jax":
 
-    def test_data_parallel_training_shows_the_same_on_two_devices_as_on_one():
+    def test_data_parallel_training_logs_the_same_on_two_devices_as_on_one():
         """In a child process, because the number of simulated devices is fixed when JAX starts."""
         environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
         environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
