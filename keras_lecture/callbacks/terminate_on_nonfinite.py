@@ -95,12 +95,13 @@ class TerminateOnNonFinite(Observer):
 
     Reference:
         Deck A (the tuning table: exploding). `keras.callbacks.TerminateOnNaN` checks the mean loss of the epoch only,
-        after the weights are spoilt. Under Keras's loss scaling a gradient that overflows is no fault while the scale
-        is above 1, and a batch with a loss that is not finite has moved the statistics of batch normalization. An
-        update that makes weights overflow by itself is found at the next batch, as a `weight`, and not undone. Where
-        the gradients cannot be observed (a warning says so), only the logged loss is checked, after the step. A batch
-        that an earlier callback in the list handles, such as `GradientClipping(…, on_nonfinite="skip")`, is no fault.
-        On PyTorch, dropout draws other masks in the pass that locates the layer.
+        after the update has reached the weights. Under Keras's loss scaling a gradient that overflows is no fault while
+        the scale is above 1, and a batch with a loss that is not finite has moved the statistics of batch
+        normalization. An update that makes weights overflow by itself is found at the next batch, as a `weight`, and
+        not undone. Where the gradients cannot be observed (a warning says so), only the logged loss is checked, after
+        the step. A batch that an earlier callback in the list handles, as `GradientClipping` with
+        `on_nonfinite="skip"` does, is no fault. On PyTorch, dropout draws other masks in the pass that locates the
+        layer.
     """
 
     refuses = True

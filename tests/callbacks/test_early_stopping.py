@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from support.harness import BACKEND
+from support.small_fit import COMPILED
 from support.watched_model import X, Y, fit, model
 
 from keras_lecture import optimizers
@@ -16,9 +16,6 @@ OPTIMIZERS = {
     "scaled": lambda: keras.optimizers.LossScaleOptimizer(optimizers.Nesterov(0.05)),
     "lookahead": lambda: optimizers.Lookahead(optimizers.Momentum(0.05), period=2),
 }
-
-# Without XLA on TensorFlow: compiling takes longer than the tests.
-COMPILED = {"jit_compile": False} if BACKEND == "tensorflow" else {}
 
 
 def decisions(stopper, numbers):
@@ -157,17 +154,10 @@ def test_the_best_epoch_is_restored_before_an_exception_is_handled(way, name, tm
 def test_an_exception_in_the_data():
     trained = model(OPTIMIZERS["keras"](), **COMPILED)
     script = Scripted([1.0, 2.0, 2.5, 4.0], keep=0)
+    data = Interrupting(13, OSError("a broken file"))
     # TensorFlow reads ahead, and raises an error class of its own.
     with pytest.raises(Exception, match="a broken file"):
-        fit(
-            trained,
-            script,
-            restoring(),
-            x=Interrupting(13, OSError("a broken file")),
-            y=None,
-            batch_size=None,
-            epochs=4,
-        )
+        fit(trained, script, restoring(), x=data, y=None, batch_size=None, epochs=4)
     assert_same(state_of(trained), script.kept)
 
 

@@ -151,7 +151,7 @@ def test_scaled_gradients_are_clipped_unscaled():
         np.testing.assert_allclose(ours, theirs, **EXACT)
 
 
-def spoilt(batch, size=4):
+def spoiled(batch, size=4):
     """The inputs with one batch whose gradient is NaN."""
     x = X.copy()
     x[batch * size, 0] = np.nan
@@ -164,7 +164,7 @@ def test_skip_equals_training_without_the_batch(accumulation):
     settings = {"momentum": 0.9, "gradient_accumulation_steps": accumulation}
     skipping, without = (model(keras.optimizers.SGD(0.1, **settings)) for _ in range(2))
     clipping = GradientClipping(global_norm=0.3, on_nonfinite="skip")
-    history = fit(skipping, clipping, GradientMonitor(), x=spoilt(1), batch_size=4)
+    history = fit(skipping, clipping, GradientMonitor(), x=spoiled(1), batch_size=4)
     kept = np.r_[0:4, 8:16]
     fit(without, GradientClipping(global_norm=0.3), x=X[kept], y=Y[kept], batch_size=4)
     for a, b in zip(skipping.optimizer.variables, without.optimizer.variables, strict=True):
@@ -200,7 +200,7 @@ def test_raise_names_the_weights_and_does_not_change_them():
 
 
 def test_without_on_nonfinite_a_nan_is_logged():
-    _, history = received(GradientClipping(global_norm=0.3), x=spoilt(0))
+    _, history = received(GradientClipping(global_norm=0.3), x=spoiled(0))
     assert np.isnan(history["norm_before_clipping"][0])
     assert "nonfinite_steps" not in history
 
@@ -237,7 +237,7 @@ def modes():
 @pytest.mark.parametrize("mode", list(modes()), ids=str)
 def test_every_execution_mode_clips_and_skips(mode):
     trained = model(keras.optimizers.SGD(0.1), **mode)
-    history = fit(trained, GradientClipping(percentile=50, on_nonfinite="skip"), x=spoilt(2), batch_size=4)
+    history = fit(trained, GradientClipping(percentile=50, on_nonfinite="skip"), x=spoiled(2), batch_size=4)
     assert history["nonfinite_steps"] == [1.0]
     assert int(trained.optimizer.iterations.numpy()) == 3
     assert all(np.isfinite(w).all() for w in trained.get_weights())

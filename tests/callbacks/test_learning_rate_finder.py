@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras.optimizers.schedules import CosineDecay
 from support.harness import BACKEND, bound, numpy
+from support.small_fit import COMPILED
 
 from keras_lecture import optimizers
 from keras_lecture._core.random_state import random_state
@@ -24,15 +25,13 @@ DATA = np.tile(X, (30, 1)), np.tile(Y, (30, 1))
 SWEEP = {"learning_rates": (1e-3, 10.0), "steps": 30, "smoothing": 0.5, "batch_size": N, "shuffle": False, "verbose": 0}
 # A loss of 1e-4 is the square of differences between numbers near 1.
 FLOAT32 = {"rtol": 1e-3}
-# Compiling a model with XLA takes three seconds on TensorFlow.
-QUICK = {"jit_compile": False} if BACKEND == "tensorflow" else {}
 RATES = np.geomspace(1e-3, 10.0, 30).astype("float32").astype("float64")
 
 
 def line(optimizer, **options):
     built = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, use_bias=False)])
     built.set_weights([START])
-    built.compile(bound(optimizer, built), options.pop("loss", "mse"), **QUICK | options)
+    built.compile(bound(optimizer, built), options.pop("loss", "mse"), **COMPILED | options)
     return built
 
 
@@ -101,7 +100,7 @@ KINDS = {"PyDataset": Batches, "generator": lambda: itertools.repeat((X, Y))}
 def test_datasets_and_generators_build_the_model_and_repeat(name):
     options = {key: value for key, value in SWEEP.items() if key != "batch_size"}
     model = keras.Sequential([keras.layers.Dense(1, use_bias=False, kernel_initializer=lambda *_, **__: START)])
-    model.compile("sgd", "mse", **QUICK)
+    model.compile("sgd", "mse", **COMPILED)
     found = find_learning_rate(model, KINDS[name](), curvature=True, **options)
     np.testing.assert_allclose(found.losses, descent()[0], **FLOAT32)
     assert found.curvature == pytest.approx(1 / EIGENVALUES.max(), rel=1e-3)
@@ -118,7 +117,7 @@ def network(optimizer, **options):
             keras.layers.Dense(1),
         ]
     )
-    built.compile(bound(optimizer, built), "mse", metrics=["mae"], **QUICK | options)
+    built.compile(bound(optimizer, built), "mse", metrics=["mae"], **COMPILED | options)
     return built
 
 

@@ -4,14 +4,12 @@ import keras
 import numpy as np
 import pytest
 from support.harness import BACKEND
+from support.small_fit import COMPILED
 from support.watched_model import INITIAL, X, Y, fit, model
 
 from keras_lecture import optimizers
 from keras_lecture._core.stateful import Stateful
 from keras_lecture.callbacks import EarlyStopping, GradientClipping, ReduceLearningRate
-
-# Without XLA on TensorFlow: compiling takes longer than the tests.
-COMPILED = {"jit_compile": False} if BACKEND == "tensorflow" else {}
 
 
 class Scripted(keras.callbacks.Callback):

@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 from keras import ops
 from support.harness import BACKEND, bound
+from support.small_fit import COMPILED
 from support.watched_model import X, Y, fit, model
 
 from keras_lecture import optimizers
 from keras_lecture.callbacks import EarlyStopping, GradientClipping, TerminateOnNonFinite
 
 NAN = float("nan")
-# Without XLA on TensorFlow: compiling takes longer than the tests.
-COMPILED = {"jit_compile": False} if BACKEND == "tensorflow" else {}
 
 OPTIMIZERS = {
     "keras": lambda: keras.optimizers.Adam(0.05),
@@ -46,7 +45,7 @@ def assert_same(actual, expected):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
 
 
-def spoilt(array, batch, value=NAN):
+def spoiled(array, batch, value=NAN):
     array = array.copy()
     array[4 * batch + 1, 0] = value
     return array
@@ -58,7 +57,7 @@ def test_the_state_is_that_before_the_first_bad_batch(name):
     keras.utils.set_random_seed(0)
     trained = stateful_model(OPTIMIZERS[name]())
     guard = TerminateOnNonFinite()
-    history = fit(trained, guard, x=spoilt(X, 2), batch_size=4, epochs=3)
+    history = fit(trained, guard, x=spoiled(X, 2), batch_size=4, epochs=3)
     assert len(history["loss"]) == 1
     assert guard.finding[:4] == (0, 2, "input", "x")
     keras.utils.set_random_seed(0)
@@ -95,11 +94,11 @@ def infinite_gradient(y, p):
 
 
 CASES = {
-    "input": ({}, {"x": spoilt(X, 1)}, "input", "x"),
-    "target": ({"loss": "mae"}, {"y": spoilt(Y, 1, float("inf"))}, "target", "y"),
-    "activation": ({}, {"x": spoilt(X, 1, 1e6)}, "activation", "explosive"),
-    "loss": ({"loss": infinite_loss}, {"y": spoilt(Y, 1, 9.0)}, "loss", "loss"),
-    "gradient": ({"loss": infinite_gradient}, {"y": spoilt(Y, 1, 9.0)}, "gradient", "top/"),
+    "input": ({}, {"x": spoiled(X, 1)}, "input", "x"),
+    "target": ({"loss": "mae"}, {"y": spoiled(Y, 1, float("inf"))}, "target", "y"),
+    "activation": ({}, {"x": spoiled(X, 1, 1e6)}, "activation", "explosive"),
+    "loss": ({"loss": infinite_loss}, {"y": spoiled(Y, 1, 9.0)}, "loss", "loss"),
+    "gradient": ({"loss": infinite_gradient}, {"y": spoiled(Y, 1, 9.0)}, "gradient", "top/"),
 }
 
 
@@ -153,7 +152,7 @@ def test_checking_less_often_finds_the_same_batch(mode, every):
     trained, short = (model(keras.optimizers.SGD(0.1), **mode) for _ in range(2))
     guard = TerminateOnNonFinite(every=every)
     x, y = np.concatenate([X, X]), np.concatenate([Y, Y])
-    fit(trained, guard, x=spoilt(x, 1), y=y, batch_size=4, epochs=2)
+    fit(trained, guard, x=spoiled(x, 1), y=y, batch_size=4, epochs=2)
     assert guard.finding[:4] == (0, 1, "input", "x")
     fit(short, x=X[:4], y=Y[:4], batch_size=4)
     assert_same(state_of(trained), state_of(short))
@@ -182,14 +181,14 @@ def test_an_overflow_under_loss_scaling_is_no_fault_but_a_nan_is():
     fit(trained, guard, x=np.tile(X, (8, 1)), y=np.tile(4 * Y, (8, 1)))
     assert float(scaling.dynamic_scale.numpy()) < 2e38
     assert guard.finding is None
-    fit(trained, guard, x=spoilt(X, 2), batch_size=4)
+    fit(trained, guard, x=spoiled(X, 2), batch_size=4)
     assert guard.finding[:4] == (0, 2, "input", "x")
     assert all(np.isfinite(w).all() for w in trained.get_weights())
 
 
 def test_accumulated_gradients_stay_finite():
     trained = model(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), **COMPILED)
-    fit(trained, guard := TerminateOnNonFinite(), x=spoilt(X, 1), batch_size=4)
+    fit(trained, guard := TerminateOnNonFinite(), x=spoiled(X, 1), batch_size=4)
     assert guard.finding[:2] == (0, 1)
     assert all(np.isfinite(v.numpy()).all() for v in trained.optimizer.variables)
 
@@ -198,7 +197,7 @@ def test_skipping_a_batch_also_keeps_statistics_and_seeds():
     """With `GradientClipping(on_nonfinite="skip")` the run equals one without that batch."""
     keras.utils.set_random_seed(0)
     skipping, guard = stateful_model(), TerminateOnNonFinite()
-    fit(skipping, GradientClipping(value=5.0, on_nonfinite="skip"), guard, x=spoilt(X, 1), batch_size=4)
+    fit(skipping, GradientClipping(value=5.0, on_nonfinite="skip"), guard, x=spoiled(X, 1), batch_size=4)
     # A batch that another callback skips is no fault.
     assert guard.finding is None
     keras.utils.set_random_seed(0)
@@ -213,7 +212,7 @@ def test_it_works_with_early_stopping_in_either_order():
     trained, guard = model(**COMPILED), TerminateOnNonFinite()
     fit(trained, stopping, guard, batch_size=4)
     assert guard.finding is None
-    fit(trained, guard, stopping, x=spoilt(X, 0), batch_size=4)
+    fit(trained, guard, stopping, x=spoiled(X, 0), batch_size=4)
     assert guard.finding[:2] == (0, 0)
     assert type(trained.train_function).__name__ != "TrainFunction"
     assert "evaluate" not in vars(trained)
