@@ -1,4 +1,4 @@
-"""What every public layer must be, whatever it computes. A new layer is covered by being listed in `__all__`."""
+"""The contract of every public layer; listing a new layer in `__all__` is enough to include it."""
 
 import inspect
 
@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.testing import TestCase
 from oracles.basic import finite_differences
 from support.constructions import ARGUMENTS, Fresh
@@ -20,7 +21,7 @@ LAYERS = {
     if name.startswith("layers.") and issubclass(cls, keras.Layer)
 }
 
-# Input shapes without the batch axis; images where nothing else is said.
+# Input shapes without the batch axis; images by default.
 IMAGE = (6, 6, 4)
 SHAPES = {
     "MaxPooling1D": (7, 4),
@@ -29,7 +30,7 @@ SHAPES = {
     "LayerNormalization": (5, 4),
 }
 
-# Further constructions that meet the whole contract beside the one in `ARGUMENTS`.
+# Further constructions that must meet the contract, besides those in `ARGUMENTS`.
 VARIANTS = {
     "AtrousSpatialPyramidPooling": [{"filters": 3, "rates": [1, 2]}],
     "BatchNormalization": [{"statistics": "population"}, {"center": False, "scale": False}],
@@ -52,12 +53,28 @@ VARIANTS = {
 }
 
 
-def constructions(names=LAYERS):
+def constructions(included=lambda name, arguments: True):
     return [
-        pytest.param(name, arguments, id=f"{name}-{place}")
-        for name in names
-        for place, arguments in enumerate([ARGUMENTS.get(f"layers.{name}", {}), *VARIANTS.get(name, [])])
+        pytest.param(name, arguments, id=f"{name}-{number}")
+        for name in LAYERS
+        for number, arguments in enumerate([ARGUMENTS.get(f"layers.{name}", {}), *VARIANTS.get(name, [])])
+        if included(name, arguments)
     ]
+
+
+def channels_first(name):
+    """The argument that makes a layer work on axis 1."""
+    has_format = "data_format" in inspect.signature(LAYERS[name]).parameters
+    return {"data_format": "channels_first"} if has_format else {"axis": 1}
+
+
+def has_channels(name, arguments):
+    """Whether the layer has such an argument and `arguments` do not set it; that of LayerNormalization is not it."""
+    return (
+        len(SHAPES.get(name, IMAGE)) > 1
+        and name != "LayerNormalization"
+        and {*channels_first(name)} <= {*inspect.signature(LAYERS[name]).parameters} - {*arguments}
+    )
 
 
 def make(name, arguments, **more):
@@ -72,21 +89,21 @@ def model_of(name, arguments, shape=None):
     return keras.Sequential([keras.Input(shape or SHAPES.get(name, IMAGE)), make(name, arguments)])
 
 
-# Keras's own contract feeds `fit` from a generator.
+# Keras's own contract passes a generator to `fit`.
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
 @pytest.mark.filterwarnings("ignore:The model does not have any trainable weights:UserWarning")
 @pytest.mark.parametrize(("name", "arguments"), constructions())
 def test_meets_the_layer_contract_of_keras(name, arguments):
     case = TestCase()
     case.setUp()
-    # `fit` in its default compilation, configuration round trip, symbolic and real call, mixed precision.
+    # Checks `fit` with default compilation, the round trip of the config, symbolic and real calls, mixed precision.
     case.run_layer_test(LAYERS[name], arguments, input_shape=(3, *SHAPES.get(name, IMAGE)))
 
 
 @pytest.mark.parametrize(("name", "arguments"), constructions())
 def test_a_saved_model_loads_without_custom_objects_and_predicts_the_same(name, arguments, tmp_path):
     model = model_of(name, arguments)
-    # Training calls first, so that statistics and random streams are not at their start.
+    # A training call first, so that statistics and random streams are not in their initial state.
     model(batch(name), training=True)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -97,7 +114,7 @@ def test_a_saved_model_loads_without_custom_objects_and_predicts_the_same(name, 
 
 @pytest.mark.parametrize(("name", "arguments"), constructions())
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_keeps_float32_weights_and_stays_near_float32(name, arguments, policy):
+def test_mixed_precision_keeps_float32_weights_and_is_close_to_float32(name, arguments, policy):
     x = batch(name)
     keras.utils.set_random_seed(0)
     exact = make(name, {**arguments, **_seed(name)})
@@ -128,11 +145,11 @@ def test_float64_is_float64_and_gradients_match_finite_differences(name, argumen
         start = [ops.convert_to_tensor(x), *[v.value for v in layer.trainable_variables]]
         _, gradients = _backend.compile(_backend.value_and_grad(loss))(start)
         value = _backend.compile(lambda weights: loss(weights)[0])
-        for place, gradient in enumerate(gradients):
-            values = numpy(start[place])
+        for index, gradient in enumerate(gradients):
+            values = numpy(start[index])
 
-            def at(changed, place=place):
-                moved = [*start[:place], ops.convert_to_tensor(changed), *start[place + 1 :]]
+            def at(changed, index=index):
+                moved = [*start[:index], ops.convert_to_tensor(changed), *start[index + 1 :]]
                 return float(numpy(value(moved)))
 
             picked = np.random.default_rng(3).permutation(values.size)[:12]
@@ -140,20 +157,14 @@ def test_float64_is_float64_and_gradients_match_finite_differences(name, argumen
             np.testing.assert_allclose(numpy(gradient).ravel()[picked], expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "arguments"), constructions())
-def test_channels_first_is_channels_last_transposed(name, arguments):
-    parameters = inspect.signature(LAYERS[name]).parameters
-    shape = SHAPES.get(name, IMAGE)
-    first = {"data_format": "channels_first"} if "data_format" in parameters else {"axis": 1}
-    if len(shape) < 2 or name == "LayerNormalization" or not {*first} <= {*parameters} or {*first} & {*arguments}:
-        # Not a layer of channels; its other tests cover it.
-        return
+@pytest.mark.parametrize(("name", "arguments"), constructions(has_channels))
+def test_channels_first_equals_channels_last_transposed(name, arguments):
     x = batch(name)
     last = make(name, {**arguments, **_seed(name)})
     expected = numpy(last(x, **_training(last)))
-    # A new axis behind the batch (ten crops) stays there.
+    # A new axis after the batch axis (TenCrop) keeps its position.
     expected = np.moveaxis(expected, -1, 1 + expected.ndim - x.ndim)
-    layer = make(name, {**arguments, **_seed(name), **first})
+    layer = make(name, {**arguments, **_seed(name), **channels_first(name)})
     moved = np.ascontiguousarray(np.moveaxis(x, -1, 1))
     layer.build(moved.shape)
     layer.set_weights(
@@ -163,10 +174,10 @@ def test_channels_first_is_channels_last_transposed(name, arguments):
         ]
     )
     if _training(layer):
-        y = _wherever_convolutions_run(lambda x: layer(x, training=True), layer)(moved)
+        y = _compiled_if_convolutional(lambda x: layer(x, training=True), layer)(moved)
     else:
         model = keras.Sequential([keras.Input(moved.shape[1:]), layer])
-        # On a CPU TensorFlow has a channels-first convolution under XLA only.
+        # On a CPU TensorFlow supports channels-first convolution only under XLA.
         model.compile(loss="mse", jit_compile=BACKEND != "torch")
         y = model.predict(moved, verbose=0)
     assert_close(y, expected, atol=1e-5)
@@ -185,12 +196,19 @@ def test_unknown_batch_and_spatial_sizes(name, arguments):
 
 
 @pytest.mark.parametrize(("name", "arguments"), constructions())
-def test_a_mask_passes_through_where_the_places_stay(name, arguments):
+def test_a_mask_is_passed_on_unchanged_or_dropped_with_a_warning(name, arguments):
+    """A mask that is passed on must fit the output. Keras warns if a layer does not support masking."""
     layer = make(name, arguments)
     x = ops.convert_to_tensor(batch(name))
+    mask = ops.ones(x.shape[:-1], dtype="bool")
+    set_keras_mask(x, mask)
     if layer.supports_masking:
-        mask = ops.ones(x.shape[:-1], dtype="bool")
-        assert layer.compute_mask(x, mask) is mask
+        y = layer(x)
+        assert get_keras_mask(y) is mask
+        assert mask.shape == y.shape[:-1]
+    else:
+        with pytest.warns(UserWarning, match="does not support masking"):
+            assert get_keras_mask(layer(x)) is None
 
 
 @pytest.mark.filterwarnings("ignore:The model does not have any trainable weights:UserWarning")
@@ -198,17 +216,15 @@ def test_a_mask_passes_through_where_the_places_stay(name, arguments):
 def test_compiled_training_equals_eager_training_and_traces_once(name, arguments):
     x = batch(name, size=8)
     results, calls = [], []
-    # PyTorch trains eagerly by default: there the two runs say that training repeats.
+    # PyTorch trains eagerly by default: there the test checks that two runs are equal.
     for compiled in (True, False) if BACKEND != "torch" else (False, False):
         keras.utils.set_random_seed(5)
         model = model_of(name, {**arguments, **_seed(name)})
-        target = np.random.default_rng(4).normal(
-            size=(8, *model.output_shape[1:]) if None not in model.output_shape[1:] else 0
-        )
+        target = np.random.default_rng(4).normal(size=(8, *model.output_shape[1:]))
         model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=compiled, run_eagerly=not compiled)
         call, count = model.layers[0].call, []
         model.layers[0].call = lambda *args, call=call, count=count, **kwargs: count.append(1) or call(*args, **kwargs)
-        # Not `fit`, which Keras's contract runs: on TensorFlow its data pipeline takes longer than the layer.
+        # Keras's contract calls `fit`; its data pipeline on TensorFlow takes longer than the layer.
         model.train_on_batch(x[:4], target[:4])
         traced = len(count)
         for half in (slice(4, 8), slice(0, 4), slice(4, 8)):
@@ -238,8 +254,8 @@ def _training(layer):
     return {"training": True} if "training" in inspect.signature(layer.call).parameters else {}
 
 
-def _wherever_convolutions_run(f, layer):
-    """On a CPU TensorFlow has a channels-first convolution under XLA only."""
+def _compiled_if_convolutional(f, layer):
+    """`f`, compiled if needed: on a CPU TensorFlow supports channels-first convolution only under XLA."""
     convolutions = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
     if BACKEND != "tensorflow" or not any(isinstance(part, convolutions) for part in layer._flatten_layers()):
         return f
@@ -249,22 +265,22 @@ def _wherever_convolutions_run(f, layer):
 
 
 def _start(layer, shape):
-    """Weights as they were before the call that `layer` has seen: those of a fresh layer, trainable ones as now."""
+    """The weights before the first call of `layer`: its trainable weights, and the others of a new layer."""
     fresh = type(layer).from_config(layer.get_config())
     fresh.build(shape)
     trained = {id(v) for v in layer.trainable_weights}
     return [numpy(v) if id(v) in trained else numpy(w) for v, w in zip(layer.weights, fresh.weights, strict=True)]
 
 
-def _partial(f, x, places):
-    """Central differences of f at some `places` of x only."""
+def _partial(f, x, indices):
+    """The partial derivatives of f with respect to some elements of x, by central differences."""
 
-    def along(place):
+    def along(index):
         def one(t):
             moved = x.copy()
-            moved.ravel()[place] += t[()]
+            moved.ravel()[index] += t[()]
             return f(moved)
 
         return float(finite_differences(one, np.zeros(())))
 
-    return [along(place) for place in places]
+    return [along(index) for index in indices]
