@@ -1,11 +1,11 @@
-"""Fixtures of every test. The suite runs once per backend, in processes of its own."""
+"""Fixtures of all tests. The suite runs once per backend, each in its own processes."""
 
 import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
-# Tests compile much and compute little: on JAX, and in what TensorFlow compiles by XLA, a third of the time.
+# Tests compile much and compute little: without XLA's optimizations they take a third of the time.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
@@ -17,7 +17,7 @@ import pytest
 from hypothesis import settings
 from support.harness import BACKEND, precision
 
-# The same examples in every run: a find is a bug for everybody, not for one unlucky change.
+# The same examples in every run, so that a failure is reproducible.
 settings.register_profile("suite", derandomize=True)
 settings.load_profile("suite")
 
@@ -32,20 +32,20 @@ def _freeze():
 
 
 def pytest_collection_finish():
-    """What the imports made stays to the end: the garbage collector need not walk through it again and again."""
+    """Objects made by imports live to the end: the garbage collector need not traverse them again."""
     _freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _frozen():
-    """Nor through what Keras keeps: on TensorFlow thousands of objects for each model that its own Adam has trained."""
+    """The same for objects that Keras keeps: on TensorFlow thousands for each model trained by Keras's Adam."""
     yield
     _freeze()
 
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """Every test starts from the same seeds and default configuration and leaves no names or policies behind."""
+    """Every test starts from the same seeds and default configuration, and leaves no global state."""
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_dtype_policy("float32")

@@ -1,4 +1,4 @@
-"""The whole suite: the linter, then pytest for each backend, in several processes; one summary at the end.
+"""Runs the linter, then pytest for each backend in several processes, and prints a summary.
 
 python tests/suite.py [backend …] [-- pytest arguments]
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BACKENDS = ("tensorflow", "jax", "torch")
-# A process keeps all that its framework has compiled: with half of the suite in one, JAX reached 5 GB.
+# A process keeps everything that its framework has compiled: with half of the suite in one, JAX reached 5 GB.
 ROOMS = {
     "contracts": ("contracts", "data", "parity"),
     "layers": ("initializers", "layers"),
@@ -31,10 +31,10 @@ def lint():
 
 
 def run(backend, part, arguments):
-    """Returns the backend, its counts and the seconds it took; prints its output in one piece."""
+    """Returns the backend, its counts and the seconds it took; prints the output of the run."""
     start = time.perf_counter()
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    # The processes share the cores: torch's threads would spin at every barrier, ten times slower than one alone.
+    # The processes share the cores: PyTorch's threads would spin at every barrier, ten times slower than one thread.
     environment.setdefault("OMP_NUM_THREADS", "1")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments],

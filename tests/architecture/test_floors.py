@@ -1,4 +1,4 @@
-"""The house: a file imports from its own floor and from floors below, and only `_backend/` imports a framework."""
+"""A file imports only from its own floor and floors below, and only `_backend/` imports a framework."""
 
 import ast
 
@@ -26,12 +26,12 @@ FLOORS = {
 }
 FRONT_DOOR = 7
 FRAMEWORKS = {"jax", "jaxlib", "tensorflow", "torch"}
-# What only one part may import; the package depends on keras and numpy alone.
+# Packages that one part may import, or none; the package itself depends on keras and numpy alone.
 OPTIONAL = {"matplotlib": "figures", "optax": None, "rich": "_command_line", "scipy": None, "sklearn": "data"}
 
 
 def imports(path):
-    """Every module that the file imports, with whether the import stands inside a function."""
+    """Every module that the file imports, and whether the import is inside a function."""
     tree = ast.parse(path.read_text())
     inner = {
         id(node)
@@ -48,14 +48,10 @@ def imports(path):
                 yield f"{node.module}.{alias.name}", id(node) in inner
 
 
-def floor(part):
-    return FLOORS[part]
-
-
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_file_imports_from_its_floor_and_below(path):
     part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    own = FRONT_DOOR if part in ("__init__", "__main__") else floor(part)
+    own = FRONT_DOOR if part in ("__init__", "__main__") else FLOORS[part]
     for module, inside in imports(path):
         root, *rest = module.split(".")
         assert not inside, f"{module} is imported inside a function: move it to the top, or split the file"
@@ -65,16 +61,16 @@ def test_a_file_imports_from_its_floor_and_below(path):
         if root in OPTIONAL:
             assert part == OPTIONAL[root], f"the package depends on keras and numpy alone, not {root}"
         if root == "keras_lecture" and rest:
-            assert floor(rest[0]) <= own, f"floor {own} imports {module} from floor {floor(rest[0])}"
+            assert FLOORS[rest[0]] <= own, f"floor {own} imports {module} from floor {FLOORS[rest[0]]}"
 
 
-def test_there_is_a_floor_for_every_part():
+def test_every_part_has_a_floor():
     parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES} - {"__init__", "__main__"}
     assert parts <= set(FLOORS)
 
 
-def test_the_backends_offer_the_same_functions():
-    """Same names and same arguments in `autodiff` and `training` of every backend."""
+def test_the_backends_define_the_same_functions():
+    """The same names and arguments in `autodiff` and `training` of every backend."""
 
     def functions(folder, file):
         tree = ast.parse((PACKAGE / "_backend" / folder / file).read_text())

@@ -1,4 +1,4 @@
-"""What `import keras_lecture` does, in a fresh process: registers everything, and wakes no other backend."""
+"""`import keras_lecture` in a new process registers every class and imports no other backend."""
 
 import json
 import os
@@ -35,14 +35,14 @@ def report(backend):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-# A process for NumPy is the same whatever the backend under test: it starts where the other tests take the least time.
+# The process for NumPy is the same under every backend: it runs with PyTorch, where the suite is fastest.
 @pytest.mark.parametrize("backend", [BACKEND, "numpy"] if BACKEND == "torch" else [BACKEND])
 def test_import_registers_every_class_and_no_other_backend(backend):
     seen = report(backend)
     assert seen["backend"] == backend
     expected = {f"keras_lecture>{name}" for name in configurable_classes()}
     assert expected <= set(seen["registered"])
-    # Keras itself imports TensorFlow or torch where it finds them, for its data pipelines; ours adds none.
+    # Keras itself imports TensorFlow or PyTorch if installed, for its data pipelines; we add none.
     assert seen["frameworks"] == []
     assert seen["optional"] == []
     assert round(seen["loss"], 2) == 2.04

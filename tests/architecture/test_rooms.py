@@ -1,4 +1,4 @@
-"""One look at a path says whether users may import what lies there, and what the file is called says what it holds."""
+"""A path shows whether a file is public, and the name of a public file says what it contains."""
 
 import inspect
 import re
@@ -11,7 +11,7 @@ import keras_lecture.figures
 
 
 def _rooms():
-    """The public rooms; the figures are imported on demand."""
+    """The public rooms; `figures` is imported on demand."""
     return {**subpackages(), "figures": keras_lecture.figures}
 
 
@@ -42,18 +42,18 @@ def _plain(name):
 
 
 @pytest.mark.parametrize("dotted", sorted(set(DOTTED) - set(filter(_is_private, DOTTED))))
-def test_a_file_without_an_underscore_holds_public_names_and_is_called_after_them(dotted):
-    """A file of one public name bears that name; a file of several bears the name of the family."""
+def test_a_file_without_an_underscore_contains_public_names_and_is_named_after_them(dotted):
+    """A file with one public name has this name; a file with several has the name of the family."""
     names = HELD.get(dotted, [])
-    assert names, f"{dotted} holds nothing public: give it an underscore, or put it into a folder that has one"
+    assert names, f"{dotted} defines no public name: add an underscore, or move it into a folder that has one"
     if len(names) == 1:
         assert _plain(dotted.rpartition(".")[2]) == _plain(names[0])
 
 
-def test_what_is_public_lies_in_no_private_file():
+def test_private_files_define_no_public_names():
     assert not [dotted for dotted in HELD if _is_private(dotted)]
 
 
-def test_every_public_name_has_one_path():
+def test_every_public_object_has_one_name():
     units = [unit for unit in public_objects().values() if not inspect.ismodule(unit)]
     assert len(units) == len(set(units))

@@ -1,4 +1,4 @@
-"""Constructors of the first floor against nonsense: our ValueError or TypeError, or a value that is kept."""
+"""Constructors with nonsense arguments raise our ValueError or TypeError, or keep the value."""
 
 import inspect
 import math
@@ -11,7 +11,7 @@ from support.public import public_classes
 
 AREAS = ("callbacks.", "losses.", "initializers.", "regularizers.", "constraints.")
 AREAS += ("optimizers.Armijo", "optimizers.LBFGS", "optimizers.Newton")
-# What Keras's base classes take and check, or round, themselves.
+# Arguments that Keras's base classes check or round themselves.
 KERAS_OWN = {"name", "dtype", "seed", "learning_rate"}
 NUMBERS = [-1, 0, -0.5, 2.5, math.nan, math.inf, -math.inf]
 NONSENSE = [*NUMBERS, "unknown", "", [], {}, (), object(), True, b"fan_in", [-1.5]]
@@ -29,14 +29,14 @@ def own_arguments():
 @pytest.mark.parametrize(("cls", "name", "argument"), list(own_arguments()))
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(value=st.one_of(st.sampled_from(NONSENSE), st.integers(), st.floats(), st.text(max_size=3)))
-def test_nonsense_is_refused_by_name_or_kept(cls, name, argument, value):
+def test_nonsense_raises_an_error_with_the_argument_or_is_kept(cls, name, argument, value):
     try:
         unit = cls(**{**ARGUMENTS.get(name, {}), argument: value})
     except (ValueError, TypeError) as error:
         assert str(error).startswith(f"{cls.__name__}: `{argument}` must be "), str(error)
         assert "Received: " in str(error)
     else:
-        # Whatever is accepted is a finite number, a known word or axes, and comes back from the configuration.
+        # An accepted value is a finite number, a known word or axes, and is returned by the config.
         assert not (isinstance(value, float) and not math.isfinite(value)), f"{argument}={value} was accepted"
         kept, number = unit.get_config()[argument], isinstance(value, int | float)
         forms = [value, [value], float(value) if number else None, list(value) if isinstance(value, tuple) else None]

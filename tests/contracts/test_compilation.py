@@ -1,4 +1,4 @@
-"""Compiled training traces a unit once: the second step, and the second epoch, run what the first compiled."""
+"""Compiled training traces a unit once: later steps and epochs do not retrace it."""
 
 import keras
 import numpy as np
@@ -11,11 +11,12 @@ X = np.random.default_rng(0).normal(size=(8, 6)).astype("float32")
 Y = np.random.default_rng(1).integers(0, 2, size=(8, 1))
 
 
+# The losses of class scores; the others take one output.
 OF_CLASSES = ("losses.MulticlassHinge", "losses.SoftmaxCrossEntropy")
 
 
 def traces_of_fit(model, method):
-    """How often Python runs `method` of the model's unit during three epochs of two equal batches."""
+    """The number of Python calls of `method` after each of three epochs of two equal batches."""
     calls = []
     owner, name = method
     original = getattr(owner, name)
@@ -39,13 +40,13 @@ def test_a_loss_is_traced_once(name):
     model.compile("sgd", loss=loss)
     first, second, third = traces_of_fit(model, (loss, "call"))
     assert first > 0
-    # Eager torch calls the loss on each of the two batches of an epoch; a compiled step never calls it again.
+    # Eager PyTorch calls the loss on each of the two batches of an epoch; a compiled step does not call it again.
     assert (second - first, third - second) == ((2, 2) if BACKEND == "torch" else (0, 0))
 
 
 @pytest.mark.parametrize("name", sorted(n for n in public_functions() if n.startswith("activations.")))
 def test_an_activation_trains_compiled(name):
-    """Through `fit` in the default compilation, in float32 and in mixed precision: finite, and it learns something."""
+    """By `fit` with default compilation, in float32 and mixed precision: the loss stays finite and falls."""
     for policy in ("float32", "mixed_float16" if BACKEND != "torch" else "mixed_bfloat16"):
         keras.config.set_dtype_policy(policy)
         keras.utils.set_random_seed(0)

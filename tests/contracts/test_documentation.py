@@ -1,4 +1,4 @@
-"""Docstrings that keep their word: examples run, arguments are those of the signature, sections come in order."""
+"""Docstrings are true: examples run, the arguments are those of the signature, the sections are in order."""
 
 import doctest
 import inspect
@@ -31,7 +31,7 @@ def test_examples_run(name):
 
 
 @pytest.mark.parametrize("name", sorted(UNITS))
-def test_sections_come_in_order(name):
+def test_sections_are_in_order(name):
     found = [section for section in sections(UNITS[name]) if section in SECTIONS]
     assert found == sorted(found, key=SECTIONS.index)
     assert "Reference" in found
@@ -40,7 +40,7 @@ def test_sections_come_in_order(name):
 
 
 @pytest.mark.parametrize("name", sorted(UNITS))
-def test_args_are_those_of_the_signature(name):
+def test_documented_arguments_are_those_of_the_signature(name):
     unit = UNITS[name]
     body = re.search(r"^Args:\n((?:    .*\n|\n)*)", (inspect.getdoc(unit) or "") + "\n", flags=re.MULTILINE)
     documented = set()
@@ -48,15 +48,15 @@ def test_args_are_those_of_the_signature(name):
         documented |= set(names.replace("*", "").split(", "))
     parameters = inspect.signature(unit.__init__ if inspect.isclass(unit) else unit).parameters
     known = set(parameters) - {"self"}
-    # The tensor of a plain function needs no entry; what Keras's base class takes may be explained or not.
+    # Arguments of Keras's base classes may be documented or not.
     assert documented <= known | {"kwargs", "name", "dtype", "seed", "reduction"}, documented - known
-    # The first argument of a plain function may be the tensor of its formula.
+    # The first argument of a plain function may be the tensor of its formula, which needs no entry.
     required = known - {"kwargs", "args"} - (set(list(parameters)[:1]) if inspect.isfunction(unit) else set())
     assert required <= documented, f"{name} does not document {required - documented}"
 
 
 @pytest.mark.parametrize("name", sorted(public_classes()))
-def test_constructor_arguments_after_the_first_are_keyword_only_or_those_of_keras(name):
+def test_constructor_arguments_after_the_first_are_keyword_only_or_as_in_keras(name):
     cls = public_classes()[name]
     parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
     positional = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
@@ -66,6 +66,6 @@ def test_constructor_arguments_after_the_first_are_keyword_only_or_those_of_kera
         for theirs in vars(area).values()
         if inspect.isclass(theirs)
     ]
-    # Batches are made of what would else be given to `fit`.
+    # The arguments of Batches are those of `fit`.
     orders.append(list(inspect.signature(keras.Model.fit).parameters)[1:])
     assert len(positional) <= 1 or any(positional == order[: len(positional)] for order in orders), positional

@@ -1,4 +1,4 @@
-"""Every kernel stands for a formula: same room, same name, same arguments, and the same numbers, or it declines."""
+"""Every kernel has the room, name and arguments of its formula, and names are unique."""
 
 import inspect
 import types
@@ -7,13 +7,13 @@ import pytest
 
 from keras_lecture._backend import _part, acceleration
 
-KERNELS = getattr(_part("kernels"), "KERNELS", {})
+KERNELS = _part("kernels").KERNELS
 
 
 @pytest.mark.parametrize("name", sorted(KERNELS))
 def test_a_kernel_has_the_signature_of_its_formula(name):
-    """The numbers are compared where each unit is tested: there the same oracle judges formula and kernel."""
-    assert name in acceleration.formulas, f"{name} computes nothing that `accelerate` knows"
+    """The tests of each unit compare the numbers of formula and kernel with the same oracle."""
+    assert name in acceleration.formulas, f"{name} is the kernel of no accelerated formula"
     ours, theirs = inspect.signature(KERNELS[name]), inspect.signature(acceleration.formulas[name])
     assert [(p.name, p.kind) for p in ours.parameters.values()] == [
         (p.name, p.kind) for p in theirs.parameters.values()
@@ -27,8 +27,8 @@ def _module(name, *functions):
     return module
 
 
-def test_two_rooms_may_have_kernels_of_one_name_and_each_formula_finds_its_own():
-    """A formula `drop` of another room once took the kernel of the dropout layers."""
+def test_kernels_of_the_same_name_in_two_rooms_are_kept_apart():
+    """A formula `drop` of another room once got the kernel of the dropout layers."""
     layers, data = _module("kernels.layers", "drop"), _module("kernels.data", "drop")
     found = acceleration.kernels(layers=[layers], data=[data])
     assert found == {"layers.drop": layers.drop, "data.drop": data.drop}
@@ -37,13 +37,13 @@ def test_two_rooms_may_have_kernels_of_one_name_and_each_formula_finds_its_own()
     assert acceleration.qualified(_module("keras_lecture._core.kinks", "drop").drop) == "_core.drop"
 
 
-def test_two_kernels_of_one_name_in_a_room_are_an_error():
+def test_two_kernels_of_the_same_name_in_a_room_are_an_error():
     modules = [_module("kernels.layers", "drop", "_helper"), _module("kernels.random_bits", "drop", "_helper")]
     with pytest.raises(ValueError, match=r"Two kernels .* layers\.drop, in kernels\.layers and kernels\.random_bits"):
         acceleration.kernels(layers=modules)
 
 
-def test_two_formulas_of_one_name_in_a_room_are_an_error(monkeypatch):
+def test_two_formulas_of_the_same_name_in_a_room_are_an_error(monkeypatch):
     monkeypatch.setattr(acceleration, "formulas", {})
     accelerate = acceleration.accelerator({})
     accelerate(_module("keras_lecture.layers.crops", "place").place)
@@ -51,8 +51,7 @@ def test_two_formulas_of_one_name_in_a_room_are_an_error(monkeypatch):
         accelerate(_module("keras_lecture.layers.affine", "place").place)
 
 
-def test_what_a_file_of_kernels_imports_is_no_kernel():
-    """Only what is written in the file counts: imported functions and classes are tools."""
+def test_imported_functions_and_classes_are_not_kernels():
     module = _module("kernels.layers", "drop")
     module.sqrt, module.Leak = _module("other", "sqrt").sqrt, type("Leak", (), {})
     assert set(acceleration.kernels(layers=[module])) == {"layers.drop"}

@@ -1,4 +1,4 @@
-"""Every public class: configuration, JSON, back; without `custom_objects`, in safe mode, argument by argument."""
+"""The config of every public class: a round trip through JSON without `custom_objects`, in safe mode."""
 
 import inspect
 import json
@@ -17,7 +17,7 @@ def build(name):
     return CLASSES[name](**(arguments() if callable(arguments) else arguments))
 
 
-def test_every_class_can_be_configured():
+def test_every_class_has_a_config():
     assert sorted(CLASSES) == SERIALIZABLE
 
 
@@ -32,8 +32,8 @@ def test_round_trip_through_json(name):
 
 
 @pytest.mark.parametrize("name", SERIALIZABLE)
-def test_the_configuration_holds_every_argument(name):
-    """An argument that `get_config` forgets would come back as its default."""
+def test_the_config_contains_every_argument(name):
+    """After loading, an argument that `get_config` omits would have its default."""
     named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     signature = inspect.signature(CLASSES[name].__init__).parameters.values()
     expected = {p.name for p in signature if p.kind in named and p.name != "self"}

@@ -1,19 +1,12 @@
-"""Independent references of the augmentation layers, in NumPy and SciPy. Imports nothing of keras_lecture."""
+"""Independent references of the augmentation layers in NumPy and SciPy; imports nothing from keras_lecture."""
 
 import numpy as np
+from oracles.layers import mix
 from scipy import ndimage
 
 
 def uniform(seed, step, shape):
     """The upper 24 bits of the counter hash (see `oracles.layers.keep_mask`), in unsigned 64-bit arithmetic."""
-
-    def mix(x, salt):
-        x = x ^ (x >> 16)
-        x = (x * 0x7FEB352D + salt) % 2**32
-        x = x ^ (x >> 15)
-        x = (x * 0x846CA68B) % 2**32
-        return x ^ (x >> 16)
-
     offset = mix(mix(seed % 2**32, 0) ^ (step % 2**32), 0)
     counter = (np.arange(np.prod(shape), dtype="uint64") + offset) % 2**32
     words = mix(counter, mix(offset ^ 0x7FEB352D, 0))
@@ -21,7 +14,7 @@ def uniform(seed, step, shape):
 
 
 def normal(seed, step, shape):
-    """Box and Muller, the cosines before the sines."""
+    """The Box-Muller transform, the cosines before the sines."""
     half = (int(np.prod(shape)) + 1) // 2
     u, v = uniform(seed, step, (2, half))
     radius = np.sqrt(-2 * np.log(1 - u))
@@ -30,7 +23,7 @@ def normal(seed, step, shape):
 
 
 def crops(images, draws, height, width, padding, flip_rate):
-    """One window for each image and row of draws (top, left, reflection), by slicing."""
+    """One window per image and row of draws (top, left, reflection), by slicing."""
     padded = np.pad(images, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
     cut = []
     for image, (down, right, reflection) in zip(padded, draws, strict=True):
@@ -44,8 +37,8 @@ def crops(images, draws, height, width, padding, flip_rate):
 def ten_crops(image, height, width):
     """Krizhevsky et al., section 4.1: corners and center, then the same of the reflected image."""
     bottom, right = image.shape[0] - height, image.shape[1] - width
-    places = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
-    windows = [image[top : top + height, left : left + width] for top, left in places]
+    offsets = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
+    windows = [image[top : top + height, left : left + width] for top, left in offsets]
     return np.stack(windows + [window[:, ::-1] for window in windows])
 
 
@@ -53,9 +46,9 @@ MODES = {"constant": "grid-constant", "nearest": "nearest", "reflect": "reflect"
 
 
 def affine(image, angle, shift, factors, fill_mode, fill_value):
-    """`scipy.ndimage.affine_transform`: `angle` counterclockwise to the eye, `shift` and `factors` of (rows, columns).
+    """`scipy.ndimage.affine_transform`: `angle` counterclockwise as seen, `shift` and `factors` of (rows, columns).
 
-    In (row, column) with rows counting downwards, a counterclockwise turn takes (0, 1), right, to (−1, 0), up.
+    In (row, column) with rows counted downward, a counterclockwise rotation maps (0, 1), right, to (−1, 0), up.
     """
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     back = np.linalg.inv(turn @ np.diag(factors))
@@ -71,7 +64,7 @@ def affine(image, angle, shift, factors, fill_mode, fill_value):
 
 
 def principal_components(images):
-    """Eigenvalues, largest first, and eigenvectors as columns, of NumPy's covariance of the pixels, divisor n."""
+    """Eigenvalues in descending order and eigenvectors as columns, of the covariance of the pixels with divisor n."""
     pixels = images.reshape(-1, images.shape[-1]).astype("float64")
     values, vectors = np.linalg.eigh(np.cov(pixels.T, bias=True))
     return values[::-1], vectors[:, ::-1]

@@ -1,4 +1,4 @@
-"""Independent float64 references in NumPy, each with the equation it states. Imports nothing of keras_lecture."""
+"""Independent float64 references in NumPy, each with its equation; imports nothing from keras_lecture."""
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def _sigmoid(x):
     return np.exp(-softplus(-x))
 
 
-# φ(v) of the margin v = y·f and its derivative, from the table of losses for classification that deck A points to.
+# φ(v) of the margin v = y·f and its derivative, from the table of losses for classification that deck A cites.
 MARGIN_LOSSES = {
     "Logistic": (lambda v: softplus(-v), lambda v: -_sigmoid(-v)),
     "Square": (lambda v: (1 - v) ** 2, lambda v: -2 * (1 - v)),

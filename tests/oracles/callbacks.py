@@ -1,20 +1,20 @@
-"""What the callbacks must show and do, in NumPy float64."""
+"""References of the callbacks' measurements in NumPy float64."""
 
 import numpy as np
 
 
 def norm(arrays):
-    """‖·‖ of several arrays together."""
+    """‖·‖ of all elements of several arrays."""
     return np.sqrt(sum((np.asarray(a, "float64") ** 2).sum() for a in arrays))
 
 
 def magnitudes(arrays):
-    """Counts of |g| below 2⁻⁴⁰, in [2ᵉ, 2ᵉ⁺¹) for e = −40 … 15, and from 2¹⁶ on or not finite."""
+    """The histogram of |g|: below 2⁻⁴⁰, in [2ᵉ, 2ᵉ⁺¹) for e = −40 … 15, and at least 2¹⁶ or not finite."""
     x = np.abs(np.concatenate([np.ravel(a) for a in arrays]))
     x = np.where(np.isfinite(x), x, 2.0**20)
     return np.histogram(x, [0.0, *2.0 ** np.arange(-40.0, 17.0), np.inf])[0]
 
 
 def autoclip(norms, percentile, window):
-    """Seetharaman et al., 2020, algorithm 1: the norm after clipping of each step, from the norms before."""
+    """Seetharaman et al., 2020, algorithm 1: the norm of each step after clipping, from the norms before clipping."""
     return [min(h, np.percentile(norms[max(0, i + 1 - window) : i + 1], percentile)) for i, h in enumerate(norms)]

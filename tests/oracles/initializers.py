@@ -6,7 +6,7 @@ import numpy as np
 def interpolate(x, size, stride, length):
     """The piecewise linear function through the samples of `x` (zero outside), along the first axis.
 
-    Output o of a transposed convolution of kernel size K and stride s stands at (o − (K − 1)/2)/s of its input.
+    Output o of a transposed convolution with kernel size K and stride s is at (o − (K − 1)/2)/s of its input.
     """
     x = np.asarray(x, "float64")
     at = (np.arange(length) - (size - 1) / 2) / stride
@@ -18,9 +18,9 @@ def interpolate(x, size, stride, length):
 
 
 def connections(layer, input_shape):
-    """How many inputs each output of a linear layer has, and how many outputs each input: by probing.
+    """The number of inputs of each output of a linear layer, and of outputs of each input.
 
-    Feeds one unit vector after another, with all weights one: what comes out counts the connections between the two.
+    With all weights one, the output for a unit vector counts the connections between this input and each output.
     """
     count = int(np.prod(input_shape))
     probes = np.eye(count, dtype="float32").reshape(count, *input_shape)

@@ -1,4 +1,4 @@
-"""Independent float64 references of the layers, loops where loops are clearer. Imports nothing of keras_lecture."""
+"""Independent float64 references of the layers in NumPy; imports nothing from keras_lecture."""
 
 import itertools
 
@@ -6,13 +6,13 @@ import numpy as np
 
 
 def max_pool(x, size, strides, pairs):
-    """Deck A: maxima of windows over the spatial axes of channels-last `x`, −∞ around it; floor of the division."""
+    """Deck A: maxima of windows over the spatial axes of channels-last `x`, padded by −∞; output sizes rounded down."""
     x = np.pad(x.astype("float64"), [(0, 0), *pairs, (0, 0)], constant_values=-np.inf)
     counts = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], size, strides, strict=True)]
     y = np.empty((x.shape[0], *counts, x.shape[-1]))
-    for place in itertools.product(*map(range, counts)):
-        window = tuple(slice(i * s, i * s + k) for i, s, k in zip(place, strides, size, strict=True))
-        y[(slice(None), *place)] = x[(slice(None), *window)].max(axis=tuple(range(1, x.ndim - 1)))
+    for index in itertools.product(*map(range, counts)):
+        window = tuple(slice(i * s, i * s + k) for i, s, k in zip(index, strides, size, strict=True))
+        y[(slice(None), *index)] = x[(slice(None), *window)].max(axis=tuple(range(1, x.ndim - 1)))
     return y
 
 
@@ -28,7 +28,7 @@ def group_norm(x, groups, epsilon):
 
 
 def local_response(x, size, k, alpha, beta):
-    """Krizhevsky et al., section 3.3, channels last; the window leans to the left for an even size."""
+    """Krizhevsky et al., section 3.3, channels last; a window of even size has one more channel on the left."""
     x = x.astype("float64")
     y = np.empty_like(x)
     for c in range(x.shape[-1]):
@@ -38,33 +38,34 @@ def local_response(x, size, k, alpha, beta):
 
 
 def population(batches, masks=None):
-    """Σ B·μ_B / Σ B and Σ B·σ²_B / Σ (B − 1) per channel (the last axis), over the places that the masks admit."""
+    """Σ B·μ_B / Σ B and Σ B·σ²_B / Σ (B − 1) per channel (the last axis), over the positions kept by the masks."""
     values, degrees, mean, squares = 0, 0, 0.0, 0.0
-    for place, batch in enumerate(batches):
-        admitted = np.ones(batch.shape[:-1], bool) if masks is None else masks[place]
-        rows = batch[admitted].astype("float64")
+    for index, batch in enumerate(batches):
+        kept = np.ones(batch.shape[:-1], bool) if masks is None else masks[index]
+        rows = batch[kept].astype("float64")
         values, degrees = values + len(rows), degrees + max(len(rows) - 1, 0)
         mean, squares = mean + rows.sum(0), squares + len(rows) * rows.var(0)
     return mean / values, squares / degrees
 
 
 def moments(batches, masks=None):
-    """Mean and variance (divisor n) per channel of all that the masks admit, whatever batch it is in."""
-    admitted = [b.reshape(-1, b.shape[-1]) if masks is None else b[masks[k]] for k, b in enumerate(batches)]
-    rows = np.concatenate(admitted).astype("float64")
+    """Mean and variance (divisor n) per channel over the positions of all batches kept by the masks."""
+    kept = [b.reshape(-1, b.shape[-1]) if masks is None else b[masks[k]] for k, b in enumerate(batches)]
+    rows = np.concatenate(kept).astype("float64")
     return rows.mean(0), rows.var(0)
 
 
+def mix(x, salt):
+    """The hash of the random layers, of a non-negative Python integer or of 64-bit NumPy integers."""
+    x = x ^ (x >> 16)
+    x = (x * 0x7FEB352D + salt) % 2**32
+    x = x ^ (x >> 15)
+    x = (x * 0x846CA68B) % 2**32
+    return x ^ (x >> 16)
+
+
 def keep_mask(seed, step, size, rate):
-    """The counter hash of the random layers, in unsigned arithmetic of unlimited width cut to 32 bits."""
-
-    def mix(x, salt):
-        x ^= x >> 16
-        x = (x * 0x7FEB352D + salt) % 2**32
-        x ^= x >> 15
-        x = (x * 0x846CA68B) % 2**32
-        return x ^ (x >> 16)
-
+    """The mask by the counter hash of the random layers, in Python integers modulo 2³²."""
     offset = mix(mix(seed % 2**32, 0) ^ (step % 2**32), 0)
     salt = mix(offset ^ 0x7FEB352D, 0)
     kept = []

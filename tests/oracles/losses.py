@@ -1,6 +1,6 @@
-"""The losses as their docstrings print them and their derivatives, in 60 digits; imports nothing of keras_lecture.
+"""The formulas of the losses' docstrings and their derivatives in 60 digits; imports nothing from keras_lecture.
 
-With so many digits no formula needs a form that avoids cancellation.
+With 60 digits no formula needs a form that avoids cancellation.
 """
 
 from mpmath import mp, mpf

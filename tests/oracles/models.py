@@ -1,6 +1,6 @@
-"""Nets computed layer by layer with PyTorch's functions, channels first, from weights in the order of the net.
+"""Networks computed layer by layer with PyTorch's functions, channels first, from weights in the order of layers.
 
-Imports nothing of keras_lecture.
+Imports nothing from keras_lecture.
 """
 
 import torch
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 class Weights:
-    """Kernels and biases, taken one pair after the other."""
+    """A list of kernels and biases, consumed in pairs."""
 
     def __init__(self, arrays):
         self.arrays = list(arrays)
@@ -32,7 +32,7 @@ class Weights:
 
 
 def flat(x):
-    """As Keras flattens images of channels last."""
+    """Flattens like Keras with channels last."""
     return x.movedim(1, -1).flatten(1)
 
 

@@ -1,4 +1,4 @@
-"""The lectures' update rules in NumPy float64, as a loop over steps that knows nothing of Keras."""
+"""The lectures' update rules in NumPy float64, as a loop over steps without Keras."""
 
 import numpy as np
 
@@ -24,13 +24,13 @@ def rmsprop(w, g, rate, k, state, gamma=0.9, epsilon=1e-8):
     return w - size * g, (mean,), size
 
 
-def adam(w, g, rate, k, state, delta=0.9, gamma=0.999, epsilon=1e-8, bias_correction=True):
-    m, square = state if state else (np.zeros_like(w), np.zeros_like(w))
-    m = delta * m + (1 - delta) * g
-    square = gamma * square + (1 - gamma) * g**2
-    m_hat, square_hat = (m / (1 - delta**k), square / (1 - gamma**k)) if bias_correction else (m, square)
-    size = rate / (np.sqrt(square_hat) + epsilon)
-    return w - size * m_hat, (m, square), size
+def adam(w, g, rate, k, state, beta_1=0.9, beta_2=0.999, epsilon=1e-8, bias_correction=True):
+    m, v = state if state else (np.zeros_like(w), np.zeros_like(w))
+    m = beta_1 * m + (1 - beta_1) * g
+    v = beta_2 * v + (1 - beta_2) * g**2
+    m_hat, v_hat = (m / (1 - beta_1**k), v / (1 - beta_2**k)) if bias_correction else (m, v)
+    size = rate / (np.sqrt(v_hat) + epsilon)
+    return w - size * m_hat, (m, v), size
 
 
 RULES = {"SGD": sgd, "Momentum": momentum, "AdaGrad": adagrad, "RMSProp": rmsprop, "Adam": adam}
@@ -39,7 +39,7 @@ RULES = {"SGD": sgd, "Momentum": momentum, "AdaGrad": adagrad, "RMSProp": rmspro
 def train(rule, weights, gradient, steps, rate, decay=0.0, l1=0.0, norm=None, kernels=None, **settings):
     """`steps` steps of `rule` from `weights`; `gradient(weights, k)` and `rate(k)` count steps from 0.
 
-    `kernels` says of each weight whether decay and l1 act on it; `norm` clips the norm of all gradients together.
+    `kernels` says for each weight whether decay and l1 act on it; `norm` clips the global norm of the gradients.
     """
     kernels = kernels or [True] * len(weights)
     states = [()] * len(weights)
@@ -80,5 +80,5 @@ def _clip(gradients, norm):
 
 
 def _at(value, k):
-    """A hyperparameter at step k: schedules of the momentum count from 1 in the rules above, from 0 in Keras."""
+    """A hyperparameter at step k; schedules of the momentum count from 1 in the rules above, from 0 in Keras."""
     return value(k) if callable(value) else value

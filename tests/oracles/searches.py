@@ -1,4 +1,4 @@
-"""Line searches in NumPy float64, step for step, that know nothing of Keras."""
+"""Line searches in NumPy float64, step by step, without Keras."""
 
 import numpy as np
 

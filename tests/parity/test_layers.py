@@ -1,4 +1,4 @@
-"""A model of all layers, written on JAX (see `layers/make_golden.py`), gives the same numbers on every backend."""
+"""A model of all layers, saved on JAX (see `layers/make_golden.py`), gives the same numbers on every backend."""
 
 from pathlib import Path
 
@@ -17,18 +17,18 @@ def data():
 
 
 def test_the_golden_model_predicts_the_same():
-    """Oracle: what JAX predicted before saving; 1e-5."""
+    """Oracle: the predictions on JAX before saving, to 1e-5."""
     model, golden = keras.saving.load_model(HERE / "golden.keras"), np.load(HERE / "golden.npz")
     assert_close(model.predict(data()[0], verbose=0), golden["predicted"], rtol=1e-5, atol=1e-5)
 
 
 def test_the_golden_model_continues_the_same_random_stream():
-    """The next training call drops the same values as on JAX, where the model was saved, not those of a fresh start."""
+    """The next training call drops the same values as after saving on JAX, not those of a new model."""
     model, golden = keras.saving.load_model(HERE / "golden.keras"), np.load(HERE / "golden.npz")
     assert_close(model(data()[0], training=True), golden["trained"], rtol=1e-4, atol=1e-4)
 
 
-def test_the_golden_model_trains_on_and_saves_again(tmp_path):
+def test_the_golden_model_continues_training_and_saves_again(tmp_path):
     model, (x, y) = keras.saving.load_model(HERE / "golden.keras"), data()
     model.compile(keras.optimizers.SGD(0.02), "mse")
     before = model.evaluate(x, y, verbose=0)
@@ -39,9 +39,9 @@ def test_the_golden_model_trains_on_and_saves_again(tmp_path):
     assert_close(again.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
-def test_the_golden_model_holds_every_public_layer():
+def test_the_golden_model_contains_every_public_layer():
     model = keras.saving.load_model(HERE / "golden.keras")
     missing = {getattr(layers, name) for name in layers.__all__ if isinstance(getattr(layers, name), type)}
     missing -= {type(layer) for layer in model.layers}
-    assert not missing, f"add {missing} to make_golden.py and write the files anew"
+    assert not missing, f"add {missing} to make_golden.py and run it"
     assert all(np.all(np.isfinite(numpy(v))) for v in model.variables)

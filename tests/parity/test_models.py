@@ -1,4 +1,4 @@
-"""Nets of all families, written on JAX (see `models/make_golden.py`), give the same numbers on every backend."""
+"""Networks of all families, saved on JAX (see `models/make_golden.py`), give the same numbers on every backend."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent / "models"
 
 
 def test_the_golden_nets_load_without_custom_objects_and_predict_the_same(tmp_path):
-    """Oracle: what JAX predicted before saving; 1e-5 of the largest score."""
+    """Oracle: the predictions on JAX before saving, to 1e-5 of the largest score."""
     model, golden = keras.saving.load_model(HERE / "golden.keras"), np.load(HERE / "golden.npz")
     assert {*golden.files} == {name for name in models.__all__ if name != "fine_tune"}
     x = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")

@@ -1,4 +1,4 @@
-"""A model saved on any backend goes on here with the state of its optimizer (see `optimizers/make_golden.py`)."""
+"""A model saved on any backend resumes with the state of its optimizer (see `optimizers/make_golden.py`)."""
 
 import runpy
 from pathlib import Path
@@ -12,8 +12,8 @@ go_on = runpy.run_path(str(HERE / "make_golden.py"))["go_on"]
 
 
 @pytest.mark.parametrize("saved_on", ["jax", "tensorflow", "torch"])
-def test_training_goes_on_as_where_it_was_saved(saved_on):
-    """Oracle: the same run on JAX, never saved; losses and weights to 1e-5."""
+def test_training_resumes_as_on_the_saving_backend(saved_on):
+    """Oracle: the same run on JAX without saving; losses and weights to 1e-5."""
     golden = np.load(HERE / "golden.npz")
     model = keras.saving.load_model(HERE / f"{saved_on}.keras")
     assert len(model.optimizer.variables) == 2 + 2 * len(model.trainable_variables)

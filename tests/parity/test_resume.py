@@ -1,4 +1,4 @@
-"""A run that was killed on JAX goes on on every backend (see `resume/make_golden.py`), as if it had never left."""
+"""A run that was killed on JAX resumes on every backend (see `resume/make_golden.py`) as if it had not stopped."""
 
 import runpy
 import shutil
@@ -11,8 +11,8 @@ HERE = Path(__file__).resolve().parent / "resume"
 run = runpy.run_path(str(HERE / "make_golden.py"))["run"]
 
 
-def test_a_run_that_was_killed_on_jax_goes_on(tmp_path):
-    """Oracle: the run on JAX that was not killed; logs and weights to 1e-5, on JAX to the bit."""
+def test_a_run_that_was_killed_on_jax_resumes(tmp_path):
+    """Oracle: the uninterrupted run on JAX; logs and weights to 1e-5, the first loss on JAX to the bit."""
     (file,) = HERE.glob("run-*.npz")
     shutil.copy(file, tmp_path)
     model, history = run(str(tmp_path))

@@ -1,6 +1,6 @@
-"""Constructor arguments of the public classes that cannot be built without any, and non-default ones for the rest.
+"""Constructor arguments of the public classes: the required ones, and non-default values of others.
 
-The contracts build every class from here, so that a round trip that forgets an argument cannot pass on defaults.
+The contracts construct every class from these, so that a round trip that omits an argument cannot pass by its default.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import keras
 
 
 class Fresh(Mapping):
-    """Arguments that functions make anew for every construction: a layer serves one wrapper only."""
+    """Arguments that are made again for every construction, because a layer can be wrapped only once."""
 
     def __init__(self, **functions):
         self.functions = functions

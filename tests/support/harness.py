@@ -1,4 +1,4 @@
-"""Shared by all tests: the backend under test, precision, tolerances."""
+"""The backend under test, precision and tolerances, shared by all tests."""
 
 import contextlib
 
@@ -10,7 +10,7 @@ from keras_lecture import _backend
 
 BACKEND = keras.backend.backend()
 
-# Relative and absolute tolerance against a float64 oracle, by the precision a value was computed in.
+# Relative and absolute tolerances against a float64 oracle, by the precision of the computation.
 TOLERANCES = {
     "float64": {"rtol": 1e-10, "atol": 1e-12},
     "float32": {"rtol": 1e-5, "atol": 1e-6},
@@ -21,11 +21,11 @@ TOLERANCES = {
 
 @contextlib.contextmanager
 def precision(dtype):
-    """Keras in `dtype`; float64 is real float64 on every backend.
+    """Sets Keras to `dtype`; float64 is true float64 on every backend.
 
-    Keras 3.15 casts float64 operands of many operations (`matmul` on torch, `tanh` on JAX) to float32 outside
-    TensorFlow, to match JAX's default. Lifting that table here, and JAX's own 64-bit switch, lets a formula be held
-    against its float64 oracle without Keras's rounding in between.
+    Outside of TensorFlow, Keras 3.15 casts float64 operands of many operations (`matmul` on PyTorch, `tanh` on JAX) to
+    float32, to match JAX's default. Disabling its table, and enabling 64 bits in JAX, allows to compare a formula with
+    its float64 oracle without this rounding.
     """
     with contextlib.ExitStack() as stack:
         if dtype == "float64" and BACKEND != "tensorflow":
@@ -42,26 +42,26 @@ def precision(dtype):
 
 
 def in_one(f):
-    """`f`, to be called once, as one program on JAX, where each operation called by itself is compiled by itself too.
+    """`f` compiled as one program on JAX, for a function that is called once: eager JAX compiles every operation.
 
-    Eager TensorFlow and PyTorch have nothing to compile.
+    Eager TensorFlow and PyTorch compile nothing.
     """
     return _backend.compile(f) if BACKEND == "jax" else f
 
 
 def numpy(tensor):
-    """A NumPy array from a tensor of any backend, graph attached or not; bfloat16 as float32."""
+    """A NumPy array from a tensor of any backend, with or without a graph; bfloat16 becomes float32."""
     array = keras.ops.convert_to_numpy(keras.ops.stop_gradient(keras.ops.convert_to_tensor(tensor)))
     return array.astype("float32") if array.dtype.name == "bfloat16" else array
 
 
 def assert_close(actual, expected, dtype="float32", **override):
-    """`actual` equals the oracle within the tolerance of `dtype`."""
+    """Asserts that `actual` equals the oracle within the tolerance of `dtype`."""
     np.testing.assert_allclose(numpy(actual), expected, **{**TOLERANCES[dtype], **override})
 
 
 def bound(optimizer, model):
-    """`optimizer`, bound to `model` if it or one inside it must be."""
+    """`optimizer`, bound to `model` if it or an optimizer inside it must be bound."""
     core = optimizer
     while hasattr(core, "inner_optimizer"):
         core = core.inner_optimizer
@@ -71,7 +71,7 @@ def bound(optimizer, model):
 
 
 def built_for(optimizer, variables):
-    """Builds an optimizer for a training loop by hand; one that looks ahead does so for the first time."""
+    """Builds an optimizer for a hand-written training loop; one with a look-ahead is built by its first look-ahead."""
     if hasattr(optimizer, "look_ahead"):
         optimizer.look_ahead(variables)
     else:

@@ -1,4 +1,4 @@
-"""The files of the package, for the tests that read them."""
+"""The files of the package, for tests that read source code."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A small problem that all optimizer tests share: a noisy quadratic over variables of several shapes."""
+"""The problem of the optimizer tests: a noisy quadratic over variables of several shapes."""
 
 import keras
 import numpy as np
@@ -18,24 +18,24 @@ def start(seed=0):
 
 
 def gradient(weights, k):
-    """Of ½Σ aᵢwᵢ² with noise that depends on the step alone; a varies a thousandfold."""
+    """The gradient of ½Σ aᵢwᵢ² plus noise that depends only on the step; a varies a thousandfold."""
     generator = np.random.default_rng(1000 + k)
     curvatures = [np.geomspace(1e-3, 1.0, w.size).reshape(w.shape) for w in weights]
     return [a * w + 0.1 * generator.normal(size=w.shape) for a, w in zip(curvatures, weights, strict=True)]
 
 
 def variables(dtype, weights=None):
-    """Keras variables named as layers name them."""
+    """Keras variables with the names that layers give."""
     weights = start() if weights is None else weights
     return [keras.Variable(w, dtype=dtype, name=path.split("/")[1]) for w, path in zip(weights, SHAPES, strict=True)]
 
 
 def run(optimizer, ws, steps, first=0, gradient=gradient, compiled=None):
-    """`steps` steps by `apply`, at the look-ahead point where the optimizer wants it."""
+    """`steps` steps by `apply`, with gradients at the look-ahead point for `Nesterov`."""
     if not optimizer.built:
         built_for(optimizer, ws)
     compiled = steps >= 50 if compiled is None else compiled
-    # Many steps go as one program each, as they do in Keras's trainers; for a few, compiling costs more.
+    # Many steps are compiled, as in Keras's trainers; for a few steps compiling takes longer.
     apply = COMPILED.get(BACKEND, _eager)(optimizer, ws) if compiled else _eager(optimizer, ws)
     for k in range(first, first + steps):
         if isinstance(optimizer, optimizers.Nesterov):

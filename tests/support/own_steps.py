@@ -1,4 +1,4 @@
-"""Models with a `train_step` or `metrics` of their own, as Keras's guides write them, on this backend."""
+"""Models with a custom `train_step` or custom `metrics`, in the style of Keras's guides, for the current backend."""
 
 import keras
 from support.harness import BACKEND
@@ -13,7 +13,7 @@ if BACKEND == "torch":
     import torch
 
     def _trained(model, x, y):
-        """The loss and the predictions of a step that Keras's PyTorch guide takes."""
+        """Takes the step of Keras's PyTorch guide; returns the loss and the predictions."""
         y_pred = model(x, training=True)
         loss = model.compute_loss(y=y, y_pred=y_pred)
         model.zero_grad()
@@ -28,7 +28,7 @@ if BACKEND == "tensorflow":
     import tensorflow as tf
 
     def _trained(model, x, y):
-        """The loss and the predictions of a step that Keras's TensorFlow guide takes."""
+        """Takes the step of Keras's TensorFlow guide; returns the loss and the predictions."""
         with tf.GradientTape() as tape:
             y_pred = model(x, training=True)
             loss = model.compute_loss(y=y, y_pred=y_pred)
@@ -41,7 +41,7 @@ if BACKEND == "jax":
     import jax
 
     def _trained(model, state, x, y):
-        """The loss, the predictions and the state without metrics of a step that Keras's JAX guide takes."""
+        """Takes the step of Keras's JAX guide; returns the loss, the predictions and the state without the metrics."""
         trainable, others, slots, _ = state
 
         def loss_of(trainable, others):
@@ -82,7 +82,7 @@ class MetricsLoop(keras.Model):
 
 
 class OwnTracker(keras.Model):
-    """The style of Keras's VAE example: a tracker of its own in `metrics`, no `compute_metrics`."""
+    """The style of Keras's VAE example: its own tracker in `metrics`, no `compute_metrics`."""
 
     def __init__(self):
         super().__init__()
@@ -108,7 +108,7 @@ class OwnTracker(keras.Model):
 
 
 class OwnMetrics(keras.Model):
-    """Keras's own `train_step`, and a `metrics` that names one metric alone."""
+    """Keras's own `train_step`, and `metrics` with the loss tracker and a single metric."""
 
     def __init__(self):
         super().__init__()
@@ -124,7 +124,7 @@ class OwnMetrics(keras.Model):
 
 
 class TwoOptimizers(MetricsLoop):
-    """As in Keras's GAN example, an optimizer of its own takes the step; `model.optimizer` is never used."""
+    """As in Keras's GAN example, the model's own optimizer takes the step; `model.optimizer` is never used."""
 
     def train_step(self, *args):
         compiled, self.optimizer = self.optimizer, self.own_optimizer

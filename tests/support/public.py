@@ -1,4 +1,4 @@
-"""The public names, discovered: a new unit is under contract by being listed in its subpackage's `__all__`."""
+"""Discovers the public names: listing a new unit in its subpackage's `__all__` puts it under the contracts."""
 
 import inspect
 
@@ -12,7 +12,7 @@ def subpackages():
 
 
 def public_objects():
-    """`{"losses.L1": class, …}` for every name of every public subpackage, those of its modules included."""
+    """`{"losses.L1": class, …}` for every public name, including those in modules of the subpackages."""
     return {f"{area}.{name}": unit for area, module in subpackages().items() for name, unit in units(module)}
 
 
@@ -22,7 +22,7 @@ def units(module):
         yield from units(unit) if inspect.ismodule(unit) else [(name, unit)]
 
 
-# For users to derive from; a rule of their own registers itself.
+# Base classes for users, who register their own subclasses.
 BASES = {"optimizers.Rule"}
 
 
@@ -31,7 +31,7 @@ def public_classes():
 
 
 def configurable_classes():
-    """Those that a configuration describes; batches are made of the examples they hold."""
+    """The public classes with a config; those of batches hold data and have none."""
     return {name: unit for name, unit in public_classes().items() if not issubclass(unit, keras.utils.PyDataset)}
 
 

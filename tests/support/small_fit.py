@@ -1,4 +1,4 @@
-"""A small model with its data for the tests of the training step, and a Ctrl-C."""
+"""A small model with its data for the tests of the train step, and a callback that interrupts."""
 
 import keras
 import numpy as np
@@ -7,12 +7,12 @@ from support.harness import BACKEND
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(32, 4)).astype("float32")
 Y = GENERATOR.normal(size=(32, 1)).astype("float32")
-# XLA, where it is not the only compiler, takes longer than the tests.
+# Compiling by XLA takes longer than the tests; TensorFlow does not need it.
 COMPILED = {"jit_compile": False} if BACKEND == "tensorflow" else {}
 
 
 class Break(keras.callbacks.Callback):
-    """Ctrl-C in the first epoch."""
+    """Interrupts `fit` at the end of the first epoch, like Ctrl-C."""
 
     def on_epoch_end(self, epoch, logs=None):
         raise KeyboardInterrupt
@@ -31,6 +31,3 @@ def fit(model, watching=(), epochs=2, **options):
     return model.fit(
         X, Y, batch_size=16, epochs=epochs, shuffle=False, verbose=0, callbacks=[*watching], **options
     ).history
-
-
-# The phases of a notebook: what is changed before a `fit`. A search has no rate; Lookahead no clipping of its own.

@@ -1,7 +1,7 @@
-"""Problems for methods of second order, written in `keras.ops` for the model and for the oracles alike.
+"""Problems for second-order methods, written in `keras.ops` for both the model and the oracles.
 
-A problem is a loss of one flat vector of weights and a start. SciPy and PyTorch minimize the same function through
-`counted`, which records the loss of every evaluation.
+A problem is a loss of one flat vector of weights and a starting point. SciPy and PyTorch minimize the same function
+through `Counted`, which records the loss of every evaluation.
 """
 
 import keras
@@ -16,7 +16,7 @@ from keras_lecture import _backend
 
 
 def rosenbrock(n):
-    """Valleys along parabolas; the minimum 0 is at (1, …, 1)."""
+    """The Rosenbrock function; its minimum 0 is at (1, …, 1)."""
 
     def loss(w):
         return ops.sum(100.0 * (w[1:] - w[:-1] ** 2) ** 2 + (1.0 - w[:-1]) ** 2)
@@ -65,7 +65,7 @@ def oscillator(seed):
 
 
 class Flat(keras.Model):
-    """A model whose loss is `loss` of its only weight."""
+    """A model with one weight and the loss `loss` of it."""
 
     def __init__(self, loss, start):
         super().__init__()
@@ -81,7 +81,7 @@ class Flat(keras.Model):
 
 
 class Counted:
-    """The loss and its gradient for NumPy, with every loss that was evaluated."""
+    """The loss and its gradient in NumPy; records every loss that is evaluated."""
 
     def __init__(self, loss):
         self.evaluate = _backend.compile(_backend.value_and_grad(lambda ws: (loss(ws[0]), None)))

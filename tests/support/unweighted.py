@@ -1,4 +1,4 @@
-"""Building nets without making their weights: the largest here would take half a gigabyte."""
+"""Builds networks without allocating their weights, which would take up to half a gigabyte."""
 
 import contextlib
 
@@ -8,9 +8,9 @@ from keras.src.backend.common import global_state
 
 @contextlib.contextmanager
 def unweighted():
-    """Inside a stateless scope Keras writes down what a variable will be, and draws it on leaving.
+    """In a stateless scope Keras registers new variables and initializes them on exit.
 
-    Forgetting what was written down leaves nothing to draw: shapes, names and configurations are all there is.
+    Emptying this list skips the initialization: only shapes, names and configs remain.
     """
     with keras.StatelessScope():
         yield

@@ -1,4 +1,4 @@
-"""One small model and its data for the tests of the callbacks, and its gradients by `value_and_grad`."""
+"""A small model with its data for the tests of the callbacks, and its gradients by `value_and_grad`."""
 
 import keras
 import numpy as np

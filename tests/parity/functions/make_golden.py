@@ -1,8 +1,8 @@
-"""Writes `model.keras` and `expected.json`: a model of all plain functions, and what it computes.
+"""Writes `model.keras` and `expected.json`: a model of all plain functions, and its results.
 
     KERAS_BACKEND=jax python tests/parity/functions/make_golden.py
 
-Every backend must load the file and compute the same. Run again only when the meaning of a saved file changes.
+Every backend must load the file and compute the same. Run it again only if the meaning of a saved file changes.
 """
 
 import json
@@ -32,7 +32,7 @@ def model():
     outputs = keras.layers.Dense(3, kernel_initializer=initializers.Xavier(seed=2))(x)
     net = keras.Model(inputs, outputs)
     regularizers.penalize(net, regularizers.L2(0.01))
-    # Keras saves what "auto" stands for on the backend that writes, and torch would take JAX's True for torch.compile.
+    # Keras saves the value of "auto" on the writing backend, and on PyTorch JAX's True would mean torch.compile.
     net.compile(keras.optimizers.SGD(0.1), loss=losses.SoftmaxCrossEntropy(label_smoothing=0.1), jit_compile=False)
     return net
 

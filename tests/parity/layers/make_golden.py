@@ -1,9 +1,9 @@
-"""Writes `golden.keras` and `golden.npz`: a model of all layers, trained on one backend, with what it predicts.
+"""Writes `golden.keras` and `golden.npz`: a model of all layers, trained on one backend, and its predictions.
 
 KERAS_BACKEND=jax python tests/parity/layers/make_golden.py
 
-The files in this folder came from keras 3.15.1 and jax 0.10.2. A change of the layers that means to change their
-numbers writes them anew; any other must not.
+The files in this folder came from keras 3.15.1 and jax 0.10.2. Run it again only after a change of the layers
+that is meant to change their numbers.
 """
 
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""Writes `golden.keras` and `golden.npz`: the smallest net of each family in one model, with what it predicts.
+"""Writes `golden.keras` and `golden.npz`: the smallest network of each family in one model, and the predictions.
 
 KERAS_BACKEND=jax python tests/parity/models/make_golden.py
 
-The files in this folder came from keras 3.15.1 and jax 0.10.2. A change of the models that means to change their
-numbers writes them anew; any other must not.
+The files in this folder came from keras 3.15.1 and jax 0.10.2. Run it again only after a change of the models
+that is meant to change their numbers.
 """
 
 from pathlib import Path
@@ -42,9 +42,9 @@ def data():
 def main():
     keras.utils.set_random_seed(0)
     model = build()
-    # Statistics away from their start, and skips away from zero.
-    for place, weight in enumerate(model.weights):
-        weight.assign(weight + np.random.default_rng(place).uniform(0.0, 0.1, size=weight.shape))
+    # So that moving statistics and zero-initialized skip connections differ from their initial values.
+    for index, weight in enumerate(model.weights):
+        weight.assign(weight + np.random.default_rng(index).uniform(0.0, 0.1, size=weight.shape))
     np.savez_compressed(HERE / "golden.npz", **model.predict(data(), verbose=0))
     model.save(HERE / "golden.keras")
 

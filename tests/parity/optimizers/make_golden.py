@@ -1,4 +1,4 @@
-"""Writes a model that has been trained on one backend, its optimizer's state included; on JAX also how it goes on.
+"""Writes a model trained on one backend with its optimizer's state; on JAX also the losses and weights that follow.
 
 for b in jax tensorflow torch; do
     KERAS_BACKEND=$b PYTHONPATH=.:tests python tests/parity/optimizers/make_golden.py
@@ -16,14 +16,14 @@ HERE = Path(__file__).resolve().parent
 
 
 def go_on(model):
-    """The losses of two epochs."""
+    """Trains for two epochs and returns the losses."""
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=(24, 3)).astype("float32"), generator.normal(size=(24, 2)).astype("float32")
     return model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0).history["loss"]
 
 
 def network():
-    """Its first weights are the same on every backend."""
+    """A network with the same initial weights on every backend."""
     layers = [keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(2)]
     model = keras.Sequential([keras.Input((3,)), *layers])
     generator = np.random.default_rng(1)

@@ -1,4 +1,4 @@
-"""Writes the file of a run that was killed in the middle of an epoch, and what became of the run that was not.
+"""Writes the file of a run killed in the middle of an epoch, and the logs and weights of the uninterrupted run.
 
 KERAS_BACKEND=jax PYTHONPATH=.:tests python tests/parity/resume/make_golden.py
 """
@@ -18,7 +18,7 @@ EPOCHS, KILL = 4, (1, 4)
 
 
 def run(folder, *more):
-    """The script of the run: the model it ends with, and the logs of all epochs."""
+    """The script of the run; returns the final model and the logs of all epochs."""
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(48, 5)).astype("float32"), rng.normal(size=(48, 1)).astype("float32")
