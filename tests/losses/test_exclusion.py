@@ -1,4 +1,4 @@
-"""Samples that do not count have loss 0 and gradient 0, whatever their labels and scores are."""
+"""Excluded samples have loss 0 and gradient 0, whatever their labels and scores."""
 
 import keras
 import numpy as np
@@ -11,12 +11,12 @@ from keras_lecture import _backend, losses
 CLASS_LOSSES = [losses.SoftmaxCrossEntropy, losses.MulticlassHinge]
 NUMBER_LOSSES = [unit for unit in map(losses.__dict__.get, losses.__all__) if unit not in CLASS_LOSSES]
 REDUCTIONS = ["sum_over_batch_size", "sum", "mean_with_sample_weight", None]
-# The last two of four samples do not count.
+# The last two of four samples are excluded.
 KEPT = np.array([True, True, False, False])
 
 
 def samples(loss, one_hot=False):
-    """Labels and scores of four samples, of which the last two have neither a valid label nor a finite score."""
+    """Labels and scores of four samples; the last two have neither valid labels nor finite scores."""
     rng = np.random.default_rng(3)
     scores = rng.normal(size=(4, 3)).astype("float32")
     scores[2], scores[3, 1] = np.nan, np.inf
@@ -44,9 +44,9 @@ FORMS = [*((loss, False) for loss in [*CLASS_LOSSES, *NUMBER_LOSSES]), *((loss, 
 
 @pytest.mark.parametrize(("loss", "one_hot"), FORMS)
 def test_neither_label_nor_score_of_an_excluded_sample_matters(loss, one_hot):
-    """Oracle: the loss of the two samples that count. Keras multiplies by 0, and 0·NaN is NaN.
+    """Oracle: the loss of the other two samples. Keras multiplies by 0, and 0·NaN is NaN.
 
-    A weight of 0 leaves a sample in the number that the mean divides by, a mask does not, as in Keras.
+    As in Keras, the mean divides by a number that includes samples of weight 0, but not masked ones.
     """
     labels, scores = samples(loss, one_hot)
     unit = loss()
@@ -59,11 +59,11 @@ def test_neither_label_nor_score_of_an_excluded_sample_matters(loss, one_hot):
         assert not gradient[2:].any()
 
 
-@pytest.mark.parametrize(("loss", "one_hot"), FORMS[:2])
+@pytest.mark.parametrize("loss", CLASS_LOSSES)
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-def test_the_ignored_class_does_not_count(loss, one_hot, reduction):
-    """Oracle: the same loss without these samples. Their scores may be anything, and so may their number of classes."""
-    labels, scores = samples(loss, one_hot)
+def test_samples_of_the_ignored_class_are_excluded(loss, reduction):
+    """Oracle: the same loss without these samples. Their scores are not finite; the class index is out of range."""
+    labels, scores = samples(loss)
     labels[3] = 255
     unit = loss(ignore_class=255, reduction=reduction)
     weight = np.array([2.0, 0.5, 7.0, 7.0], "float32")
@@ -90,16 +90,16 @@ def test_ignored_classes_are_reduced_as_in_keras(reduction):
             assert_close(ours(labels, scores, w), numpy(theirs(labels, scores, w)))
 
 
-def test_rows_of_the_ignored_class_do_not_count():
+def test_one_hot_rows_of_the_ignored_class_are_excluded():
     one_hot, scores = np.eye(3, dtype="float32")[[0, 1, 2]], np.ones((3, 3), "float32")
     for loss in CLASS_LOSSES:
         values = numpy(loss(ignore_class=1, reduction=None)(one_hot, scores))
         assert (values == 0).tolist() == [False, True, False]
-        # No row is of class 255: nothing is ignored.
+        # There is no column 255: nothing is ignored.
         assert (numpy(loss(ignore_class=255, reduction=None)(one_hot, scores)) != 0).all()
 
 
-def test_all_samples_excluded_have_loss_0():
+def test_the_loss_is_0_if_all_samples_are_excluded():
     scores = np.full((2, 3), np.nan, "float32")
     unit = losses.SoftmaxCrossEntropy(ignore_class=255)
     assert float(unit(np.array([255, 255]), scores)) == 0.0
@@ -107,15 +107,15 @@ def test_all_samples_excluded_have_loss_0():
 
 
 def test_the_weighted_mean_divides_by_the_weights_of_all_values():
-    """One weight for the three time steps of a sample: the mean of equal losses is that loss, not three times it."""
+    """One weight for three time steps: the mean of equal losses is this loss, not three times as much."""
     labels, scores = np.zeros((2, 3), "int32"), np.zeros((2, 3, 4), "float32")
     unit = losses.SoftmaxCrossEntropy(reduction="mean_with_sample_weight")
     assert_close(unit(labels, scores, np.array([1.0, 3.0], "float32")), np.log(4))
 
 
 @pytest.mark.parametrize("loss", [losses.SoftmaxCrossEntropy, losses.MulticlassHinge])
-def test_fit_with_padding_that_is_masked(loss):
-    """`mask_zero` and labels −1 at the padding: the loss was NaN on JAX and PyTorch from the first step on."""
+def test_fit_with_masked_padding(loss):
+    """`mask_zero` and labels −1 at the padding: the loss was NaN on JAX and PyTorch from the first step."""
     tokens, labels = np.array([[1, 2, 0, 0], [3, 1, 2, 0]]), np.array([[0, 1, -1, -1], [2, 0, 1, -1]])
     model = keras.Sequential([keras.Input((4,)), keras.layers.Embedding(4, 3, mask_zero=True), keras.layers.Dense(3)])
     model.compile(keras.optimizers.SGD(0.1), loss(), jit_compile=BACKEND != "torch")
@@ -124,8 +124,8 @@ def test_fit_with_padding_that_is_masked(loss):
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
-def test_an_ignored_class_is_compared_beyond_the_type_of_the_labels():
-    """256 is 0 in eight bits: labels of class 0 were ignored. Oracle: log 3 of three equal scores."""
+def test_an_ignored_class_beyond_the_range_of_the_label_dtype():
+    """256 is 0 in uint8: labels of class 0 were ignored. Oracle: log 3 of three equal scores."""
     loss = losses.SoftmaxCrossEntropy(ignore_class=256, reduction=None)
     labels = keras.ops.convert_to_tensor(np.array([0, 1, 2], "uint8"))
     assert_close(loss(labels, keras.ops.zeros((3, 3))), np.full(3, np.log(3.0)))

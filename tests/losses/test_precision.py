@@ -1,8 +1,7 @@
-"""Every loss where floats end or formulas cancel: −∞, ± the largest and smallest numbers, answers that are almost sure.
+"""Every loss at extreme scores and near cancellation: −∞, the largest and smallest floats, confident predictions.
 
-Oracle: the formulas in 60 digits, at exactly these scores. Tolerance: 4 units in the last place of the oracle's value,
-rounded to float32, and of its gradient, rounded to the precision of the scores; below the smallest normal number
-backends may round to 0.
+Oracle: the formulas in 60 digits, at exactly these scores. Tolerance: 4 ulp of the oracle's value, rounded to float32,
+and of its gradient, rounded to the precision of the scores; backends may round subnormal numbers to 0.
 """
 
 import ml_dtypes
@@ -59,7 +58,7 @@ def test_margin_losses(name, label, dtype):
     phi, slope = oracles.MARGIN_LOSSES[name]
     scores = ends(dtype)
     if name == "Tangent":
-        # It is 0 at tan ½ = 0.546: next to it the difference holds what the framework's arctan rounds.
+        # It is 0 at tan ½ = 0.546: near it, the difference is dominated by the rounding error of arctan.
         scores = scores[abs(abs(scores.astype("float32")) - 0.75) > 0.3]
     margins = [label * mpf(float(f)) for f in scores]
     unit = getattr(losses, name)(reduction=None)
@@ -89,7 +88,7 @@ def test_binary_cross_entropy(label, dtype):
 @pytest.mark.parametrize("loss", [losses.L1, losses.L2])
 def test_distances(loss, dtype):
     scores = ends(dtype)
-    # A number below the smallest normal one may count as 0, where the slope of |·| is 0.
+    # Subnormal numbers may be rounded to 0, where the slope of |·| is 0.
     targets = np.where(abs(scores.astype("float64")) < ml_dtypes.finfo(TYPES[dtype]).tiny, 0.75, 0.0)
     power = 1 if loss is losses.L1 else 2
     pairs = [oracles.distance(power, mpf(y), mpf(float(f))) for y, f in zip(targets, scores, strict=True)]
@@ -97,7 +96,7 @@ def test_distances(loss, dtype):
 
 
 def rows(dtype, width):
-    """Rows of scores, padded with −∞ to `width` classes: masked ones. The first score is the largest or close to it."""
+    """Rows of scores of at most three classes, padded with −∞ to `width` classes."""
     limits = ml_dtypes.finfo(TYPES[dtype])
     low, high, tiny, subnormal = -np.inf, limits.max, limits.tiny, limits.smallest_subnormal
     given = [
@@ -121,7 +120,7 @@ def rows(dtype, width):
 @pytest.mark.parametrize(("dtype", "width"), [*((dtype, 3) for dtype in TYPES), ("float32", 300)])
 @pytest.mark.parametrize("form", ["numbers", "one-hot"])
 def test_softmax_cross_entropy(form, width, dtype):
-    """300 classes reach the compiled kernels of TensorFlow."""
+    """300 classes are enough for the compiled kernels of TensorFlow."""
     scores = rows(dtype, width)
     one_hot = np.zeros((len(scores), width), "float32")
     one_hot[:, 0] = 1
@@ -134,7 +133,7 @@ def test_softmax_cross_entropy(form, width, dtype):
 @pytest.mark.parametrize(("dtype", "width"), [*((dtype, 3) for dtype in TYPES), ("float32", 300)])
 @pytest.mark.parametrize("form", ["numbers", "one-hot"])
 def test_multiclass_hinge(form, width, dtype):
-    """Score 10⁸: a margin that is subtracted from it first is lost."""
+    """At a score of 10⁸, a margin that is subtracted from it first is lost to rounding."""
     scores = rows(dtype, width)
     if dtype != "float16":
         scores[1, :3] = 1e8

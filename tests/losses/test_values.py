@@ -1,4 +1,4 @@
-"""Every loss and its gradient against float64 NumPy: ordinary scores, kinks, ±1e4, and the decks' numbers."""
+"""Every loss and its gradient against float64 NumPy: ordinary scores, kinks, ±1e4, and the lectures' numbers."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ RNG = np.random.default_rng(5)
 SCORES = np.concatenate([RNG.normal(scale=3, size=(6, 5)), 1e4 * np.eye(5)[:2], -1e4 * np.eye(5)[:1], np.zeros((1, 5))])
 LABELS = np.array([0, 4, 2, 3, 1, 1, 0, 3, 0, 2])
 ONE_HOT = np.eye(5)[LABELS]
-# Ordinary margins, the kinks of the hinges and of |·|, and the far ends.
+# Ordinary margins, the kinks of the hinges and of |·|, and large margins.
 MARGINS = np.array([[-2.5, -1.0, 0.0, 1.0], [0.3, 0.999, 1.001, 2.5], [1e4, -1e4, 88.0, -20.0]])
 SIGNS = np.array([[1, -1, 1, 1], [-1, 1, 1, -1], [1, 1, -1, -1]])
 
@@ -64,7 +64,7 @@ def test_multiclass_hinge_matches_a_loop_over_classes(dtype, labels):
 
 
 def test_multiclass_hinge_has_slope_0_at_its_kink_like_pytorch(dtype):
-    """s_k − s_y + 1 = 0 for every rival: `torch.nn.MultiMarginLoss` gives no gradient, and so do all backends here."""
+    """s_k − s_y + 1 = 0 for all other classes: the gradient is 0 in `torch.nn.MultiMarginLoss` and on all backends."""
     values, gradient = value_and_gradient(losses.MulticlassHinge(), [0], [[1.0, 0.0, 0.0]], dtype)
     assert numpy(values).tolist() == [0.0]
     assert numpy(gradient).tolist() == [[0.0, 0.0, 0.0]]
@@ -81,14 +81,14 @@ def test_margin_losses_match_their_formula(dtype, name, coding):
     assert_close(gradient, SIGNS * slope(margins) / 4, dtype)
 
 
-def test_exponential_is_infinite_where_floats_end():
+def test_exponential_is_infinite_where_it_overflows():
     values, _ = value_and_gradient(losses.Exponential(), [[1.0]], [[-1e4]], "float32")
     assert numpy(values).tolist() == [np.inf]
 
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 3.0])
 def test_smooth_hinge_is_smooth(dtype, alpha):
-    """Value and slope are continuous at both bends, against finite differences in between."""
+    """Value and slope are continuous at v = 0 and 1. Oracle: the formula and its finite differences."""
     v = np.array([[-1.0, 0.0, 1e-6, 0.5, 1 - 1e-6, 1.0, 2.0]])
 
     def phi(v):
@@ -101,8 +101,8 @@ def test_smooth_hinge_is_smooth(dtype, alpha):
     assert_close(gradient, expected, dtype, rtol=1e-5, atol=1e-4)
 
 
-def test_a_sharp_smooth_hinge_is_the_hinge():
-    """The docstring's limit: for alpha → ∞ it is max(0, 1 − v); at alpha = 1e6 to 1e-5."""
+def test_smooth_hinge_with_large_alpha_is_the_hinge():
+    """The limit of the docstring: for alpha → ∞ it is max(0, 1 − v); at alpha = 1e6 to 1e-5."""
     v = np.linspace(-2, 2, 9)[None]
     values, _ = value_and_gradient(losses.SmoothHinge(alpha=1e6, reduction=None), np.ones_like(v), v, "float32")
     assert_close(values, np.maximum(0, 1 - v).mean(axis=-1), rtol=1e-5, atol=1e-5)
@@ -118,7 +118,7 @@ def test_binary_cross_entropy_has_the_error_as_gradient(dtype, soft):
     assert_close(gradient, (np.exp(-oracles.softplus(-MARGINS)) - y.astype(dtype)) / 4, dtype)
 
 
-def test_a_confident_right_answer_keeps_its_small_loss():
+def test_a_confident_correct_prediction_keeps_its_small_loss():
     """log(1 + e⁻²⁰) = 2.06e-9 in float32: softplus(s) − s would round to 0. ŷ − y may round, φ′(v) of Logistic not."""
     for loss, rtol, atol in ((losses.BinaryCrossEntropy(), 0, 1e-7), (losses.Logistic(), 1e-6, 0)):
         values, gradient = value_and_gradient(loss, [[1.0]], [[20.0]], "float32")
@@ -142,7 +142,7 @@ def test_l1_and_l2_sum_over_the_outputs_of_a_sample(dtype):
     assert_close(gradient, 2 * (f - y), dtype)
     values, gradient = value_and_gradient(losses.L1(), y.astype(dtype), f, dtype)
     assert_close(values, np.abs(f - y).sum(axis=-1), dtype)
-    # The kink: target met exactly, slope 0.
+    # At the kink, prediction equal to target, the slope is 0.
     assert_close(gradient, np.sign(f - y), dtype)
 
 
@@ -170,8 +170,8 @@ def test_numbers_of_deck_c():
 
 
 @pytest.mark.parametrize("leading", [(4,), (2, 2)], ids=str)
-def test_many_classes_take_other_paths_to_the_same_numbers(dtype, leading):
-    """300 classes: TensorFlow fuses from 256 elements a sample on, and has a gradient of its own for the hinge."""
+def test_many_classes_give_the_same_numbers_on_other_code_paths(dtype, leading):
+    """300 classes: TensorFlow fuses from 256 elements per sample, and has its own gradient for the hinge."""
     scores, labels = RNG.normal(size=(4, 300)), RNG.integers(0, 300, size=4)
     for loss, oracle in (
         (losses.MulticlassHinge(), oracles.multiclass_hinge(labels, scores)),
