@@ -1,4 +1,4 @@
-"""Curves hold the numbers that were given: checked on the artists, not on pixels."""
+"""The learning curves show the given numbers: checked on the artists, not on pixels."""
 
 import numpy as np
 import pytest
@@ -29,12 +29,12 @@ def test_every_measured_quantity_has_a_panel_with_its_numbers():
     assert (loss.get_yscale(), norm.get_yscale()) == ("linear", "log")
 
 
-def test_a_gradient_of_zero_keeps_the_scale_linear():
+def test_the_scale_is_linear_if_a_gradient_norm_is_zero():
     figure = learning_curves({"history": {"loss": [1.0, 1.0], "gradient_norm": [1.0, 0.0]}})
     assert figure.axes[1].get_yscale() == "linear"
 
 
-def test_what_was_not_finite_is_a_gap():
+def test_a_non_finite_value_is_a_gap_in_the_curve():
     (axes,) = learning_curves({"history": {"loss": [1.0, None, 3.0]}}).axes
     np.testing.assert_array_equal(axes.get_lines()[0].get_ydata(), [1.0, np.nan, 3.0])
 
@@ -45,6 +45,6 @@ def test_ticks_are_whole_epochs():
 
 
 @pytest.mark.parametrize("record", [{}, {"history": {}}, {"history": {"val_loss": [1.0]}}, None, [1.0]])
-def test_a_record_without_a_loss_is_refused(record):
+def test_a_record_without_a_loss_is_rejected(record):
     with pytest.raises(ValueError, match="learning_curves: `record` must be a mapping with a `history`"):
         learning_curves(record)

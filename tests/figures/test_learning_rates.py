@@ -1,4 +1,4 @@
-"""The picture of a sweep holds its numbers and its suggestions: checked on the artists, not on pixels."""
+"""The figure of a learning-rate sweep shows its losses and suggestions: checked on the artists, not on pixels."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def sweep(losses=SMOOTHED, curvature=None):
     return LearningRateSweep(RATES, np.asarray(losses), SMOOTHED, "explosion", 0, curvature)
 
 
-def test_both_curves_and_every_suggestion_that_there_is_are_drawn():
+def test_both_curves_and_all_available_suggestions_are_drawn():
     given = sweep(losses=SMOOTHED + 0.1, curvature=0.25)
     (axes,) = learning_rates(given).axes
     lines = {line.get_label(): line for line in axes.get_lines()}
@@ -27,16 +27,16 @@ def test_both_curves_and_every_suggestion_that_there_is_are_drawn():
     assert not [line for line in axes.get_lines() if line.get_label().startswith("curvature")]
 
 
-def test_the_explosion_does_not_flatten_what_was_before():
+def test_the_explosion_does_not_flatten_the_rest_of_the_curve():
     low, high = learning_rates(sweep()).axes[0].get_ylim()
     assert low < 0.5 and 2.0 < high < 5.0
 
 
-def test_losses_that_are_not_finite_leave_a_range():
+def test_the_loss_axis_is_finite_with_infinite_losses():
     (axes,) = learning_rates(sweep(losses=[2.0, 1.9, 1.0, 0.5, 0.7, np.inf])).axes
     assert np.isfinite(axes.get_ylim()).all()
 
 
-def test_anything_but_a_sweep_is_refused():
+def test_rejects_anything_but_a_sweep():
     with pytest.raises(TypeError, match="learning_rates: `sweep` must be a `LearningRateSweep`"):
         learning_rates([1.0, 2.0])

@@ -1,4 +1,4 @@
-"""The figures as a package: examples run, and without matplotlib an error says what to install."""
+"""The figures package: examples run, and without matplotlib the error names the package to install."""
 
 import doctest
 import importlib
@@ -22,7 +22,7 @@ def test_examples_run(name):
     assert doctest.DocTestRunner().run(example, out=out.append).failed == 0, "".join(out)
 
 
-def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+def test_without_matplotlib_the_error_names_the_package_to_install(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("keras_lecture.figures")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)

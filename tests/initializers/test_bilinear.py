@@ -13,7 +13,7 @@ TRANSPOSED = {1: keras.layers.Conv1DTranspose, 2: keras.layers.Conv2DTranspose, 
 
 
 def _oracle(x, size, stride, lengths):
-    """Every axis of every image and channel on its own, in NumPy float64."""
+    """Interpolation along each axis, in NumPy float64."""
     y = np.asarray(x, "float64")
     for axis, length in enumerate(lengths, start=1):
         y = np.moveaxis(interpolate(np.moveaxis(y, axis, 0), size, stride, length), 0, axis)
@@ -35,14 +35,14 @@ def test_it_interpolates(rank, size, stride):
 
 
 @pytest.mark.parametrize(("size", "stride"), [(4, 2), (3, 2), (5, 3), (6, 3), (8, 4), (7, 4), (1, 1)])
-def test_without_strides_the_largest_that_fits_is_meant(size, stride):
+def test_default_strides_are_the_largest_possible(size, stride):
     shape = (size, size, 2, 2)
     np.testing.assert_array_equal(numpy(Bilinear()(shape)), numpy(Bilinear(stride)(shape)))
 
 
 @pytest.mark.parametrize("size", [5, 6, 9])
-def test_a_larger_kernel_than_needed_interpolates_with_the_layer_s_strides(size):
-    """`initialize` reads them from the layer, different along each axis here. Oracle: np.interp."""
+def test_a_larger_kernel_interpolates_with_the_strides_of_the_layer(size):
+    """`initialize` reads the strides, which differ between the axes, from the layer. Oracle: np.interp."""
     x = np.random.default_rng(0).standard_normal((1, 5, 4, 2)).astype("float32")
     layer = keras.layers.Conv2DTranspose(2, size, (2, 3), use_bias=False)
     layer.build(x.shape)
@@ -54,8 +54,8 @@ def test_a_larger_kernel_than_needed_interpolates_with_the_layer_s_strides(size)
 
 
 @pytest.mark.parametrize(("size", "stride"), [(4, 2), (8, 4)])
-def test_inside_it_is_pytorch_s_bilinear_upsampling(size, stride):
-    """Oracle: torch.nn.functional.interpolate(align_corners=False), away from the border where it repeats pixels."""
+def test_away_from_the_border_it_is_pytorch_s_bilinear_upsampling(size, stride):
+    """Oracle: torch.nn.functional.interpolate(align_corners=False), which repeats pixels at the border."""
     x = np.random.default_rng(0).standard_normal((1, 6, 6, 2)).astype("float32")
     layer = keras.layers.Conv2DTranspose(2, size, stride, "same", kernel_initializer=Bilinear(), use_bias=False)
     y = numpy(layer(x))[0]
@@ -71,13 +71,13 @@ def test_every_output_channel_interpolates_the_only_input_channel():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
-def test_it_has_the_dtype_asked_for(dtype):
+def test_it_has_the_requested_dtype(dtype):
     w = Bilinear()((4, 4, 2, 2), dtype=dtype)
     assert keras.backend.standardize_dtype(w.dtype) == dtype
     np.testing.assert_array_equal(numpy(keras.ops.cast(w, "float32"))[:, 1, 0, 0], [0.1875, 0.5625, 0.5625, 0.1875])
 
 
-def test_a_layer_with_it_is_saved_and_loaded_without_custom_objects(tmp_path):
+def test_a_layer_with_it_saves_and_loads_without_custom_objects(tmp_path):
     layer = keras.layers.Conv2DTranspose(2, 5, kernel_initializer=Bilinear((2, 3)))
     model = keras.Sequential([keras.Input((4, 4, 2)), layer])
     model.save(tmp_path / "model.keras")

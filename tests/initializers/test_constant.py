@@ -1,4 +1,4 @@
-"""Zeros and positive biases."""
+"""Constant initializers."""
 
 import keras
 import numpy as np
@@ -8,11 +8,11 @@ from support.harness import numpy
 from keras_lecture.initializers import PositiveBias, Zeros, initialize
 
 
-def test_zeros_are_zero_and_make_all_units_alike():
+def test_zeros_are_zero():
     np.testing.assert_array_equal(numpy(Zeros()((3, 4))), np.zeros((3, 4)))
 
 
-def test_positive_bias_reaches_the_biases_of_a_built_model_and_nothing_else():
+def test_positive_bias_changes_only_the_biases_of_a_built_model():
     model = keras.Sequential(
         [keras.Input((4, 6)), keras.layers.Conv1D(3, 2), keras.layers.LayerNormalization(), keras.layers.Dense(2)]
     )

@@ -1,4 +1,4 @@
-"""Random initializers: distribution, variance, seeds, precision, and the signal behind every kind of layer."""
+"""Random initializers: distribution, variance, seeds, precision, and the output variance of every kind of layer."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ layers = keras.layers
 
 
 def assert_variance(values, expected, errors=5):
-    """The sample variance of n normal or uniform values has standard error ≤ σ²√(2/n): within `errors` of these."""
+    """The mean is 0 and the variance as expected within `errors` standard errors, at most σ²√(2/n) for the variance."""
     values = np.asarray(values, "float64").ravel()
     assert abs(values.var() / expected - 1) < errors * np.sqrt(2 / values.size)
     assert abs(values.mean()) < errors * np.sqrt(expected / values.size)
@@ -27,7 +27,7 @@ def test_the_variance_is_one_over_the_fan(make, gain, mode, n, distribution):
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.1, 1.0, -0.5])
-def test_kaiming_counts_the_slope(slope):
+def test_kaiming_depends_on_the_slope(slope):
     assert_variance(numpy(Kaiming(negative_slope=slope, seed=1)((100, 500))), 2 / ((1 + slope**2) * 100))
 
 
@@ -35,7 +35,7 @@ def test_negative_slope_1_is_xavier():
     np.testing.assert_array_equal(numpy(Kaiming(negative_slope=1.0, seed=3)((5, 4))), numpy(Xavier(seed=3)((5, 4))))
 
 
-def test_fan_avg_uniform_is_the_deck_s_interval():
+def test_fan_avg_uniform_is_the_interval_of_the_deck():
     """Oracle: SciPy's Kolmogorov–Smirnov test against U(±√6/√(n_k + n_{k+1})), 20 000 values."""
     w = numpy(Xavier("fan_avg", distribution="uniform", seed=1)((100, 200))).ravel()
     limit = np.sqrt(6) / np.sqrt(300)
@@ -45,7 +45,7 @@ def test_fan_avg_uniform_is_the_deck_s_interval():
 
 @pytest.mark.parametrize("initializer", [Xavier(seed=1), Kaiming(seed=1), Gaussian(std=0.3, seed=1)])
 def test_a_normal_distribution_is_not_truncated(initializer):
-    """Oracle: SciPy's Kolmogorov–Smirnov test; Keras's GlorotNormal ends at 2σ/0.88, which 2.3 % of a normal exceed."""
+    """Oracle: SciPy's Kolmogorov–Smirnov test; Keras's GlorotNormal cuts off at 2σ/0.88, 2.3 % of a normal."""
     w = numpy(initializer((100, 200))).ravel()
     assert scipy.stats.kstest(w / w.std(), "norm").pvalue > 1e-4
     assert np.abs(w).max() > 3 * w.std()
@@ -63,7 +63,7 @@ def test_gaussian_has_its_moments(std, mean):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 @pytest.mark.parametrize("make", [Xavier, Gaussian])
 def test_every_precision_has_the_variance_and_the_tails(make, dtype):
-    """Regression guard: bfloat16 random bits cut the tails; ours are float32 numbers rounded."""
+    """Random bits of bfloat16 would cut the tails; half-precision weights are float32 numbers, rounded."""
     with precision("float64" if dtype == "float64" else "float32"):
         w = make(seed=1)((100, 200), dtype=dtype)
         assert keras.backend.standardize_dtype(w.dtype) == dtype
@@ -76,12 +76,12 @@ def test_every_precision_has_the_variance_and_the_tails(make, dtype):
 
 
 @pytest.mark.parametrize("make", [Gaussian, Xavier, Kaiming])
-def test_seeds_are_those_of_keras(make):
-    """An integer repeats at each call, a generator goes on, no seed differs from instance to instance."""
+def test_seeds_work_as_in_keras(make):
+    """An integer seed repeats the numbers, a generator continues, and without a seed instances differ."""
     np.testing.assert_array_equal(numpy(make(seed=7)((3, 4))), numpy(make(seed=7)((3, 4))))
     assert (numpy(make(seed=7)((3, 4))) != numpy(make(seed=8)((3, 4)))).all()
-    going_on = make(seed=keras.random.SeedGenerator(7))
-    assert (numpy(going_on((3, 4))) != numpy(going_on((3, 4)))).all()
+    continuing = make(seed=keras.random.SeedGenerator(7))
+    assert (numpy(continuing((3, 4))) != numpy(continuing((3, 4)))).all()
     assert (numpy(make()((3, 4))) != numpy(make()((3, 4)))).all()
 
 
@@ -94,7 +94,7 @@ def test_seeds_are_those_of_keras(make):
         Kaiming(seed=keras.random.SeedGenerator(5)),
     ],
 )
-def test_a_layer_with_it_is_saved_and_loaded_without_custom_objects(initializer, tmp_path):
+def test_a_layer_with_it_saves_and_loads_without_custom_objects(initializer, tmp_path):
     model = keras.Sequential([keras.Input((4, 3)), layers.Conv1D(2, 2, kernel_initializer=initializer)])
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras").layers[0].kernel_initializer
@@ -128,7 +128,7 @@ BY_LAYER_ONLY = ["depthwise", "separable", "transposed", "transposed strided", "
 def _output_variance(name, initializer, afterwards):
     make, shape = SIGNALS[name]
     rng = np.random.default_rng(0)
-    # One-hot inputs of an embedding have the second moment 1 of one unit.
+    # Per token, one input unit of an embedding is 1 and the others are 0.
     x = rng.integers(500, size=(64,)) if name == "embedding" else rng.standard_normal((64, *shape)).astype("float32")
     layer = make("zeros" if afterwards else initializer)
     layer.build((None, *shape))
@@ -138,12 +138,12 @@ def _output_variance(name, initializer, afterwards):
     if name.startswith("transposed"):
         y = y[:, 3:-3, 3:-3]
     [*_, kernel] = [weight for weight in layer.get_weights() if weight.ndim > 1]
-    # The kernel is the smaller sample: given it, the output's variance has a relative standard error of about √(2/n).
+    # Six relative standard errors, √(2/n), over the weights of the kernel and over the inputs.
     return y.var(), 6 * np.sqrt(2 / kernel.size) + 6 * np.sqrt(2 / 64 / np.prod(shape or (40,)))
 
 
 @pytest.mark.parametrize("name", SIGNALS)
-def test_initialize_keeps_the_variance_of_the_signal_in_every_layer(name):
+def test_initialize_preserves_the_variance_of_the_signal_in_every_layer(name):
     """x ~ N(0, 1), 64 samples; bound: 6 standard errors over the n weights and over the inputs."""
     variance, bound = _output_variance(name, Xavier(seed=1), afterwards=True)
     assert abs(variance - 1) < bound, f"{variance} ± {bound}"
@@ -151,18 +151,18 @@ def test_initialize_keeps_the_variance_of_the_signal_in_every_layer(name):
 
 
 @pytest.mark.parametrize("name", [name for name in SIGNALS if name not in BY_LAYER_ONLY])
-def test_as_an_argument_of_the_layer_it_is_right_where_a_shape_or_keras_tells_the_axes(name):
+def test_as_an_argument_of_a_layer_it_preserves_the_variance_where_the_shape_or_keras_gives_the_axes(name):
     variance, bound = _output_variance(name, Xavier(seed=1), afterwards=False)
     assert abs(variance - 1) < bound, f"{variance} ± {bound}"
 
 
 @pytest.mark.parametrize(("name", "axes"), [("depthwise", (0, 1)), ("transposed", (0, 1, 3))])
-def test_input_axes_make_it_right_as_an_argument_of_the_layer(name, axes):
+def test_with_input_axes_it_preserves_the_variance_as_an_argument_of_a_layer(name, axes):
     variance, bound = _output_variance(name, Xavier(seed=1, input_axes=axes), afterwards=False)
     assert abs(variance - 1) < bound, f"{variance} ± {bound}"
 
 
-def test_initialize_leaves_axes_that_the_user_gives_and_draws_other_numbers_for_every_layer():
+def test_initialize_keeps_given_axes_and_draws_different_numbers_for_every_layer():
     model = keras.Sequential([keras.Input((40,)), layers.Dense(40), layers.Dense(40)])
     initialize(model, Xavier(seed=1, input_axes=()))
     first, second = (numpy(layer.kernel) for layer in model.layers)
@@ -173,15 +173,15 @@ def test_initialize_leaves_axes_that_the_user_gives_and_draws_other_numbers_for_
 
 
 @pytest.mark.parametrize("name", ["depthwise", "transposed", "transposed strided"])
-def test_a_shape_alone_misleads_keras_and_us_alike(name):
-    """What `initialize` is for: Keras's LeCun initializer and `Xavier` as an argument are off by the same factor."""
+def test_the_shape_alone_gives_wrong_fans_in_keras_and_here(name):
+    """The reason for `initialize`: as arguments of a layer, Keras's LeCun initializer and `Xavier` are both wrong."""
     for initializer in (keras.initializers.LecunNormal(seed=1), Xavier(seed=1)):
         variance, _ = _output_variance(name, initializer, afterwards=False)
         assert variance < 0.5
 
 
-def test_fan_out_keeps_the_variance_of_the_gradient_through_grouped_and_strided_convolution():
-    """The backward pass of a convolution is the transposed one: its gradient on N(0, 1) is that layer's output."""
+def test_fan_out_preserves_the_variance_of_the_gradient_through_grouped_and_strided_convolution():
+    """The backward pass of a convolution is a transposed convolution: applied to N(0, 1), it has unit variance."""
     layer = layers.Conv2D(48, 4, strides=2, groups=2, use_bias=False)
     layer.build((None, 16, 16, 24))
     initialize(layer, Xavier("fan_out", seed=1))
@@ -193,7 +193,7 @@ def test_fan_out_keeps_the_variance_of_the_gradient_through_grouped_and_strided_
     assert abs(numpy(back(gradient))[:, 3:-3, 3:-3].var() - 1) < 6 * np.sqrt(2 / kernel.size)
 
 
-def test_attention_gets_the_right_fans_without_being_asked():
+def test_attention_passes_the_right_axes_to_the_initializer():
     layer = layers.MultiHeadAttention(8, 32, kernel_initializer=Xavier(seed=keras.random.SeedGenerator(1)))
     layer.build((None, 4, 100), (None, 4, 100))
     kernels = [weight for weight in layer.get_weights() if weight.ndim == 3]
@@ -201,8 +201,8 @@ def test_attention_gets_the_right_fans_without_being_asked():
         assert_variance(kernel, 1 / fan)
 
 
-def test_ten_layers_of_500_units_do_what_deck_c_shows():
-    """N(0, 0.01²) dies, N(0, 1) saturates tanh, Xavier holds tanh, Kaiming holds ReLU (10 × 500, 100 samples)."""
+def test_ten_layers_of_500_units_behave_as_in_deck_c():
+    """N(0, 0.01²) vanishes, N(0, 1) saturates tanh; Xavier suits tanh, Kaiming ReLU (10 × 500 units, 100 samples)."""
 
     def last(activation, initializer):
         x = np.random.default_rng(0).standard_normal((100, 500)).astype("float32")
