@@ -69,7 +69,7 @@ dist: $(INSTALLED)
 	@$(VENV)/bin/python tests/distribution.py dist
 
 bench: $(INSTALLED)
-	@for script in $(filter-out %/measure.py,$(wildcard tests/benchmarks/*.py)); do \
+	@for script in $(filter-out %/measure.py %/native_cnn.py,$(wildcard tests/benchmarks/*.py)); do \
 		for backend in tensorflow torch jax; do KERAS_BACKEND=$$backend $(VENV)/bin/python $$script || exit 1; done; \
 	done
 

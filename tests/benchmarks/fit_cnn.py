@@ -1,21 +1,25 @@
-"""A small CNN through `fit`: our layers and optimizer against the same net of Keras's, and what each part brings.
+"""A small CNN through `fit`: our layers and optimizer against the same net of Keras's, and against native code.
 
-KERAS_BACKEND=torch python tests/benchmarks/fit_cnn.py        (TensorFlow: XLA=1 compiles with XLA)
+KERAS_BACKEND=torch python tests/benchmarks/fit_cnn.py [parts]        (TensorFlow: XLA=1 compiles with XLA)
+
+`parts` adds Keras's net with one of our classes at a time.
 
 Three blocks of convolution, batch normalization, ReLU, max pooling and dropout, a dense layer; 32 × 32 × 3, batch 64.
 """
 
 import os
+import sys
 
 import keras
 import numpy as np
 from measure import environment, interleaved, row
+from native_cnn import BATCH, FILTERS, NATIVE, RATE
 
 import keras_lecture
 
 BACKEND = keras.backend.backend()
 XLA = bool(os.environ.get("XLA"))
-FILTERS, BATCH, STEPS = (32, 64, 128), 64, 6
+STEPS = 6
 PARTS = ("BatchNormalization", "MaxPooling2D", "Dropout")
 EVERYTHING = (*PARTS, "Adam")
 
@@ -32,7 +36,7 @@ def network(ours):
             make["BatchNormalization"](),
             keras.layers.ReLU(),
             make["MaxPooling2D"](2),
-            make["Dropout"](0.25, seed=1),
+            make["Dropout"](RATE, seed=1),
         )
     ]
     return keras.Sequential([keras.Input((32, 32, 3)), *body, keras.layers.Flatten(), keras.layers.Dense(10)])
@@ -48,31 +52,6 @@ def through_fit(ours, x, y):
     return lambda: model.fit(x, y, batch_size=BATCH, verbose=0)
 
 
-def native(x, y):
-    """PyTorch's own modules, channels last, with its fused Adam, in the loop of its tutorials."""
-    import torch
-    from torch import nn
-
-    blocks, before = [], 3
-    for filters in FILTERS:
-        blocks += [nn.Conv2d(before, filters, 3, padding="same", bias=False), nn.BatchNorm2d(filters), nn.ReLU()]
-        blocks += [nn.MaxPool2d(2), nn.Dropout(0.25)]
-        before = filters
-    model = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(16 * before, 10)).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    images = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-    labels = torch.from_numpy(y)
-
-    def epoch():
-        for start in range(0, len(x), BATCH):
-            optimizer.zero_grad()
-            scores = model(images[start : start + BATCH])
-            nn.functional.cross_entropy(scores, labels[start : start + BATCH]).backward()
-            optimizer.step()
-
-    return epoch
-
-
 def data():
     generator = np.random.default_rng(0)
     x = generator.normal(size=(BATCH * STEPS, 32, 32, 3)).astype("float32")
@@ -82,9 +61,10 @@ def data():
 def main():
     x, y = data()
     contenders = {"ours": through_fit(EVERYTHING, x, y), "keras": through_fit((), x, y)}
-    contenders |= {f"keras, our {part}": through_fit((part,), x, y) for part in EVERYTHING}
-    if BACKEND == "torch":
-        contenders["native loop"] = native(x, y)
+    if "parts" in sys.argv:
+        contenders |= {f"keras, our {part}": through_fit((part,), x, y) for part in EVERYTHING}
+    if NATIVE:
+        contenders["native loop"] = NATIVE(x, y)
     times = interleaved(contenders, rounds=40, seconds=30.0)
     peers = [name for name in contenders if name != "ours"]
     print(f"{environment()}{', XLA' if XLA else ''}\n")
