@@ -1,4 +1,4 @@
-"""Activations against their formula in float64 NumPy, gradients against the analytic derivative, kinks included."""
+"""Activations against their formula in float64 NumPy, gradients against the analytic derivative, also at kinks."""
 
 import keras
 import ml_dtypes
@@ -17,7 +17,7 @@ def _sigmoid(x):
     return np.exp(-oracles.softplus(-x))
 
 
-# name → (formula, derivative); at x = 0 the derivative is the one that PyTorch takes.
+# name → (formula, derivative); at x = 0 it is PyTorch's derivative.
 CASES = {
     "sigmoid": (_sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x)),
     "tanh": (np.tanh, lambda x: 1 - np.tanh(x) ** 2),
@@ -50,7 +50,7 @@ def test_matches_its_formula_and_derivative(dtype, name):
 
 
 @pytest.mark.parametrize("name", [*sorted(CASES), "maxout"])
-def test_nan_is_never_hidden(name):
+def test_nan_is_propagated(name):
     for x in ([np.nan, 1.0], [1.0, np.nan]):
         assert np.isnan(numpy(getattr(activations, name)(ops.convert_to_tensor(np.array(x, "float32"))))).any()
 
@@ -96,7 +96,7 @@ def test_maxout_takes_the_maximum_over_blocks(shape, axis, pieces, dtype):
 
 
 def test_on_a_tie_the_first_piece_gets_the_gradient(dtype):
-    """All pieces equal, as after a start at zero: JAX and PyTorch would share it, TensorFlow not."""
+    """All pieces equal, as with zero weights: JAX and PyTorch would share the gradient, TensorFlow would not."""
     _, gradient = value_and_gradient(lambda t: activations.maxout(t, pieces=3), np.ones(6), dtype)
     assert numpy(gradient).tolist() == [1, 1, 0, 0, 0, 0]
 
@@ -132,17 +132,18 @@ def test_float64_is_kept():
             assert keras.backend.standardize_dtype(result.dtype) == "float64"
 
 
+# Whether the error of the slope is absolute.
 ENDS = [("sigmoid", True), ("tanh", True), ("elu", False), ("relu", False), ("leaky_relu", False), ("softsign", False)]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize(("name", "absolute"), ENDS)
-def test_the_ends_of_a_type(name, absolute, dtype):
-    """Infinities, largest, smallest numbers. Oracle: float64 on the rounded inputs.
+def test_extreme_values_of_a_dtype(name, absolute, dtype):
+    """Infinities, the largest and the smallest numbers. Oracle: float64 on the rounded inputs.
 
-    Tolerance: 4 ulp of the oracle's value; for the slopes of sigmoid and tanh 4 ulp of 1, as the frameworks take them
-    from the output (1 − y²). Subnormal numbers may count as zero. softsign was NaN at ±∞, and its slope lost 10⁻³ at
-    10⁴; elu(−0.001) was 0 in bfloat16 on TensorFlow, by eˣ − 1.
+    Tolerance: 4 ulp of the oracle's value; for the slopes of sigmoid and tanh 4 ulp of 1, as the frameworks compute
+    them from the output (1 − y²). Subnormal numbers may be rounded to zero. softsign was NaN at ±∞, and its slope had a
+    relative error of 10⁻³ at 10⁴; elu(−0.001) was 0 in bfloat16 on TensorFlow, because of eˣ − 1.
     """
     info = ml_dtypes.finfo(dtype)
     points = [float(info.max), 1e4, 30.0, 3.0, 0.7, 1e-3, float(info.tiny), float(info.tiny) / 4, np.inf]

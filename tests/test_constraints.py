@@ -1,4 +1,4 @@
-"""Max norm along the right axes of every kernel."""
+"""`MaxNorm`, and `constrain` on built models: the right axes for every kernel."""
 
 import keras
 import numpy as np
@@ -35,8 +35,8 @@ def test_matches_closed_form(shape, axis, along, dtype):
     assert norms.max() <= 1.5 * (1 + 4 * np.finfo(dtype).eps)
 
 
-def test_a_unit_within_the_bound_keeps_its_weights_bit_for_bit():
-    """`keras.constraints.MaxNorm` shrinks them by 1e-7/‖w‖: at every step."""
+def test_the_weights_of_a_unit_within_the_bound_do_not_change_in_any_bit():
+    """`keras.constraints.MaxNorm` shrinks them by 1e-7/‖w‖ at every step."""
     w = np.random.default_rng(0).uniform(size=(3, 100)).astype("float32")
     w[:, 50:] *= 100
     kept = numpy(MaxNorm(2.0)(w))[:, :50]
@@ -44,8 +44,8 @@ def test_a_unit_within_the_bound_keeps_its_weights_bit_for_bit():
     assert (numpy(keras.constraints.MaxNorm(2.0)(w))[:, :50] != kept).any()
 
 
-def test_keras_s_axis_is_wrong_for_convolutions():
-    """Axis 0 of a 2-D kernel is the pixel's row: it bounds w[:, column, channel, filter] and lets the filter grow."""
+def test_the_default_axis_of_keras_is_wrong_for_convolutions():
+    """Axis 0 of a 2-D kernel is the row: Keras bounds w[:, column, channel, filter] and not the filter."""
     w = np.ones((3, 3, 16, 2), "float32")
     norm = np.sqrt(np.square(w).sum((0, 1, 2)))
     np.testing.assert_allclose(norm, 12)
@@ -56,7 +56,7 @@ def test_keras_s_axis_is_wrong_for_convolutions():
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_nothing_overflows_and_zeros_stay_zero(dtype):
-    """In float16, 300² is infinite already: Keras's constraint makes NaN of it."""
+    """In float16, 300² is infinite, and Keras's constraint returns NaN."""
     top = 3e4 if dtype == "float16" else 3e30
     w = keras.ops.convert_to_tensor([[0.0, top, 300.0], [0.0, top, 400.0], [0.0, -top, 0.0]], dtype)
     actual = MaxNorm(2.0)(w)
@@ -103,8 +103,8 @@ def test_constrain_bounds_the_incoming_weights_of_each_unit(name):
         assert constraint.get_config() == {"max_value": 0.05, "axis": list(along)}
 
 
-def test_a_model_compiled_and_trained_already_keeps_the_bound_and_saves_it(tmp_path):
-    """The traced step is traced again; a step of size 0 projects. Oracle: NumPy float64."""
+def test_a_compiled_model_is_retraced_with_the_constraint_and_saves_it(tmp_path):
+    """A step with learning rate 0 only projects. Oracle: NumPy float64."""
     stack = [layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(1)]
     model = keras.Sequential([keras.Input((5, 5, 2)), *stack])
     model.compile(keras.optimizers.SGD(0.0), "mse")
@@ -128,7 +128,7 @@ def test_attention_is_bounded_along_the_axes_of_each_kernel():
     assert [variable.constraint.axis for variable in kernels] == [[0], [0], [0], [0, 1]]
 
 
-def test_axes_that_the_user_gives_stay_and_none_removes():
+def test_given_axes_are_kept_and_none_removes_the_constraint():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
     constrain(model, MaxNorm(1.0, axis=1))
     assert model.layers[0].kernel.constraint.axis == [1]
@@ -148,7 +148,7 @@ def test_rejects(arguments):
         MaxNorm(*arguments)
 
 
-def test_an_axis_that_the_weight_lacks_is_rejected():
+def test_rejects_an_axis_that_the_weight_does_not_have():
     with pytest.raises(ValueError, match=r"MaxNorm: `axis` must be a whole number in \[-2, 2\). Received: axis=2"):
         MaxNorm(2.0, axis=2)(keras.ops.ones((3, 4)))
 

@@ -1,4 +1,4 @@
-"""Penalties, and giving them to a built model."""
+"""Penalties, and `penalize` on built models."""
 
 import keras
 import numpy as np
@@ -41,7 +41,7 @@ def test_matches_closed_form(shape, dtype):
 
 
 def test_the_gradient_of_l1_at_zero_is_zero():
-    """On JAX the gradient of abs at 0 is 1, and Keras's L1 moves weights that are zero."""
+    """On JAX the gradient of abs at 0 is 1, and Keras's L1 changes weights that are zero."""
     x = keras.ops.convert_to_tensor([0.0, -0.0, 1.0, -1.0])
     _, [slope] = value_and_grad(lambda v: (L1(2.0)(v[0]), ()))([x])
     assert numpy(slope).tolist() == [0.0, 0.0, 2.0, -2.0]
@@ -92,7 +92,7 @@ def text_model():
 
 
 class Subclassed(keras.Model):
-    """Sublayers, weights of its own, one of them in a list."""
+    """A model with a sublayer and its own weights, one of them in a list."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -122,7 +122,7 @@ KERNELS = {
 
 @pytest.mark.parametrize("make", KERNELS, ids=lambda make: make.__name__)
 def test_kernels_are_penalized_once_each_and_biases_and_gains_are_not(make):
-    """Kernels by what they are: names that lie ("beta_bias"), matrices of biases (GRU, attention), gains of rank 2."""
+    """Despite misleading names ("beta_bias"), bias matrices (GRU, attention) and gains of rank 2."""
     model = make()
     paths = penalize(model, L2(0.5))
     chosen = [weight.variable for weight in weights(model) if weight.variable.regularizer is not None]
@@ -135,7 +135,7 @@ def test_kernels_are_penalized_once_each_and_biases_and_gains_are_not(make):
 
 
 @pytest.mark.parametrize("make", [attention_model, image_model, text_model], ids=lambda make: make.__name__)
-def test_it_survives_saving_and_cloning(make, tmp_path):
+def test_the_penalty_survives_saving_and_cloning(make, tmp_path):
     model = make()
     penalize(model, L1(0.25))
     model.save(tmp_path / "model.keras")
@@ -149,8 +149,8 @@ def test_it_survives_saving_and_cloning(make, tmp_path):
     assert keras.models.clone_model(model).losses == []
 
 
-def test_blocks_keep_it_when_they_are_saved_cloned_and_fine_tuned(tmp_path):
-    """A block that was loaded made new convolutions without a penalty: 94 % of a residual net's penalty was lost."""
+def test_blocks_keep_the_penalty_when_saved_cloned_and_fine_tuned(tmp_path):
+    """A loaded block created its convolutions without a penalty: 94 % of the penalty of a residual network was lost."""
     model = models.resnet(8, (8, 8, 1), 3, width=0.25)
     kernels = penalize(model, L2(0.5))
     penalize(model, L1(0.25), "biases")
@@ -173,8 +173,8 @@ def test_blocks_keep_it_when_they_are_saved_cloned_and_fine_tuned(tmp_path):
     assert "attached" not in model.layers[3].get_config()
 
 
-def test_the_config_of_a_subclassed_model_cannot_carry_it(tmp_path):
-    """Its constructor makes the layers: the limit that the docstring states."""
+def test_the_config_of_a_subclassed_model_does_not_hold_the_penalty(tmp_path):
+    """Its constructor creates the layers, a limitation that the docstring states."""
     model = keras.Sequential([keras.Input((4,)), keras.saving.register_keras_serializable("test")(Subclassed)()])
     penalize(model, L2(0.5))
     model.save(tmp_path / "model.keras")
@@ -184,7 +184,7 @@ def test_the_config_of_a_subclassed_model_cannot_carry_it(tmp_path):
     assert_close(total(loaded), total(model))
 
 
-def test_a_predicate_and_the_words_choose():
+def test_where_selects_by_name_or_predicate():
     model = image_model()
     assert penalize(model, L2(1.0), where=lambda variable: len(variable.shape) == 1 and "norm" in variable.path) == [
         "batch_normalization/gamma",
@@ -195,15 +195,15 @@ def test_a_predicate_and_the_words_choose():
     assert sorted(everything) == sorted(variable.path for variable in model.trainable_variables)
 
 
-def test_the_last_call_counts():
-    """A regularizer that the layer has, from its constructor or from an earlier call, is replaced."""
+def test_a_call_replaces_the_regularizer():
+    """Also one from the layer's constructor."""
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1, kernel_initializer="ones", kernel_regularizer="l2")])
     penalize(model, L2(3.0))
     penalize(model, L1(3.0))
     assert total(model) == 6.0
 
 
-def test_a_frozen_weight_counts_when_it_is_trained_again():
+def test_a_frozen_weight_counts_once_it_is_trainable_again():
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1, kernel_initializer="ones")])
     model.layers[0].trainable = False
     penalize(model, L2(1.0))
@@ -212,11 +212,10 @@ def test_a_frozen_weight_counts_when_it_is_trained_again():
     assert total(model) == 2
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
-def test_a_model_compiled_and_trained_already_learns_with_it(jit_compile):
-    """The traced step is traced again: loss with, without, and with; oracle: one SGD step on λΣw² alone."""
-    if jit_compile and BACKEND == "torch":
-        jit_compile = "auto"
+# On PyTorch both values would train eagerly.
+@pytest.mark.parametrize("jit_compile", ["auto"] if BACKEND == "torch" else [True, False])
+def test_a_compiled_model_is_retraced_with_the_penalty(jit_compile):
+    """The loss without, with, without and again with the penalty. Oracle: one SGD step on λΣw² alone."""
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2, kernel_initializer="ones")])
     model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=jit_compile)
     x, y = np.zeros((4, 3), "float32"), np.zeros((4, 2), "float32")

@@ -1,7 +1,7 @@
-"""Whatever copies values leaves both sides whole: after training either of them the other is untouched.
+"""Copied values are independent: training the original does not change the copy, nor the other way round.
 
-Keras on JAX donates the arrays of a model to each training step. An array that two variables share is deleted under
-the other one ("Array has been deleted"), or donated twice. `fit` here is compiled as by default.
+Keras on JAX donates the arrays of a model to each training step. If two variables share an array, it is deleted while
+one of them still needs it ("Array has been deleted"), or donated twice. `fit` is compiled by default here.
 """
 
 import keras
@@ -33,7 +33,7 @@ def values(model):
 
 
 def check_apart(one, other):
-    """Trains each model; the variables of the other keep their values and can be read and predicted with."""
+    """Trains each model; the variables of the other one keep their values, and it can still predict."""
     for trained, kept in ((one, other), (other, one)):
         before = values(kept)
         train(trained)
@@ -82,7 +82,7 @@ def test_a_model_trains_after_it_was_changed(change):
 
 @pytest.mark.parametrize("kind", ["average", "lookahead"])
 def test_a_second_fit_with_averaged_weights(kind):
-    """At the end of `fit` the weights become the averages. Shared arrays would be donated twice by the next step."""
+    """At the end of `fit` the averages are assigned to the weights; the next step would donate shared arrays twice."""
     inner = keras.optimizers.SGD(0.01)
     optimizer = (
         optimizers.StochasticWeightAverage(inner, start=1)
@@ -101,7 +101,7 @@ def test_a_second_fit_with_averaged_weights(kind):
 
 
 def test_early_stopping_keeps_its_best_weights():
-    """What it restored is trained on; what it keeps stays as it was, and restores the same once more."""
+    """Training goes on from the restored weights; the stored ones do not change."""
     model = compiled(keras.layers.Dense(3), layers.Dropout(0.5))
     stopping = callbacks.EarlyStopping("loss", patience=1, restore_best_weights=True)
     train(model, epochs=2, callbacks=[stopping])
@@ -112,7 +112,7 @@ def test_early_stopping_keeps_its_best_weights():
 
 
 def test_exact_resume(tmp_path):
-    """A resumed run trains on, and what it read from the file is still what a third run reads."""
+    """A resumed run continues the training; a third run still reads the same values from the file."""
     results = []
     for epochs in (1, 2, 2):
         keras.utils.set_random_seed(0)

@@ -1,4 +1,4 @@
-"""Backpropagation by hand, deck D: the slides' numbers, by `value_and_grad` in float64."""
+"""The backpropagation examples of deck D: the numbers of the slides, by `value_and_grad` in float64."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_sigmoid_neuron(float64):
 
 
 def test_two_layers_with_relu(float64):
-    """D's regression y* = w₂·max(0, w₁·x) with w = (1/3, 2), x = 1, y = 0 under (y* − y)²: ∂w = (8/3, 4/9)."""
+    """Regression y* = w₂·max(0, w₁·x) with w = (1/3, 2), x = 1, y = 0 under (y* − y)²: ∂w = (8/3, 4/9)."""
     value, slopes = gradient(lambda w1, w2: ops.square(w2 * activations.relu(w1 * 1.0) - 0.0), 1 / 3, 2.0)
     assert value == pytest.approx(4 / 9)
     np.testing.assert_allclose(slopes, [8 / 3, 4 / 9], rtol=1e-12)

@@ -112,9 +112,7 @@ def _in_gradients(model, calls, gradients):
         return None
     order = {id(v): position for position, (layer, _, _) in enumerate(calls) for v in _own(layer)}
     last = max(bad, key=lambda v: order.get(id(v), -1))
-    message = (
-        f"the gradient of {last.path} is not finite, while the loss is: the first of {len(bad)} in backward order"
-    )
+    message = f"the gradient of {last.path} is not finite, while the loss is: the first of {len(bad)} in backward order"
     return NonFinite("gradient", last.path, message)
 
 

@@ -1,4 +1,4 @@
-"""`first_nonfinite` on models that break in one known place."""
+"""`first_nonfinite` on models with one known source of infinities or NaN."""
 
 import keras
 import numpy as np
@@ -30,7 +30,7 @@ def functional():
 
 
 class Subclassed(keras.Model):
-    """An operation in the model's own `call`, which nothing but the layer after it sees."""
+    """An operation in the model's own `call`: only the next layer sees its result."""
 
     def __init__(self):
         super().__init__()
@@ -48,26 +48,26 @@ def subclassed():
 
 
 def recurrent():
-    """Its cell runs in a loop that a backend may compile, where there are no values to look at."""
+    """Its cell runs in a loop that a backend may compile, where tensors have no values."""
     built = keras.Sequential([keras.Input((5, 3)), keras.layers.LSTM(2, name="lstm")])
     built.compile("sgd", "mse")
     return built
 
 
-def spoilt():
+def with_nan_weights():
     built = model()
     built.layers[2].kernel.assign(np.full((4, 2), NAN))
     return built
 
 
-def nothing_at_zero(x):
-    """0, with a gradient of 0·∞."""
+def zero_with_nan_gradient(x):
+    """0, with the gradient 0·∞."""
     return ops.sqrt(ops.square(x * 0.0))
 
 
 CASES = {
     "healthy": (model, X, Y, None, None),
-    "weight": (spoilt, X, Y, "weight", "last/kernel"),
+    "weight": (with_nan_weights, X, Y, "weight", "last/kernel"),
     "input": (model, X * NAN, Y, "input", "x"),
     "recurrent": (recurrent, np.full((4, 5, 3), INF, "float32"), Y, "input", "x"),
     "activation": (lambda: model(lambda x: ops.log(x - x)), X, Y, "activation", "middle"),
@@ -75,12 +75,12 @@ CASES = {
     "call of the model": (subclassed, X, Y, "activation", "last"),
     "target": (lambda: model(loss="mae"), X, Y * INF, "target", "y"),
     "loss": (lambda: model(loss=lambda y, p: ops.log(p - p)), X, Y, "loss", "loss"),
-    "gradient": (lambda: model(nothing_at_zero), X, Y, "gradient", "first/"),
+    "gradient": (lambda: model(zero_with_nan_gradient), X, Y, "gradient", "first/"),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_first_place_is_named(case):
+def test_the_origin_is_found_and_the_model_is_unchanged(case):
     make, x, y, kind, where = CASES[case]
     built = make()
     before = [numpy(v) for v in built.variables]
@@ -95,13 +95,13 @@ def test_the_first_place_is_named(case):
     assert not any("call" in vars(layer) for layer in (built, *built.layers))
 
 
-def test_a_layer_may_replace_what_is_missing():
+def test_an_input_that_a_layer_replaces_is_not_reported():
     built = keras.Sequential([keras.Input((3,)), keras.layers.Lambda(ops.nan_to_num), keras.layers.Dense(2)])
     built.compile("sgd", "mse")
     assert first_nonfinite(built, X * NAN, Y) is None
 
 
-def test_structures_are_told_apart():
+def test_the_names_of_structured_inputs_and_sample_weights():
     left, right = keras.Input((3,), name="left"), keras.Input((3,), name="right")
     built = keras.Model({"left": left, "right": right}, keras.layers.Dense(2)(left + right))
     built.compile("sgd", "mse")
@@ -110,7 +110,7 @@ def test_structures_are_told_apart():
     assert (found.kind, found.where) == ("target", "sample_weight")
 
 
-def test_a_model_that_is_not_compiled_is_refused():
+def test_rejects_a_model_that_is_not_compiled():
     built = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="first_nonfinite: `model` must be built and compiled"):
         first_nonfinite(built, X, Y)

@@ -1,4 +1,4 @@
-"""The lecture's ordering: a deep plain net is hard to train, the residual net of equal size is not."""
+"""As in the lecture, a deep plain network is hard to train, a residual one of equal size is not."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ DEPTH, SEEDS, EPOCHS = 20, (0, 1, 2), 3
 
 
 def training_losses(net):
-    """The loss of the last epoch from each seed. One model is compiled; every seed brings its own start."""
+    """The loss of the last epoch for each seed; the model is compiled once, and each seed sets its initial weights."""
     digits = load_digits()
     x, y = digits.images[:1536, ..., None].astype("float32") / 16, digits.target[:1536]
     model = net(DEPTH, (8, 8, 1), 10, width=0.25)
@@ -27,8 +27,8 @@ def training_losses(net):
     return np.array(last)
 
 
-def test_a_plain_net_trains_worse_than_the_residual_net_from_every_seed():
-    """20 layers on digits, 36 steps from each of three seeds; the same recipe for both: momentum, rate 0.1.
+def test_a_plain_network_trains_worse_than_the_residual_network_with_every_seed():
+    """20 layers on digits, 36 steps with each of three seeds; both with momentum and a learning rate of 0.1.
 
     Training loss of the third epoch, mean ± standard deviation over the seeds 0, 1, 2: plain 1.23 ± 0.02, 1.00 ± 0.19,
     1.14 ± 0.37 and residual 0.26 ± 0.05, 0.26 ± 0.05, 0.32 ± 0.09 on PyTorch, TensorFlow and JAX.

@@ -1,4 +1,4 @@
-"""The families against PyTorch's functions; sizes, data formats, precision, and what does not fit."""
+"""The model families: outputs against PyTorch's functions, sizes, data formats, precision, rejected arguments."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from support.unweighted import unweighted
 
 from keras_lecture import initializers, layers, losses, models
 
-# Every family in small, for images of any size that fits.
+# A small network of every family, by the shape of an image.
 SMALL = {
     "alexnet": lambda shape, **more: models.alexnet(shape, 5, width=1 / 48, **more),
     "all_conv": lambda shape, **more: models.all_conv(shape, 5, width=0.05, **more),
@@ -31,7 +31,7 @@ SMALLEST = {"alexnet": 15, "all_conv": 9, "densenet": 4, "densenet_121": 29, "vg
 
 @pytest.fixture
 def symbolic():
-    """For what the shapes and the configuration tell."""
+    """For tests of shapes and configurations, which need no values of weights."""
     with unweighted():
         yield
 
@@ -46,8 +46,8 @@ def symbolic():
     ],
     ids=["mlp", "all_conv", "vgg", "alexnet"],
 )
-def test_the_nets_are_those_of_their_papers(make, oracle):
-    """Oracle: the layers of the papers one by one, from PyTorch's functions in float64."""
+def test_the_networks_are_those_of_their_papers(make, oracle):
+    """Oracle: the layers of the papers, built from PyTorch's functions in float64."""
     shape = (32, 33, 3)
     x = np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")
     model = make(shape)
@@ -59,8 +59,8 @@ def test_the_nets_are_those_of_their_papers(make, oracle):
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_the_smallest_image_is_named(name, symbolic):
-    """One pixel less is refused with the number that fits; nets without one take a single pixel."""
+def test_the_smallest_image(name, symbolic):
+    """One pixel less is rejected with the smallest size; networks without a smallest size take a single pixel."""
     smallest = SMALLEST.get(name, 1)
     assert SMALL[name]((smallest, smallest + 1, 3)).output_shape[-1] == 5
     if smallest > 1:
@@ -78,8 +78,8 @@ def test_sides_may_be_unknown_unless_dense_layers_follow(name, symbolic):
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_channels_first_is_the_same_net(name, symbolic):
-    """The same shapes of weights (of the first dense layer after flattening, in another order)."""
+def test_channels_first_has_the_same_weights(name, symbolic):
+    """The shapes are the same (the rows of the first dense layer after flattening are in another order)."""
     last = SMALL[name]((67, 65, 3))
     keras.config.set_image_data_format("channels_first")
     first = SMALL[name]((3, 67, 65))
@@ -89,7 +89,7 @@ def test_channels_first_is_the_same_net(name, symbolic):
 
 @pytest.mark.parametrize("name", ["all_conv", "fcn", "resnet"])
 def test_channels_first_computes_the_same(name):
-    """Oracle: the net for the other format. TensorFlow convolves channels first on a CPU under XLA alone."""
+    """Oracle: the network for channels last. On a CPU, TensorFlow convolves channels first only with XLA."""
     x = np.random.default_rng(0).normal(size=(1, 21, 18, 3)).astype("float32")
     last = SMALL[name](x.shape[1:])
     expected = numpy(in_one(last)(x))
@@ -103,8 +103,8 @@ def test_channels_first_computes_the_same(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_every_layer_starts_by_its_rule(name, symbolic):
-    """Kaiming under ReLU, Xavier (and bilinear) at the scores; biases positive where no normalization takes them."""
+def test_the_initializers_of_every_layer(name, symbolic):
+    """Kaiming before ReLU, Xavier for the scores, zeros for those of skips; hidden biases are positive."""
     model = SMALL[name]((32, 32, 3))
     for layer in model.layers:
         if not isinstance(layer, keras.layers.Dense | keras.layers.Conv2D):
@@ -119,7 +119,7 @@ def test_every_layer_starts_by_its_rule(name, symbolic):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_options_of_all_families(name, symbolic):
-    """Another normalization, dropout, a name, and scores that are not rounded in mixed precision."""
+    """A normalization layer, dropout, a name, and scores in float32 in mixed precision."""
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = SMALL[name]((32, 32, 3), normalization=layers.BatchNormalization(momentum=0.5), dropout=0.3, name="mine")
     assert model.name == "mine"
@@ -133,8 +133,8 @@ def test_options_of_all_families(name, symbolic):
 
 
 @pytest.mark.parametrize("skips", [0, 1, 2])
-def test_fcn_starts_from_the_coarse_scores_and_adds_those_of_its_skips(skips):
-    """Oracle: scores that are the same everywhere stay so up to the borders, and those of the stages add up."""
+def test_fcn_starts_from_the_coarse_scores_and_adds_the_scores_of_its_skips(skips):
+    """Oracle: constant scores stay constant up to the borders, and the scores of the stages are added."""
     x = np.random.default_rng(0).normal(size=(1, 45, 38, 3)).astype("float32")
     model = models.fcn(x.shape[1:], 2, skips=skips, width=1 / 64)
     expected = np.zeros(2)
@@ -148,10 +148,10 @@ def test_fcn_starts_from_the_coarse_scores_and_adds_those_of_its_skips(skips):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_group_normalization_fits_narrow_nets_and_sees_its_input(name, symbolic):
-    """The user gives no number of groups: the layer's 32 did not divide 16 channels, and alone in a group is no value.
+def test_group_normalization_chooses_groups_for_narrow_networks(name, symbolic):
+    """The layer's default of 32 groups did not divide 16 channels, and a group of one value is constant.
 
-    Oracle: the definition, the largest divisor up to 32 that leaves two channels in each group.
+    Oracle: the definition, the largest divisor up to 32 with at least two channels per group.
     """
     model = SMALL[name]((45, 45, 3), normalization="group")
     found = [layer for layer in model._flatten_layers() if isinstance(layer, layers.GroupNormalization)]
@@ -163,13 +163,13 @@ def test_group_normalization_fits_narrow_nets_and_sees_its_input(name, symbolic)
 
 @pytest.mark.parametrize("normalization", ["batch", "group", "layer", keras.layers.UnitNormalization()])
 def test_a_normalized_mlp_depends_on_its_input(normalization):
-    """Instance normalization of a unit alone is constant; every other choice keeps the input."""
+    """Instance normalization of a single unit would be constant; all other choices depend on the input."""
     model = models.mlp((6,), 3, units=(4,), normalization=normalization)
     y = numpy(model(np.random.default_rng(0).normal(size=(5, 6)).astype("float32")))
     assert y.std(0).min() > 1e-3
 
 
-def test_the_smallest_of_a_family_trains_compiled():
+def test_all_conv_trains_on_its_smallest_images():
     keras.utils.set_random_seed(0)
     x, y = np.random.default_rng(0).normal(size=(64, 9, 9, 1)), np.arange(64) % 2
     x[y == 1] += 1.0
@@ -207,6 +207,6 @@ def test_the_smallest_of_a_family_trains_compiled():
         (lambda: models.all_conv(input_dropout=1.0), r"all_conv: `input_dropout` must be in \[0, 1\)"),
     ],
 )
-def test_what_does_not_fit_is_said(make, message):
+def test_rejects(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()

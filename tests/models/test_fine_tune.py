@@ -1,4 +1,4 @@
-"""Fine-tuning: what is new, what is frozen, and that a trained network is left as it is."""
+"""Fine-tuning: new layers, frozen layers, and that the trained network does not change."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ Y = np.arange(12) % 3
 
 
 def trained():
-    """A residual net whose statistics are not at their start."""
+    """A residual network whose weights and moving statistics are not the initial ones."""
     model = models.resnet(8, (8, 8, 3), 10, width=0.25, normalization=layers.BatchNormalization(momentum=0.5))
     for place, weight in enumerate(model.weights):
         weight.assign(weight + np.random.default_rng(place).uniform(0.1, 0.2, size=weight.shape))
@@ -27,9 +27,9 @@ def names(model):
     return [layer.name for layer in model.layers]
 
 
-def test_the_last_layer_is_new_and_learns_alone_in_training_and_after_loading(tmp_path):
-    """Oracle: after steps of training, also of the loaded model, all else, moving statistics included, is bit for bit
-    what the trained network had; and the trained network itself has not changed at all."""
+def test_only_the_new_last_layer_is_trained_also_after_loading(tmp_path):
+    """After a step of training, all other weights and moving statistics equal those of the trained network in every
+    bit, also in a loaded model; the trained network itself is unchanged."""
     model = trained()
     before = [numpy(w) for w in model.weights]
     tuned = models.fine_tune(model, 3)
@@ -37,7 +37,7 @@ def test_the_last_layer_is_new_and_learns_alone_in_training_and_after_loading(tm
     loaded = keras.saving.load_model(tmp_path / "tuned.keras")
     for part in (tuned, loaded):
         assert part.output_shape == (None, 3) and len(part.trainable_variables) == 2
-        # `fit` of the frozen net compiles; eager, each backend trains the same in a fraction of the time.
+        # Eager, because compiling takes most of the time and changes nothing here.
         part.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
         scores = numpy(part.get_layer("scores").kernel)
         part.train_on_batch(X, Y)
@@ -50,7 +50,7 @@ def test_the_last_layer_is_new_and_learns_alone_in_training_and_after_loading(tm
 
 
 def test_the_features_are_those_of_the_trained_network_in_training_too():
-    """Frozen normalization goes by its moving statistics: training and inference give the same."""
+    """Frozen normalization uses its moving statistics: training and inference agree."""
     model = trained()
     tuned = models.fine_tune(model, 3)
     features = keras.Model(model.input, model.get_layer("mean").output)
@@ -70,10 +70,10 @@ def test_the_features_are_those_of_the_trained_network_in_training_too():
         ("all", ["convolution", "convolution_normalization", "stage_1_1", "stage_2_1", "stage_3_1", "scores"]),
     ],
 )
-def test_the_last_layers_learn(trainable, expected):
+def test_the_last_layers_are_trainable(trainable, expected):
     tuned = models.fine_tune(trained(), 3, trainable=trainable)
     assert learning(tuned) == expected
-    # From frozen to all and back.
+    # Also from a model that is partly frozen.
     assert len(learning(models.fine_tune(tuned, 4, trainable="all"))) == 6
 
 
@@ -82,17 +82,17 @@ def test_the_last_layers_learn(trainable, expected):
     [
         (lambda: models.all_conv((9, 9, 3), 5, width=0.05), ["convolution_3_2_relu", "scores", "mean"]),
         (lambda: models.vgg(11, (32, 32, 3), 5, width=1 / 64), ["dense_2_relu", "dense_2_dropout", "scores"]),
-        # Ends in a 1×1 convolution, a reshaping to the number of classes, and softmax.
+        # Ends in a 1×1 convolution, a reshape to the number of classes, and softmax.
         (
             lambda: keras.applications.MobileNet((32, 32, 3), alpha=0.25, weights=None, classes=7),
             ["global_average_pooling2d", "dropout", "scores", "flat"],
         ),
-        # Without a top: the mean over the places and scores are new.
+        # Without a top: global average pooling and the score layer are new.
         (
             lambda: keras.applications.VGG16(False, None, input_shape=(32, 32, 3)),
             ["block5_conv3", "block5_pool", "global_average_pooling2d", "scores"],
         ),
-        # A Sequential model with softmax in a layer of its own.
+        # A Sequential model with a softmax layer.
         (
             lambda: keras.Sequential(
                 [keras.Input((4,)), *map(keras.layers.Dense, (6, 5)), keras.layers.Softmax(name="softmax")]
@@ -107,10 +107,10 @@ def test_the_last_layers_learn(trainable, expected):
     ],
     ids=["all_conv", "vgg", "applications", "applications without top", "softmax layer", "hidden layer"],
 )
-def test_the_old_scores_give_way_and_features_are_kept(make, end):
+def test_the_score_layer_is_replaced_and_the_features_are_kept(make, end):
     model = make()
     if "block5_pool" in names(model):
-        # Of its half gigabyte of weights only the last have a part in this.
+        # Only the last layers matter here; the weights of all take half a gigabyte.
         model = keras.Model(model.get_layer("block5_conv2").output, model.output)
     tuned = models.fine_tune(model, 3)
     assert tuned.output_shape == (None, 3)
@@ -119,14 +119,14 @@ def test_the_old_scores_give_way_and_features_are_kept(make, end):
     assert getattr(tuned.get_layer("scores"), "activation", None) is keras.activations.linear
 
 
-def test_a_model_inside_a_model_counts_as_one_layer():
+def test_a_nested_model_counts_as_one_layer():
     inner = keras.Model((x := keras.Input((8, 8, 3))), layers.ResidualBlock(4)(x), name="inner")
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Rescaling(2.0), inner])
     assert learning(models.fine_tune(model, 3)) == ["scores"]
     assert learning(models.fine_tune(model, 3, trainable=2)) == ["inner", "scores"]
 
 
-def test_a_compiled_and_trained_model_with_random_streams_is_copied_whole():
+def test_a_trained_model_is_copied_with_its_seed_generators():
     model = keras.Sequential(
         [keras.Input((4,)), keras.layers.Dense(6), layers.Dropout(0.5, seed=1), keras.layers.Dense(2)]
     )
@@ -166,6 +166,6 @@ def two_outputs():
         ),
     ],
 )
-def test_what_cannot_be_tuned_is_said(model, options, message):
+def test_rejects(model, options, message):
     with pytest.raises((ValueError, TypeError), match=f"fine_tune: {message}"):
         models.fine_tune(model(), **{"classes": 3, **options})

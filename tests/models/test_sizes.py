@@ -1,4 +1,4 @@
-"""The published nets have the published number of weights; biases and γ, β count, moving statistics do not."""
+"""The published networks have the published number of weights; biases, γ and β count, moving statistics do not."""
 
 import math
 
@@ -16,13 +16,13 @@ def weights_of(function, *arguments, **options) -> tuple[int, list]:
 
 
 def alexnet_of_the_paper():
-    """Krizhevsky et al., 2012, figure 2: kernels of 48, 192 and 192 channels where the towers do not see each other."""
+    """Krizhevsky et al., 2012, figure 2: the grouped convolutions have kernels of 48, 192 and 192 input channels."""
     convolutions = [(96, 11 * 11 * 3), (256, 5 * 5 * 48), (384, 9 * 256), (384, 9 * 192), (256, 9 * 192)]
     return sum(n * (inputs + 1) for n, inputs in [*convolutions, (4096, 9216), (4096, 4096), (1000, 4096)])
 
 
 def fcn_of_the_paper(skips):
-    """VGG-16 without its scores; scores of 21 classes of the last, fourth and third stage; kernels of 2s × 2s."""
+    """VGG-16 without its scores; scores of 21 classes for the last, fourth and third stage; kernels of 2s × 2s."""
     scores = [(4096 + 1) * 21, (512 + 1) * 21, (256 + 1) * 21][: skips + 1]
     enlarged = [4**2] * skips + [(64 // 2**skips) ** 2]
     return 138_357_544 - 4097 * 1000 + sum(scores) + 21**2 * sum(enlarged)
@@ -31,8 +31,8 @@ def fcn_of_the_paper(skips):
 def cifar_resnet(depth, projections=True):
     """He et al., 2015, section 4.2, all convolutions without bias but with γ and β.
 
-    Shortcuts A have no weights; shortcuts B, which are ours, are a 1×1 convolution with γ and β at the start of two
-    stages.
+    Shortcuts A have no weights; shortcuts B, which are used here, are a 1×1 convolution with γ and β at the start of
+    two stages.
     """
     n, count = (depth - 2) // 6, 9 * 3 * 16 + 2 * 16
     for inputs, filters in ((16, 16), (16, 32), (32, 64)):
@@ -70,7 +70,7 @@ def cifar_densenet(depth, growth, bottleneck):
         (models.resnet, (101,), {}, 44_549_160),
         (models.densenet, (121,), {}, 7_978_856),
         (models.densenet, (169,), {}, 14_149_480),
-        # The original of two towers; the net of torchvision, 61,100,840, is a later one with other filters.
+        # The original with two towers; torchvision's AlexNet, 61,100,840, is a later one with other filters.
         (models.alexnet, (), {}, 60_965_224),
         (models.alexnet, (), {}, alexnet_of_the_paper()),
         *((models.resnet, (depth,), {}, cifar_resnet(depth)) for depth in (20, 32, 44, 56)),
@@ -81,7 +81,7 @@ def cifar_densenet(depth, growth, bottleneck):
         (models.mlp, ((784,), 10), {"units": (512, 512)}, 785 * 512 + 513 * 512 + 513 * 10),
     ],
 )
-def test_the_published_nets_have_the_published_weights(function, arguments, options, count):
+def test_published_networks_have_the_published_number_of_weights(function, arguments, options, count):
     assert weights_of(function, *arguments, **options)[0] == count
 
 
@@ -94,8 +94,8 @@ def test_the_published_nets_have_the_published_weights(function, arguments, opti
         (fcn_of_the_paper(2), 134),
     ],
 )
-def test_the_exact_counts_are_those_that_the_papers_round(count, published):
-    """He et al., table 6, of shortcuts A; Huang et al., table 2; Long et al., table 1 (FCN-VGG16, 134M)."""
+def test_the_oracles_round_to_the_counts_in_the_papers(count, published):
+    """He et al., table 6, for shortcuts A; Huang et al., table 2; Long et al., table 1 (FCN-VGG16, 134M)."""
     digits = len(str(published).partition(".")[2])
     assert round(count / 1e6, digits) == published
 
@@ -103,13 +103,13 @@ def test_the_exact_counts_are_those_that_the_papers_round(count, published):
 def test_all_conv_has_1_37_million_weights():
     """Springenberg et al., 2015, table 1, model C, with 3×3 kernels and a bias for each filter."""
     kernels = [(3, 9, 96), (96, 9, 96), (96, 9, 96), (96, 9, 192), (192, 9, 192), (192, 9, 192), (192, 9, 192)]
-    count = sum(n * (inputs * places) + n for inputs, places, n in [*kernels, (192, 1, 192), (192, 1, 10)])
+    count = sum(n * (inputs * pixels) + n for inputs, pixels, n in [*kernels, (192, 1, 192), (192, 1, 10)])
     assert weights_of(models.all_conv)[0] == count == 1_369_738
 
 
 @pytest.mark.parametrize("depth", [34, 20])
 def test_plain_is_the_main_path_of_resnet(depth):
-    """The same kernels in the same order, but for the projections, which are 1×1."""
+    """The same kernels in the same order, except the projections, which are 1×1."""
     _, plain = weights_of(models.plain, depth)
     _, residual = weights_of(models.resnet, depth)
     assert plain == [shape for shape in residual if shape[:2] != (1, 1)]
