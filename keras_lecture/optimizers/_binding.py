@@ -97,9 +97,9 @@ class Bindable(BuiltWhenReady):
         """Raises if it is built for training while unbound, or bound to another model."""
         is_elsewhere = self._stage is not None and not self._stage.owns(variables)
         if running_fit.is_training() and (is_elsewhere or not self.is_ready):
-            self.refuse()
+            self.raise_unbound()
 
-    def refuse(self) -> NoReturn:
+    def raise_unbound(self) -> NoReturn:
         """Raises the error that shows the line to write."""
         name = type(self).__name__
         bound = "bound to another model than the one" if self._stage else "not bound to the model"

@@ -60,7 +60,7 @@ class Armijo(Closure):
 
     Reference:
         Armijo, 1966; deck B. Vaswani et al., 2019, arXiv:1905.09997, algorithms 1 and 2: `reset=1` is their option 0,
-        `"full"` option 1, a factor option 2 (theirs doubles once per epoch; an optimizer knows no epochs). Kenneweg et
+        `"full"` option 1, a factor option 2 (theirs doubles once per epoch; an optimizer sees no epochs). Kenneweg et
         al., 2024, arXiv:2403.18519, for the direction with momentum. Deviation: their condition has γη·gᵀPg on the
         right (P the division by the root) and the loss of one batch on the left, which a batch whose gradient opposes
         the mean cannot satisfy; ours has m in place of g on both sides, and a short enough step always satisfies it.

@@ -41,7 +41,7 @@ class LookAhead(BoundStage):
 class Nesterov(Bindable, Inertial):
     """Nesterov's momentum: looks ahead along the velocity and takes the gradient there.
 
-    Use it like `Momentum`, than which it is provably faster on smooth convex losses; one slot per weight.
+    Use it like `Momentum`: on smooth convex losses it is provably faster. One slot per weight.
 
         v ← ρv − η∇f(w + ρv)
         w ← w + v
@@ -125,7 +125,7 @@ class Nesterov(Bindable, Inertial):
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         if not (self.in_step or self._has_looked):
-            self.refuse()
+            self.raise_unbound()
         self._has_looked = False
         updated = {id(variable) for variable in trainable_variables}
         self._shift([v for v in self._moving() if id(v) not in updated], -self._ahead.value)

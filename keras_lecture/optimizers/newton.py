@@ -33,8 +33,8 @@ class NewtonCG(Closure):
 
     w weights, g gradient, C the Hessian or the Gauss-Newton matrix, λ the damping, t the first of 1, ½, ¼, … with which
     the loss falls. Conjugate gradients stop at the residual min(`tolerance`, √‖g‖)·‖g‖, or at a direction d of negative
-    curvature, dᵀ(C + λI)d ≤ 0: it is the last one, as long as the largest curvature seen so far allows. λ is divided by
-    4 if the loss falls by more than ¾ of what the quadratic model predicts, and multiplied by 4 below ¼.
+    curvature, dᵀ(C + λI)d ≤ 0, whose step is the last, with the largest absolute curvature so far in place of its own.
+    λ is divided by 4 if the loss falls by more than ¾ of the predicted decrease, and multiplied by 4 below ¼.
     On a quadratic loss of n weights one step of n products is exact, with `damping=0` and `orthogonalize=True`.
 
     `logs` hold `step_size` t (0: none), `evaluations`, `products` and the `damping` of the next step.
@@ -115,7 +115,7 @@ class NewtonCG(Closure):
         found = backtrack(objective, weights, direction, loss, DECREASE * slope, first, factor=FACTOR)
         t, candidate, value, accepted, evaluations = found
 
-        # The quadratic model at p: gᵀp + ½pᵀ(C + λI)p, by the residual g + (C + λI)p. A shortened step is no success.
+        # The quadratic model at p: gᵀp + ½pᵀ(C + λI)p, from the residual g + (C + λI)p. A shortened step counts as 0.
         predicted = (ops.sum(residual * p) - slope) / 2
         ratio = choose(t < first, 0.0 * t, (value - loss) / predicted)
         well, badly = ops.logical_and(accepted, ratio > MUCH), ops.logical_or(t < first, ratio < LITTLE)

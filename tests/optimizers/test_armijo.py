@@ -1,4 +1,4 @@
-"""Armijo against a NumPy float64 reference step for step, and what its docstring promises."""
+"""Armijo against a NumPy float64 reference, step by step, and the promises of its docstring."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from keras_lecture.optimizers import Armijo
 N = 6
 RNG = np.random.default_rng(11)
 SCALES = np.array([30.0, 10.0, 3.0, 1.0, 0.3, 0.1])
-# Every batch pulls another way, hard enough that means of gradients point uphill now and then.
+# The batches differ so much that running means of gradients point uphill now and then.
 SHIFTS = RNG.normal(size=(13, N))
 START = RNG.normal(size=N)
 
@@ -79,7 +79,7 @@ def test_restarts_are_those_of_the_reference(float64, reset):
 
 
 def test_the_condition_with_the_gradient_as_direction(float64):
-    """f(w − ηg) ≤ f(w) − γη‖g‖² after every step, and not at the step before it in the row."""
+    """f(w − ηg) ≤ f(w) − γη‖g‖² after every step, and not for the step tried before it."""
     w = START
     for k, (after, eta, evaluations) in enumerate(train(Armijo(gamma=0.4), 20), start=1):
         g = gradient(w, k)
@@ -91,7 +91,7 @@ def test_the_condition_with_the_gradient_as_direction(float64):
 
 
 def test_noise_does_not_lengthen_the_steps(float64):
-    """(w − s)², s another in each batch: η ≤ 1 − γ whatever s; by the slope of the batch alone (1 − γ)·g/m."""
+    """(w − s)² with a new s in each batch: η ≤ 1 − γ for all s; the slope of the batch alone gives (1 − γ)·g/m."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     model.compile(Armijo(100.0, gamma=0.1, direction="momentum").bind(model), "mse")
     shifts = np.random.default_rng(5).normal(size=60)
@@ -105,7 +105,7 @@ def test_gamma_depends_on_the_direction_unless_given():
     assert Armijo(direction="adam", gamma=0.2).gamma == 0.2
 
 
-def test_the_learning_rate_can_be_lowered_on_the_way():
+def test_the_learning_rate_can_be_lowered_during_training():
     model = Bowl()
     model.compile(Armijo().bind(model))
     batch = SHIFTS[:1].astype("float32")

@@ -1,6 +1,6 @@
-"""Training on two devices is training on one: simulated devices on JAX and TensorFlow, two processes on PyTorch.
+"""Training on two devices equals training on one: simulated devices on JAX and TensorFlow, two processes on PyTorch.
 
-The oracle is the same training in one place, which the other tests hold against NumPy.
+The oracle is the same training on one device, which other tests compare with NumPy.
 """
 
 import json
@@ -66,9 +66,9 @@ def test_a_rule_trains_on_two_devices_as_on_one(rule, answers):
 if BACKEND != "torch":
 
     def test_a_state_saved_under_one_distribution_loads_under_every_other(answers):
-        """The slots of many small variables lay in common ones, unless their data were shared: 6 variables or 70.
+        """Many small slots once shared one variable, except in data-parallel training: 6 variables or 70.
 
-        Oracle: what was written into the slots, each of them numbered.
+        Oracle: the numbers that were written into the slots.
         """
         found = answers[0]["states"]
         assert len(found) == (9 if BACKEND == "jax" else 4)
@@ -82,14 +82,14 @@ if BACKEND == "jax":
 
     def test_slots_take_the_layout_of_their_variables(answers):
         layouts = answers[0]["layouts"]
-        # Of four variables: a velocity, a sum, and Adam's two averages.
+        # For each of four variables a velocity, a sum of squares, and Adam's m and v.
         assert len(layouts) == 4 * (1 + 1 + 2)
         for path, (slot, variable, shards, shape) in layouts.items():
             assert slot == variable, path
             if "kernel" in path:
                 assert shards == [[shape[0], shape[1] // 2]] * 2, path
 
-    def test_averages_train_on_shared_variables(answers):
+    def test_averages_train_on_sharded_variables(answers):
         _assert_same(answers[0]["averages"])
 
     def test_a_line_search_takes_the_steps_of_one_device_on_two(answers):
@@ -116,9 +116,9 @@ if BACKEND == "torch":
 if BACKEND == "torch" and hasattr(keras.Model, "_initialize_ddp"):
 
     def test_fit_in_two_processes_is_fit_in_one(tmp_path):
-        """T15: from Keras 3.16 on `fit` averages gradients over processes, and the searches went past it.
+        """T15: from Keras 3.16 on `fit` averages gradients over processes, which the searches bypassed.
 
-        Armijo's ranks parted: .558 and .665 after two epochs. The oracle is one process on whole batches.
+        The ranks diverged with Armijo: .558 and .665 after two epochs. The oracle is one process on whole batches.
         """
         rendezvous = str(tmp_path / "file")
         found = run_in_processes("fit_on_torch.py", [["0", rendezvous], ["1", rendezvous]])

@@ -33,7 +33,7 @@ def small_pieces(monkeypatch):
         monkeypatch.setattr(kernels, limit, 10)
 
 
-# JAX has no kernel: it compiles the formula. What follows would compare it with itself.
+# JAX has no kernel, it compiles the formula: these tests would compare the formula with itself.
 if "optimizers.optimizer_step" in _backend._part("kernels").KERNELS:
     FORMULA = acceleration.formulas["optimizers.optimizer_step"]
 
@@ -55,7 +55,7 @@ if "optimizers.optimizer_step" in _backend._part("kernels").KERNELS:
         def make():
             return getattr(optimizers, rule)(0.05, **VARIANTS["all_scheduled"])
 
-        # TensorFlow's path of large tensors is one of graphs.
+        # TensorFlow has a path for large tensors only in graphs.
         kernel, formula = _both(monkeypatch, make, compiled=BACKEND == "tensorflow")
         for a, w in zip(kernel, formula, strict=True):
             np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
@@ -85,7 +85,7 @@ if "optimizers.optimizer_step" in _backend._part("kernels").KERNELS:
                 np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
 
     def given_other_memory(optimizer, ws):
-        """What `Module.to` does on PyTorch; elsewhere an assignment gives a variable other memory."""
+        """Moves variables to other memory, as `Module.to` does on PyTorch and an assignment elsewhere."""
         for variable in (ws[1], optimizer.variables[-1]):
             if BACKEND == "torch":
                 variable.value.data = variable.value.data.clone()
@@ -105,7 +105,7 @@ if "optimizers.optimizer_step" in _backend._part("kernels").KERNELS:
 
     @pytest.mark.parametrize("between", [given_other_memory, assigned, without_a_gradient])
     @pytest.mark.parametrize("rule", ["Nesterov", "Adam"])
-    def test_the_steps_after_a_change_from_outside_are_the_formula_still(rule, between, monkeypatch, float64):
+    def test_the_kernel_computes_the_formula_after_a_change_from_outside(rule, between, monkeypatch, float64):
         results = []
         for kernel in (True, False):
             with monkeypatch.context() as patch:
@@ -125,7 +125,7 @@ if BACKEND == "torch":
     @pytest.mark.parametrize("rule", ["Adam", "Momentum"])
     def test_a_compiled_step_is_the_eager_one(rule):
         """PyTorch 2.13 could not compile its own fused steps, which the kernel called: a model saved on JAX, where
-        Keras compiles by default and writes that down, ended here with an internal error in the first step."""
+        Keras compiles by default and saves this setting, raised an internal error in its first step on PyTorch."""
         import torch
 
         results = []
@@ -141,10 +141,10 @@ if BACKEND == "torch":
 
     @pytest.mark.parametrize("variant", ["plain", "all_scheduled"])
     @pytest.mark.parametrize("rule", RULES)
-    def test_a_device_is_not_asked_for_its_numbers(rule, variant, monkeypatch, float64):
-        """Learning rate and step were read in Python in each step, for which a GPU must finish what it was given.
+    def test_no_step_reads_a_number_from_the_device(rule, variant, monkeypatch, float64):
+        """Learning rate and step number were read in Python in each step, for which the CPU must wait for the GPU.
 
-        Oracle: the formula. PyTorch's fused Adam reads its learning rate itself on a CPU, and on a GPU does not.
+        Oracle: the formula. PyTorch's own fused Adam reads the learning rate on a CPU, but not on a GPU.
         """
         torch = importlib.import_module("torch")
         overrides = importlib.import_module("torch.utils._python_dispatch")
@@ -180,15 +180,13 @@ if BACKEND == "torch":
 def test_gradients_of_another_layout_or_dtype_give_the_same_step():
     # A transposed gradient has other strides than its variable: fused kernels walk through memory linearly.
     values = np.arange(6, dtype="float32").reshape(2, 3)
-    results = []
     for gradient in (keras.ops.transpose(keras.ops.convert_to_tensor(values.T.copy())), values.astype("float64")):
         w = keras.Variable(np.ones((2, 3), "float32"))
         optimizers.Momentum(0.5).apply([keras.ops.convert_to_tensor(gradient)], [w])
-        results.append(numpy(w))
-        np.testing.assert_allclose(results[-1], 1 - 0.5 * values)
+        np.testing.assert_allclose(numpy(w), 1 - 0.5 * values)
 
 
-def test_the_kernel_leaves_the_gradients_as_they_were():
+def test_a_step_leaves_the_gradients_unchanged():
     values = np.ones((4, 3), "float32")
     for rule in RULES:
         w, g = keras.Variable(values), keras.ops.convert_to_tensor(3 * values)
@@ -201,7 +199,7 @@ def test_the_kernel_leaves_the_gradients_as_they_were():
 
 
 def test_clipping_makes_all_weights_nan_where_the_gradient_is_not_finite():
-    # What Keras's own clipping does: a bad gradient shows, it does not pass as a clipped one.
+    # As in Keras: clipping must not hide a gradient that is not finite.
     for rule in RULES:
         ws = [keras.Variable([1.0, 2.0]), keras.Variable([[3.0]])]
         optimizer = getattr(optimizers, rule)(0.1, global_clipnorm=1.0)

@@ -15,7 +15,7 @@ X, Y = np.zeros((1, 1)), np.zeros((1, 1))
 
 
 def minimized(model, optimizer, steps=1):
-    """The logs of `steps` training steps, all evaluations together."""
+    """The last logs of `steps` training steps, with the sum of their evaluations."""
     model.compile(optimizer.bind(model))
     logs = [model.train_on_batch(X, Y, return_dict=True) for _ in range(steps)]
     return {**logs[-1], "evaluations": sum(int(log["evaluations"]) for log in logs)}
@@ -25,7 +25,7 @@ def loss_of(model):
     return float(numpy(model.loss_of(ops.convert_to_tensor(model.w))))
 
 
-# Iterations of ours, evaluations of the peers, what the loss must come down to (of the network: to any use at all).
+# Starts, our iterations, the peers' evaluations, the loss to reach (for the network a loose bound).
 PROBLEMS = {
     "rosenbrock 2": (lambda: [rosenbrock(2)], 36, 200, 1e-12),
     "rosenbrock 10": (lambda: [rosenbrock(10)], 80, 200, 1e-9),
@@ -37,7 +37,7 @@ PROBLEMS = {
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_same_optimum_with_no_more_evaluations_than_the_better_peer_plus_a_tenth(float64, problem):
-    """Until the loss that ours has reached; three starts of the network together, one start alone is a lottery."""
+    """Counted until our final loss is reached, and over three starts of the network: a single one is a lottery."""
     starts, iterations, most, bound = PROBLEMS[problem]
     model, ours, peers = None, 0, np.zeros(2)
     for loss, start in starts():
@@ -63,7 +63,7 @@ def bfgs_direction(pairs, g):
 
 @pytest.mark.parametrize("count", [3, 8])
 def test_the_two_loops_multiply_by_the_matrix(float64, count):
-    """Against H formed by its recursion: with two of five rows empty, and after the rows have gone round."""
+    """Against H formed by its recursion: with two of five rows empty, and after the ring buffer has wrapped around."""
     rng = np.random.default_rng(0)
     bowl = np.diag(np.arange(1.0, 7.0))
     pairs, g = [(s, bowl @ s) for s in rng.normal(size=(count, 6))], rng.normal(size=6)
@@ -82,8 +82,8 @@ def test_rows_are_written_one_at_a_time(float64):
     np.testing.assert_array_equal(numpy(written), [rows[0], vector, rows[2]])
 
 
-def test_a_step_writes_on_nothing_but_its_own_variables(float64):
-    """TensorFlow 2.21 gives a variable the memory of the array that it is given."""
+def test_a_step_overwrites_only_its_own_variables(float64):
+    """On TensorFlow 2.21 a variable shares the memory of the array that is assigned to it."""
     loss, start = rosenbrock(10)
     model = Flat(loss, start)
     minimized(model, LBFGS(iterations=3, tolerance=0.0))
@@ -132,15 +132,15 @@ TARGETS = (FEATURES[:, :1] * FEATURES[:, 1:2] + 0.3 * RNG.normal(size=(64, 1))).
 
 
 def test_mini_batches_and_dropout_leave_it_stable_and_it_resumes_bit_for_bit(tmp_path):
-    """Both gradients of a pair are of one batch, so that noise is not taken for curvature: the loss falls for good.
+    """Both gradients of a pair are from one batch, so that noise is not taken for curvature: the loss falls for good.
 
-    Single epochs may lie above the first, since a step looks at the loss of its own batch only.
+    Single epochs may lie above the first, since a step sees only the loss of its own batch.
     """
     model = noisy_network(LBFGS(iterations=2))
     history = model.fit(FEATURES, TARGETS, batch_size=16, epochs=15, verbose=0).history
     assert np.isfinite(history["loss"]).all()
     assert np.median(history["loss"][-7:]) < 0.6 * history["loss"][0]
-    # Keras 3.15 forgets how often a dropout has drawn; the seeds are copied.
+    # Keras 3.15 does not save how often a dropout has drawn: the seeds are copied.
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     for ours, theirs in zip(loaded.non_trainable_variables, model.non_trainable_variables, strict=True):
@@ -155,7 +155,7 @@ def test_mini_batches_and_dropout_leave_it_stable_and_it_resumes_bit_for_bit(tmp
 if BACKEND == "tensorflow":
 
     def test_xla_compiles_the_two_loops_once_for_any_number_of_pairs():
-        """It wanted to know the row of a pair, and compiled anew, 0.2 s, in every iteration that had more pairs."""
+        """The row of a pair was a constant, so that XLA recompiled, 0.2 s, in every iteration with more pairs."""
         import tensorflow as tf
 
         compiled = tf.function(quasi_newton_direction, jit_compile=True, autograph=False)
@@ -168,8 +168,8 @@ if BACKEND == "tensorflow":
         assert program(1) == program(2)
 
 
-def test_a_cliff_is_backed_away_from_and_a_hopeless_start_is_left_alone(float64):
-    """√(1 − w) − 3w is not a number beyond w = 1; the loss of the second is not a number anywhere."""
+def test_a_step_avoids_nan_and_a_start_at_nan_does_not_move(float64):
+    """√(1 − w) − 3w is NaN beyond w = 1; the second loss is NaN at its start."""
     model = Flat(lambda w: ops.sum((1.0 - w) ** 0.5 - 3.0 * w), np.zeros(1))
     logs = minimized(model, LBFGS(learning_rate=64.0, iterations=1))
     assert 0 < float(numpy(model.w)[0]) < 1 and float(logs["step_size"]) > 0

@@ -14,7 +14,7 @@ from keras_lecture.optimizers import schedules
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(32, 4)).astype("float32")
 Y = GENERATOR.normal(size=(32, 1)).astype("float32")
-# float32 on both sides of some tens of steps.
+# float32, some tens of steps.
 CLOSE = {"rtol": 1e-5, "atol": 2e-6}
 
 
@@ -46,7 +46,7 @@ def _kernel(model):
 
 
 class Witness(keras.callbacks.Callback):
-    """What the weights are when Keras shows them."""
+    """Records the weights that callbacks see."""
 
     def __init__(self):
         super().__init__()
@@ -139,7 +139,7 @@ def test_frozen_variables_stay_where_they_are():
     model.compile(optimizer, "mse")
     _fit(model, 3)
     model.layers[0].trainable = False
-    if BACKEND == "jax":  # Keras's trainer on JAX wants an optimizer built on exactly the trainable variables.
+    if BACKEND == "jax":  # Keras's trainer on JAX requires an optimizer built on exactly the trainable variables.
         optimizer = optimizers.Nesterov(0.05).bind(model)
     model.compile(optimizer, "mse")
     before, moving = numpy(model.layers[0].kernel), numpy(model.layers[1].kernel)
@@ -148,7 +148,7 @@ def test_frozen_variables_stay_where_they_are():
     assert not np.allclose(numpy(model.layers[1].kernel), moving)
 
 
-def test_another_optimizer_gives_back_kerass_own_step():
+def test_compiling_with_another_optimizer_restores_the_train_step_of_keras():
     model = _model(optimizers.Nesterov(0.05))
     _fit(model, 2)
     model.compile(keras.optimizers.SGD(0.1), "mse")
@@ -158,7 +158,7 @@ def test_another_optimizer_gives_back_kerass_own_step():
 
 
 def test_an_unbound_optimizer_says_what_to_do():
-    """Before the first step: on JAX a step that fails has taken the weights with it (T10)."""
+    """Before the first step, because on JAX a step that fails loses the weights (T10)."""
     w = keras.Variable([1.0])
     with pytest.raises(ValueError, match=r"compile\(Nesterov\(…\)\.bind\(model\).*look_ahead\(variables\)"):
         optimizers.Nesterov(0.1).apply([keras.ops.ones((1,))], [w])
@@ -172,7 +172,7 @@ def test_an_unbound_optimizer_says_what_to_do():
 
 
 def test_keras_sgd_with_nesterov_shows_the_look_ahead_point_instead():
-    # What the docstring says of Keras: the same recursion in u = w + ρv.
+    # As the docstring says of Keras: the same recursion in u = w + ρv.
     theirs = _model(keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True))
     _fit(theirs, 6)
     w5, w6 = _iterates(6)[-2:]
@@ -212,7 +212,7 @@ def test_an_optimizer_that_is_gone_leaves_nothing_on_the_model():
 
 
 def test_an_optimizer_that_moves_to_another_model_says_that_it_is_not_bound_to_it():
-    """Without a word it would take a step of neither Nesterov's method nor Momentum's."""
+    """Without the error it would take a step of neither Nesterov's method nor Momentum."""
     first = _model(optimizers.Nesterov(0.05))
     _fit(first, 2)
     second = keras.Sequential([keras.Input((4,)), *first.layers])
@@ -224,8 +224,8 @@ def test_an_optimizer_that_moves_to_another_model_says_that_it_is_not_bound_to_i
     np.testing.assert_allclose(_kernel(second), _iterates(4)[-1], **CLOSE)
 
 
-def test_keras_tells_an_optimizer_nothing_of_its_model_before_the_first_forward_pass():
-    """Why `bind` exists: when Keras hands the model over, it can go."""
+def test_keras_does_not_pass_the_model_to_the_optimizer_before_the_first_forward_pass():
+    """The reason for `bind`, which can be removed once this fails."""
     received = []
 
     class Witnessing(optimizers.SGD):
@@ -250,5 +250,5 @@ def test_keras_tells_an_optimizer_nothing_of_its_model_before_the_first_forward_
     calls.clear()
     model.compile(Witnessing(0.1), "mse")
     _fit(model, 1)
-    told = f"Keras {keras.__version__} tells an optimizer of its model: `bind` may go."
-    assert calls and not any(isinstance(thing, keras.Model) for thing in calls[0]), told
+    message = f"Keras {keras.__version__} passes the model to the optimizer: `bind` can be removed."
+    assert calls and not any(isinstance(each, keras.Model) for each in calls[0]), message

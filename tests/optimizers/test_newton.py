@@ -59,7 +59,7 @@ def test_conjugate_gradients_solve_a_badly_scaled_quadratic_in_n_and_five_produc
     assert off @ matrix @ off <= 1e-12 * (solution @ matrix @ solution)
 
 
-def test_a_direction_that_bends_down_ends_the_iteration_and_is_used(float64):
+def test_a_direction_of_negative_curvature_ends_the_iteration_and_is_used(float64):
     """On x² − y² from (1, 0.01): conjugate gradients find the second direction and the step leaves the saddle."""
     matrix = np.diag([2.0, -2.0])
     g = matrix @ np.array([1.0, 0.01])
@@ -72,7 +72,7 @@ def test_a_direction_that_bends_down_ends_the_iteration_and_is_used(float64):
 
 @pytest.mark.parametrize("make", [Newton, lambda: NewtonCG(damping=0.0)], ids=["Newton", "NewtonCG"])
 def test_saddles_are_left_behind(float64, make):
-    """x²+ (y²−1)² from near its saddle at 0: a plain Newton step would walk into it; the minima are at y = ±1."""
+    """x²+ (y²−1)² from near its saddle at 0, to which plain Newton steps converge; the minima are at y = ±1."""
     model = Flat(lambda w: w[0] ** 2 + (w[1] ** 2 - 1.0) ** 2, np.array([0.5, 0.05]))
     model.compile(make().bind(model))
     for _ in range(12):
@@ -118,7 +118,7 @@ def test_the_gauss_newton_matrix_is_that_of_its_definition(float64):
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_masked_time_steps_have_no_curvature(compiled):
-    """On JAX the mask is beside the tensor: uncompiled it was an AttributeError, compiled the padding counted.
+    """On JAX a mask is kept beside its tensor: uncompiled that raised an AttributeError, compiled the padding counted.
 
     Oracle: the unmasked time steps alone, each as a sequence of its own, without any mask; float32.
     """
@@ -151,7 +151,7 @@ def test_masked_time_steps_have_no_curvature(compiled):
         np.testing.assert_allclose(numpy(a), numpy(e), rtol=1e-4, atol=1e-6)
 
 
-def test_both_train_a_network_under_fit_and_adapt_the_damping():
+def test_both_curvatures_train_a_network_under_fit_and_adapt_the_damping():
     keras.utils.set_random_seed(1)
     x = RNG.normal(size=(64, 4)).astype("float32")
     y = (x[:, :1] * x[:, 1:2]).astype("float32")
@@ -164,13 +164,13 @@ def test_both_train_a_network_under_fit_and_adapt_the_damping():
         assert all(0 < products <= 20 for products in history["products"])
 
 
-# NaN and infinity take the same path in all of them; two targets for Newton, whose eigenvalues were the trouble.
-REFUSED = [(Newton, np.nan), (Newton, np.inf), (NewtonCG, np.nan), (LBFGS, np.nan), (Armijo, np.nan)]
+# NaN and infinity take the same path in all of them; both for Newton, whose eigenvalue solver failed.
+NONFINITE = [(Newton, np.nan), (Newton, np.inf), (NewtonCG, np.nan), (LBFGS, np.nan), (Armijo, np.nan)]
 
 
-@pytest.mark.parametrize(("search", "target"), REFUSED)
-def test_a_batch_with_a_target_that_is_not_finite_is_refused_and_the_next_one_trains(search, target):
-    """Newton crashed in the eigenvalues of a Hessian of NaN on PyTorch and TensorFlow. Oracle: the weights before."""
+@pytest.mark.parametrize(("search", "target"), NONFINITE)
+def test_a_batch_with_a_target_that_is_not_finite_is_skipped_and_the_next_one_trains(search, target):
+    """Newton crashed in the eigenvalues of a NaN Hessian on PyTorch and TensorFlow. Oracle: the weights before."""
     keras.utils.set_random_seed(0)
     x = RNG.normal(size=(8, 3)).astype("float32")
     good = x[:, :1]
@@ -187,8 +187,8 @@ def test_a_batch_with_a_target_that_is_not_finite_is_refused_and_the_next_one_tr
     assert model.evaluate(x, good, verbose=0) < float(logs["loss"])
 
 
-def test_newton_refuses_a_hessian_that_is_not_finite_where_loss_and_gradient_are(float64):
-    """|w|^1.5 at 0 has slope 0 and no second derivative; the other weight alone would be a good step."""
+def test_newton_skips_a_batch_with_finite_loss_and_gradient_but_a_hessian_that_is_not_finite(float64):
+    """|w|^1.5 at 0 has slope 0 and no second derivative; in the other weight the step would be good."""
     model = Flat(lambda w: ops.abs(w[0]) ** 1.5 + w[1] ** 2, np.array([0.0, 1.0]))
     model.compile(Newton().bind(model))
     logs = model.train_on_batch(X, Y, return_dict=True)
@@ -196,7 +196,7 @@ def test_newton_refuses_a_hessian_that_is_not_finite_where_loss_and_gradient_are
     np.testing.assert_array_equal(numpy(model.w), [0.0, 1.0])
 
 
-def test_a_matrix_beyond_the_limit_is_refused_with_what_it_needs(float64):
+def test_the_error_of_a_matrix_beyond_the_limit_says_how_much_memory_it_needs(float64):
     model = Flat(lambda w: ops.sum(w * w), np.zeros(3000))
     model.compile(Newton(memory_limit=0.1).bind(model))
     with pytest.raises(ValueError, match=r"3,000 weights.*0.22 GB, more than `memory_limit`=0.1.*NewtonCG"):

@@ -1,4 +1,4 @@
-"""`weight_decay` and `l1`: what they do, and to which variables."""
+"""`weight_decay` and `l1`: their effect, and the variables that they act on."""
 
 import keras
 import numpy as np
@@ -25,9 +25,9 @@ def _network():
     return keras.Model(inputs, x)
 
 
-def test_kernels_are_told_from_biases_and_gains_by_what_they_are():
+def test_kernels_are_told_from_biases_and_gains_by_the_name_and_shape_of_the_variable():
     kernels = {v.path for v in _network().trainable_variables if role(v.name, v.shape) == "kernel"}
-    # Two-axis biases of attention and GRU and two-axis gains are out; "bias" in a layer's name says nothing.
+    # Two-axis biases of attention and GRU and two-axis gains are no kernels; "bias" in a layer's name does not matter.
     assert {path.split("/", 1)[-1] for path in kernels} == {
         "query/kernel",
         "key/kernel",
@@ -77,7 +77,7 @@ def test_the_choice_of_variables_survives_saving_and_loading(tmp_path):
     assert loaded.optimizer._penalized == optimizer._penalized == [(True, True), (False, True), *[(False, False)] * 2]
 
 
-def test_exclusions_by_name_are_saved_and_come_too_late_after_building():
+def test_exclusions_by_name_are_saved_and_raise_after_building():
     optimizer = optimizers.SGD(0.5, weight_decay=0.2, penalize="all")
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     optimizer = optimizers.SGD.from_config(optimizer.get_config())
@@ -93,7 +93,7 @@ def test_l1_leaves_exact_zeros_in_kernels_and_none_in_biases_and_never_flips_a_s
     def constant(weights, k):
         return [0.1 + 0 * w for w in weights]
 
-    # An adaptive rule's own step is ten times longer here: η/0.1.
+    # An adaptive rule's step size is ten times larger here: η/0.1.
     optimizer = getattr(optimizers, rule)(1e-3, l1=100.0 if rule in ("SGD", "Momentum", "Nesterov") else 10.0)
     ws = variables("float32")
     before = [numpy(w) for w in ws]
@@ -107,8 +107,8 @@ def test_l1_leaves_exact_zeros_in_kernels_and_none_in_biases_and_never_flips_a_s
         np.testing.assert_allclose(after[i], free[i], rtol=1e-6)
 
 
-def test_keras_own_subclass_hooks_for_decay_are_not_applied_twice():
-    # `weight_decay` is Keras's argument too: its base class would decay once more.
+def test_the_weight_decay_of_keras_is_not_applied_on_top():
+    # `weight_decay` is Keras's argument too: its base class would decay a second time.
     _, after = _without_gradients(optimizers.SGD(1.0, weight_decay=0.5, penalize="all"))
     before, _ = _without_gradients(optimizers.SGD(1.0))
     np.testing.assert_allclose(after[0], 0.5 * before[0], rtol=1e-6)

@@ -1,4 +1,4 @@
-"""No kernel leaves the range that its formula keeps, from gradients of 1e-38 to gradients of 1e38.
+"""A kernel is finite wherever its formula is, from gradients of 1e-38 to gradients of 1e38.
 
 Oracle: the lectures' rules in NumPy. Computed in float32 they say where the formula is finite, and there the optimizer
 is finite too; where they still agree with float64, the optimizer agrees with float64 to 2e-5.
@@ -15,7 +15,7 @@ from support.noisy_quadratic import run
 
 from keras_lecture import optimizers
 
-# All at once, an element each: the rules move every weight by itself. 3e18 and 5e19 lie on both sides of √(largest).
+# One element each: the rules treat every weight separately. 3e18 and 5e19 lie on either side of √(largest float32).
 MAGNITUDES = np.array([0.0, *(10.0**e for e in range(-38, 39)), 3e18, 5e19])
 GRADIENTS = np.concatenate([MAGNITUDES, -MAGNITUDES])
 EPSILONS = (1e-20, 1e-8, 1e-3)
@@ -56,7 +56,7 @@ def test_where_the_formula_is_finite_the_step_is_and_agrees(rule, epsilon, mode,
     assert np.all(np.isfinite(found[np.isfinite(single)])), GRADIENTS[np.isfinite(single) & ~np.isfinite(found)]
     agrees = np.isclose(single, exact, rtol=1e-5, atol=1e-37)
     if epsilon == 1e-20:
-        # Beside so small an ε squares matter that XLA and TensorFlow, unlike NumPy, take for 0: they are subnormal.
+        # With so small an ε, subnormal squares matter, which XLA and TensorFlow, unlike NumPy, flush to 0.
         agrees &= np.abs(GRADIENTS) >= 1e-17
     assert np.count_nonzero(agrees) > 70
     np.testing.assert_allclose(found[agrees], exact[agrees], rtol=2e-5, atol=1e-36)

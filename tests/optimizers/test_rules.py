@@ -13,9 +13,9 @@ from support.noisy_quadratic import RULES, expected, gradient, run, start, varia
 from keras_lecture import optimizers
 from keras_lecture.optimizers import schedules
 
-# Rates at which 200 steps go somewhere on the shared problem.
+# Rates at which 200 steps make progress on the shared problem.
 RATES = {"SGD": 0.1, "Momentum": 0.05, "Nesterov": 0.05, "AdaGrad": 0.1, "RMSProp": 0.01, "Adam": 0.01}
-# What we are given, and what the oracle is given.
+# Our arguments, and the oracle's.
 CASES = {
     "plain": ({}, {}),
     "scheduled_with_decay_l1_and_clipping": (
@@ -168,7 +168,7 @@ def test_adam_with_beta_1_zero_and_no_correction_is_rmsprop_where_epsilon_vanish
         np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
 
 
-def test_a_rule_of_two_lines_is_keras_sgd():
+def test_with_w_minus_rate_times_g_as_its_step_a_rule_is_keras_sgd():
     class Descent(optimizers.Rule):
         def step(self, w, g, rate, k):
             return w - rate * g
@@ -183,8 +183,8 @@ def test_a_subclass_with_its_own_formula_loses_the_kernel_and_one_without_keeps_
         pass
 
     class Changed(optimizers.Adam):
-        def step(self, w, g, rate, k, mean, square):
-            return w, mean, square
+        def step(self, w, g, rate, k, m, v):
+            return w, m, v
 
     assert Renamed.kernel == "adam"
     assert Changed.kernel is None

@@ -24,13 +24,13 @@ def test_factor_1_is_a_constant_learning_rate():
     np.testing.assert_allclose(_curve(schedules.Exponential(0.3, factor=1)), 0.3, rtol=1e-6)
 
 
-def test_inverse_time_is_half_of_the_first_after_one_period():
+def test_after_one_period_the_rate_of_inverse_time_is_half_the_first_one():
     np.testing.assert_allclose(_curve(schedules.InverseTime(0.3, period=40)), 0.3 / (1 + STEPS / 40), rtol=1e-6)
     assert float(schedules.InverseTime(0.3, period=40)(40)) == pytest.approx(0.15)
 
 
 @pytest.mark.parametrize("t_mul", [1, 1.5, 2])
-def test_warm_restarts_follow_sgdr_and_restart_at_the_very_step(t_mul):
+def test_warm_restarts_follow_sgdr_and_restart_at_the_exact_step(t_mul):
     start, length, want = 0, 10, []
     for k in STEPS:
         if k >= start + length:
@@ -55,7 +55,7 @@ def test_no_restart_is_missed_or_early_in_a_million_steps():
         assert float(schedule(restart)) == pytest.approx(1.0)
 
 
-def test_warm_up_rises_to_where_the_schedule_begins_and_nothing_jumps():
+def test_the_last_step_of_the_warm_up_already_has_the_schedules_first_rate():
     schedule = schedules.Warmup(schedules.InverseTime(0.3, period=40), length=10)
     want = np.where(STEPS < 10, 0.3 * (STEPS + 1) / 10, 0.3 / (1 + (STEPS - 10) / 40))
     np.testing.assert_allclose(_curve(schedule), want, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""What a fast path remembers must not outlive what it remembered it of."""
+"""No fast path uses state that has been replaced since it was cached."""
 
 import copy
 import pickle
@@ -13,26 +13,26 @@ from support.noisy_quadratic import RULES, run, variables
 from keras_lecture import optimizers
 
 
-def _every_tensor_anew(ws):
-    """Each variable's values at another place in memory, as loading or moving a model puts them."""
-    for place, w in enumerate(ws):
+def _move(ws):
+    """Moves the values of each variable to other memory, as loading or moving a model does."""
+    for index, w in enumerate(ws):
         if BACKEND != "torch":
             w.assign(numpy(w).copy())
-        elif place % 2:
+        elif index % 2:
             w._value.data = w._value.data.clone()
         else:
             w._value = type(w._value)(w._value.detach().clone(), requires_grad=w._value.requires_grad)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_tensors_that_were_replaced_between_two_steps_are_the_ones_that_train(rule):
+def test_tensors_replaced_between_two_steps_are_used(rule):
     def make():
         return getattr(optimizers, rule)(0.05, weight_decay=0.1, l1=1e-3)
 
     want = run(make(), variables("float32"), 6)
     optimizer, ws = make(), variables("float32")
     run(optimizer, ws, 3)
-    _every_tensor_anew([*ws, *(slot for slots in optimizer._slots for slot in slots)])
+    _move([*ws, *(slot for slots in optimizer._slots for slot in slots)])
     for a, w in zip(run(optimizer, ws, 3, first=3), want, strict=True):
         np.testing.assert_array_equal(a, w)
 
@@ -44,7 +44,7 @@ def test_a_copy_of_the_optimizer_continues_with_the_state_it_is_given(rule):
     state = [numpy(v) for v in optimizer.variables]
     want = run(optimizer, ws, 3, first=3)
     with warnings.catch_warnings():
-        # Keras's optimizers come back unbuilt from a pickle, and say so.
+        # Keras's optimizers come back unbuilt from a pickle, with a warning.
         warnings.simplefilter("ignore")
         copies = [copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))]
     for other in copies:
@@ -73,7 +73,7 @@ def test_a_copy_of_a_model_in_the_middle_of_training_continues_as_the_model_does
         np.testing.assert_array_equal(a, w)
 
 
-def test_thawed_weights_start_from_their_slots_as_they_were():
+def test_a_step_on_a_part_of_the_variables_uses_their_own_slots():
     """`apply` on fewer variables than the optimizer knows: each keeps its own slots and penalties."""
     for rule in RULES:
         ours, alone = (getattr(optimizers, rule)(0.05, weight_decay=0.1, l1=1e-3) for _ in range(2))
@@ -83,7 +83,7 @@ def test_thawed_weights_start_from_their_slots_as_they_were():
             run(ours, ws[3:], 1, first=steps, gradient=_half)
             run(alone, only, 1, first=steps, gradient=_half)
         np.testing.assert_allclose(numpy(ws[3]), numpy(only[0]), rtol=1e-6, err_msg=rule)
-        # One step of all: what was left out takes its first step with the count of the fourth.
+        # One step of all: the other variables take their first step with the step number 4.
         run(ours, ws, 1, gradient=_half)
         assert not np.allclose(numpy(ws[0]), numpy(variables("float32")[0])), rule
 
@@ -123,7 +123,7 @@ if BACKEND == "torch":
 
     @pytest.mark.parametrize("rule", RULES)
     def test_parameters_that_a_module_moved_to_another_dtype_train_on(rule):
-        """`module.to` moves the parameters and not the slots: the kernels decline, the formula goes on."""
+        """`module.to` moves the parameters and not the slots: the kernels decline, and the formula is used."""
         want = run(getattr(optimizers, rule)(0.05), variables("float32"), 6)
         optimizer, ws = getattr(optimizers, rule)(0.05), variables("float32")
         run(optimizer, ws, 3)

@@ -1,4 +1,4 @@
-"""What must survive: saving, resuming, setting weights, freezing, copying; and what Keras's base class does besides."""
+"""The state of a rule through saving, setting weights, freezing and copying; the features of Keras's base class."""
 
 import copy
 import pickle
@@ -45,8 +45,8 @@ def test_resuming_from_a_saved_model_continues_bit_for_bit(rule, tmp_path):
 
 
 def test_there_is_one_variable_for_each_weight_and_slot():
-    """17 alike layers had 6 variables on JAX and PyTorch and 70 where data were shared: a state saved here did not load
-    there, with a warning and `iterations` back at 0. Oracle: the shapes of the weights."""
+    """17 equal layers had 6 variables on JAX and PyTorch and 70 in data-parallel training: a state saved in one did not
+    load in the other, with a warning and `iterations` back at 0. Oracle: the shapes of the weights."""
     model = keras.Sequential([keras.Input((4,)), *(keras.layers.Dense(4) for _ in range(17))])
     model.compile(optimizers.Adam(), "mse")
     model.optimizer.build(model.trainable_variables)
@@ -61,7 +61,7 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
 def _in(precision):
-    """A trained model in this precision, and its rule: Keras wraps it in loss scaling under `mixed_float16`."""
+    """A trained model in this precision, and its rule, which Keras wraps in loss scaling under `mixed_float16`."""
     keras.utils.set_random_seed(0)
     layers = [keras.layers.Dense(3, "tanh", dtype=precision), keras.layers.Dense(2, dtype=precision)]
     model = keras.Sequential([keras.Input((4,)), *layers])
@@ -72,8 +72,8 @@ def _in(precision):
     return model, optimizer
 
 
-def test_a_state_saved_in_one_precision_loads_in_every_other_and_goes_on():
-    """Oracle: the training in the precision that it was saved in, to the rounding of the lowest of them."""
+def test_a_state_saved_in_one_precision_continues_in_every_other():
+    """Oracle: the training in the precision of the saved state, to the rounding of the lowest precision."""
     models = {precision: _in(precision) for precision in PRECISIONS}
     saved, after = {}, {}
     for precision, (model, optimizer) in models.items():
@@ -95,7 +95,7 @@ def test_a_state_saved_in_one_precision_loads_in_every_other_and_goes_on():
 
 
 @pytest.mark.parametrize("rule", ["Nesterov", "Adam"])
-def test_weights_set_from_outside_are_the_ones_that_train(rule):
+def test_training_continues_from_weights_and_slots_that_are_set(rule):
     model = _model(getattr(optimizers, rule)(0.05))
     _fit(model)
     weights, slots = model.get_weights(), [numpy(v) for v in model.optimizer.variables]
@@ -121,7 +121,7 @@ def test_a_copy_and_a_pickle_have_the_configuration_and_share_no_state():
     ws = variables("float32")
     run(optimizer, ws, 3)
     with warnings.catch_warnings():
-        # Keras's optimizers come back unbuilt from a pickle, and say so.
+        # Keras's optimizers come back unbuilt from a pickle, with a warning.
         warnings.simplefilter("ignore")
         copies = [copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))]
     before = [numpy(v) for v in optimizer.variables]
@@ -132,13 +132,13 @@ def test_a_copy_and_a_pickle_have_the_configuration_and_share_no_state():
         np.testing.assert_array_equal(numpy(a), b)
 
 
-def test_frozen_layers_keep_their_weights_and_thawed_ones_go_on():
+def test_frozen_layers_keep_their_weights_and_unfrozen_ones_train_on():
     model = _model(optimizers.Adam(0.05))
     _fit(model)
     frozen, optimizer = model.layers[0], model.optimizer
     frozen.trainable = False
     before = numpy(frozen.kernel)
-    # Keras's trainer on JAX wants an optimizer built on exactly the trainable variables.
+    # Keras's trainer on JAX requires an optimizer built on exactly the trainable variables.
     model.compile(optimizers.Adam(0.05) if BACKEND == "jax" else optimizer, "mse")
     _fit(model)
     np.testing.assert_array_equal(numpy(frozen.kernel), before)
@@ -163,7 +163,7 @@ def test_a_missing_gradient_leaves_its_variable_alone_and_warns(rule):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_no_variables_and_no_gradients_are_nothing_and_an_error(rule):
+def test_without_variables_there_is_no_step_and_without_gradients_an_error(rule):
     optimizer = getattr(optimizers, rule)()
     built_for(optimizer, [])
     optimizer.apply([], [])
@@ -215,7 +215,7 @@ def test_an_embedding_with_sparse_gradients_takes_the_dense_step():
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_gradient_accumulation_averages_and_counts_the_steps_that_it_takes(rule, float64):
+def test_gradient_accumulation_averages_gradients_and_counts_optimizer_steps(rule, float64):
     steps = 6 if rule == "Adam" else 2
     optimizer = getattr(optimizers, rule)(0.05, gradient_accumulation_steps=2, weight_decay=0.1)
     ws = variables("float64")
@@ -258,7 +258,7 @@ def test_several_optimizers_share_a_model():
         assert np.allclose(a, b) == (v.name == "bias")
 
 
-def test_the_hooks_of_keras_that_have_no_public_name_are_where_we_override_them():
+def test_the_private_hooks_of_keras_that_a_rule_overrides_exist():
     """Keras clips, decays and updates in three calls that are not public; `Rule` overrides all three."""
     base = keras.optimizers.Optimizer
     hooks = ("_clip_gradients", "_apply_weight_decay", "_backend_update_step")

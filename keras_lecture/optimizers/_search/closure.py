@@ -144,15 +144,15 @@ class Closure(Bindable, keras.optimizers.Optimizer):
         self._slots = self.slots_for(variables)
 
     def apply(self, grads: Tensors, trainable_variables: list[keras.Variable] | None = None) -> NoReturn:
-        self.refuse()
+        self.raise_unbound()
 
     def stateless_apply(
         self, optimizer_variables: Tensors, grads: Tensors, trainable_variables: Tensors
     ) -> list[Tensors]:
         if self._batch is None:
-            self.refuse()
+            self.raise_unbound()
         objective, loss = self._batch
-        # Keras's loss scaling passes variables, in a scope of its own that knows their values.
+        # Keras's loss scaling passes variables, whose values are in its own scope.
         with _backend.scope([self.variables], [optimizer_variables]) as scope:
             scale, slots = self.loss_scale_factor, [slot.value for slot in self._slots]
             gradients = [g / scale for g in grads] if scale else grads

@@ -1,4 +1,4 @@
-"""Optimizers that evaluate the loss, under `fit`: everything Keras does in a step, with Keras's own as the oracle."""
+"""Optimizers that evaluate the loss, under `fit`, against the training step of Keras."""
 
 import keras
 import numpy as np
@@ -43,7 +43,7 @@ def assert_same(actual, expected, **tolerance):
         np.testing.assert_allclose(a, e, **(tolerance or {"rtol": 1e-6, "atol": 1e-7}))
 
 
-# What a step measures and leaves behind
+# Logs and state of a step
 
 
 def everything(optimizer):
@@ -61,7 +61,7 @@ def everything(optimizer):
     return compiled(model, optimizer, [cross_entropy, "mse"], **settings)
 
 
-def test_a_step_measures_and_leaves_behind_what_keras_does():
+def test_a_step_has_the_logs_and_the_state_of_keras():
     """Sample weights, two outputs, masks, dropout, batch normalization, regularizers: the first logs and state."""
     words = RNG.integers(0, 6, size=(8, 5))
     targets = [RNG.integers(0, 3, size=(8, 5)), RNG.normal(size=(8, 1)).astype("float32")]
@@ -88,7 +88,7 @@ def test_class_weights_count_and_validation_has_no_step():
     assert set(history) == {"loss", "step_size", "evaluations", "val_loss"}
 
 
-def test_every_evaluation_of_a_step_sees_the_same_dropout_and_the_stream_advances_once():
+def test_every_evaluation_of_a_step_uses_the_same_dropout_and_the_stream_advances_once():
     """A dropout without a seed draws from PyTorch's global generators on PyTorch, past the state of the layer."""
     keras.utils.set_random_seed(3)
     model = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5), layers.Dense(1)])
@@ -118,7 +118,7 @@ def test_every_evaluation_of_a_step_sees_the_same_dropout_and_the_stream_advance
 
 def test_compiled_and_eager_steps_agree_and_several_steps_in_one_execution():
     modes = [{"run_eagerly": True}, {"jit_compile": False}]
-    # PyTorch compiles with a C++ toolchain only, and takes one step in an execution.
+    # PyTorch compiles only with a C++ toolchain, and takes one step per execution.
     modes += [] if BACKEND == "torch" else [{"jit_compile": True, "steps_per_execution": 3}]
     runs = []
     for mode in modes:
@@ -148,7 +148,7 @@ def test_the_second_step_compiles_nothing():
 
 
 class Subclassed(keras.Model):
-    """Built by its first batch; a loss of its own, in the signature from before Keras 3.3; no `training` argument."""
+    """Built by its first batch, with a custom loss in the signature before Keras 3.3 and no `training` argument."""
 
     def __init__(self):
         super().__init__()
@@ -162,7 +162,7 @@ class Subclassed(keras.Model):
         return ops.mean(ops.abs(y - y_pred)) + sum(self.losses)
 
 
-def test_a_subclassed_model_with_a_loss_of_its_own_trains():
+def test_a_subclassed_model_with_a_custom_loss_trains():
     keras.utils.set_random_seed(0)
     model = compiled(Subclassed(), Armijo(), None)
     losses = fit(model, epochs=4)["loss"]
@@ -225,7 +225,7 @@ def test_constraints_hold_after_a_step():
 
 def test_a_saved_model_is_bound_again_and_continues_bit_for_bit(tmp_path):
     for direction in ("gradient", "adam"):
-        # With our dropout, which saves its stream; Keras 3.15 does not save how often a layer has drawn.
+        # Our dropout saves its random stream; that of Keras 3.15 does not save how often it has drawn.
         model = regression(Armijo(direction=direction))
         fit(model)
         model.save(tmp_path / "model.keras")
@@ -242,12 +242,12 @@ def test_a_saved_model_is_bound_again_and_continues_bit_for_bit(tmp_path):
 # Binding
 
 
-def test_unbound_and_bound_to_another_model_show_the_line_to_write():
+def test_the_error_of_an_unbound_optimizer_shows_the_line_to_write():
     for optimizer, cause in [(Armijo(), "not bound to the model"), (Armijo().bind(regression()), "bound to another")]:
-        # Keras 3.15 on JAX loses the weights of a model whose first step raises, whatever raised: each has its own.
+        # A new model each time: Keras 3.15 on JAX loses the weights of a model whose first step raises.
         model = regression(keras.optimizers.SGD(0.1))
         model.compile(optimizer, "mse")
-        with pytest.raises(ValueError, match=cause + r".*model.compile\(Armijo\(\).bind\(model\), …\)"):
+        with pytest.raises(ValueError, match=cause + r".*model.compile\(Armijo\(…\).bind\(model\), …\)"):
             fit(model)
 
 
@@ -259,7 +259,7 @@ def test_binding_after_keras_has_made_its_train_function_is_early_enough():
     assert fit(model)["step_size"][-1] > 0
 
 
-def test_compiling_with_another_optimizer_gives_back_keras_own_step():
+def test_compiling_with_another_optimizer_restores_the_train_step_of_keras():
     trained = []
     for detour in (True, False):
         model = regression(Armijo() if detour else keras.optimizers.SGD(0.1))
@@ -267,7 +267,7 @@ def test_compiling_with_another_optimizer_gives_back_keras_own_step():
             weights = model.get_weights()
             fit(model)
             model.set_weights(weights)
-        # The seeds of the layers moved on in the detour.
+        # The detour advanced the seeds of the layers.
         for v in model.non_trainable_variables:
             v.assign(np.zeros(v.shape, v.dtype))
         compiled(model, keras.optimizers.SGD(0.1))
@@ -277,7 +277,7 @@ def test_compiling_with_another_optimizer_gives_back_keras_own_step():
         np.testing.assert_array_equal(a, b)
 
 
-def test_what_a_search_cannot_serve_is_refused():
+def test_arguments_models_and_wrappers_that_contradict_a_search_raise():
     for argument, value in [("clipnorm", 1.0), ("gradient_accumulation_steps", 2), ("weight_decay", 0.1)]:
         with pytest.raises(ValueError, match=f"Armijo: `{argument}` must be left out"):
             Armijo(**{argument: value})
@@ -293,7 +293,7 @@ def test_what_a_search_cannot_serve_is_refused():
     model = regression()
     fit(model)
     model.layers[0].trainable = False
-    with pytest.raises(ValueError, match="frozen or thawed"):
+    with pytest.raises(ValueError, match="After freezing or unfreezing layers"):
         compiled(model, model.optimizer)
         fit(model)
     wrapped = regression(optimizers.Lookahead(Armijo().bind(model)))
@@ -305,7 +305,7 @@ def test_what_a_search_cannot_serve_is_refused():
 
 
 class Cliff(keras.Model):
-    """The loss (w − 1)², not a number where w > `edge`."""
+    """The loss (w − 1)², NaN for w > `edge`."""
 
     def __init__(self, edge, start=0.0):
         super().__init__()
@@ -333,12 +333,12 @@ def test_a_loss_that_is_not_finite_shrinks_the_step():
     assert float(numpy(model.w)) == 0.25
 
 
-def test_a_step_that_nothing_helps_is_rejected_and_logs_say_so():
+def test_without_a_step_that_reduces_the_loss_the_weights_stay_and_the_logs_say_so():
     inside, outside = Cliff(edge=0.0), Cliff(edge=0.0, start=0.5)
     logs = one_step(inside, Armijo(direction="adam"))
     assert (logs["step_size"], float(numpy(inside.w))) == (0.0, 0.0)
     assert logs["evaluations"] == 36  # the start, the first step and 34 halvings down to 1e-10
-    # From a loss that is no number the search does not even begin.
+    # From a NaN loss only the first step is tried.
     logs = one_step(outside, Armijo(direction="adam"))
     assert (logs["step_size"], logs["evaluations"], float(numpy(outside.w))) == (0.0, 2.0, 0.5)
     assert all(np.isfinite(v).all() for v in values(outside.optimizer.variables))
@@ -347,7 +347,7 @@ def test_a_step_that_nothing_helps_is_rejected_and_logs_say_so():
 # Private Keras
 
 
-def test_the_hooks_of_keras_that_have_no_public_name_are_where_we_use_them():
+def test_the_private_hooks_of_keras_that_a_search_uses_exist():
     model = regression()
     for hook in ("_loss_tracker", "_symbolic_build"):
         assert hasattr(model, hook), f"Keras {keras.__version__} has no Model.{hook}: see _search/closure.py."

@@ -1,4 +1,4 @@
-"""The parts of a search that PyTorch has kernels for: each against its formula in words, on every backend."""
+"""The functions of a search that have kernels on PyTorch: kernel and formula against their definition."""
 
 import math
 
@@ -15,16 +15,15 @@ from keras_lecture.optimizers._search.vectors import choose, repeated
 
 @pytest.mark.parametrize("reset", [1.0, 1.7, "full"])
 @pytest.mark.parametrize("last", [0.0, 0.5, 1.9])
-def test_a_search_starts_from_the_last_step_times_the_factor_and_never_above_the_longest(last, reset):
+def test_the_first_step_is_the_last_one_times_the_factor_but_never_above_the_longest(last, reset):
     expected = 2.0 if not last or reset == "full" else min(reset * last, 2.0)
-    tensors = (ops.convert_to_tensor(a, dtype="float32") for a in (last, 2.0))
-    numbers = [*tensors]
+    tensors = [ops.convert_to_tensor(a, dtype="float32") for a in (last, 2.0)]
     for function in (first_trial, formulas["optimizers.first_trial"]):
-        np.testing.assert_allclose(float(numpy(function(*numbers, reset))), expected, rtol=1e-6)
+        np.testing.assert_allclose(float(numpy(function(*tensors, reset))), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("limit", "rounds"), [(None, 5), (3, 3), (0, 0), (9, 5)])
-def test_repeated_ends_with_its_condition_or_its_limit(limit, rounds):
+def test_repeated_ends_at_its_condition_or_its_limit(limit, rounds):
     for function in (repeated, formulas["optimizers.repeated"]):
         start = ops.zeros((), "int32"), ops.ones((2,))
         count, doubled = function(lambda k, x: (k + 1, 2 * x), lambda k, x: k < 5, start, limit)
@@ -32,22 +31,21 @@ def test_repeated_ends_with_its_condition_or_its_limit(limit, rounds):
         np.testing.assert_array_equal(numpy(doubled), [2.0**rounds] * 2)
 
 
-def test_what_is_not_chosen_leaves_no_trace():
+def test_nan_in_the_tensors_that_are_not_chosen_does_no_harm():
     pair = [ops.ones((2,)), ops.zeros((2,)) + math.nan]
     for function in (choose, formulas["optimizers.choose"]):
         assert np.all(numpy(function(pair[0][0] > 0, *pair)) == 1)
         assert np.all(numpy(function(pair[0][0] < 0, *reversed(pair))) == 1)
 
 
-def test_a_repeatable_function_may_draw_late():
-    """The first call draws nothing, so that the second has nothing to repeat; the third repeats the second."""
-    if BACKEND != "torch":
-        assert _backend.generators() == []
-        return
-    import torch
+if BACKEND == "torch":
 
-    draw = _backend.repeatable(lambda draws: float(torch.rand(())) if draws else 0.0)
-    torch.manual_seed(3)
-    first, second, third = draw(False), draw(True), draw(True)
-    torch.manual_seed(3)
-    assert (first, second, third) == (0.0, float(torch.rand(())), second)
+    def test_a_repeatable_function_may_draw_first_in_a_later_call():
+        """The first call draws nothing, so the second has nothing to repeat; the third repeats the second."""
+        import torch
+
+        draw = _backend.repeatable(lambda draws: float(torch.rand(())) if draws else 0.0)
+        torch.manual_seed(3)
+        first, second, third = draw(False), draw(True), draw(True)
+        torch.manual_seed(3)
+        assert (first, second, third) == (0.0, float(torch.rand(())), second)

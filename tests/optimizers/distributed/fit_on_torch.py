@@ -25,9 +25,9 @@ OPTIMIZERS = {
 
 
 def train(name, rows):
-    """The weights and the logs of four epochs of two batches, of which this process sees `rows`."""
+    """The weights and the logs of four epochs of two batches; this process sees `rows` of each."""
     optimizer = OPTIMIZERS[name]
-    # A shortened gradient contradicts the loss that L-BFGS searches along, and rounding decides where it ends.
+    # A clipped gradient contradicts the loss in the line search of L-BFGS, whose end rounding would then decide.
     limit = 1e3 if name == "LBFGS" else 0.5
     model = network()
     model.compile(optimizer(model), "mse")

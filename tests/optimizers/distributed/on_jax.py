@@ -1,4 +1,4 @@
-"""Two simulated devices: the weights after training in one place, with shared data, and with shared variables."""
+"""Two simulated devices: the weights after training on one, with sharded data, and with sharded variables."""
 
 import os
 import tempfile
@@ -21,14 +21,14 @@ def model_parallel():
 results = {"layouts": {}}
 for rule in COMPILED:
     runs = []
-    # Shared data take the same path for every rule: two stand for all.
-    shared_data = [DataParallel()] if rule in ("Nesterov", "Adam") else []
-    for distribution in (None, *shared_data, model_parallel()):
+    # Data-parallel training takes the same path for every rule: two stand for all.
+    data_parallel = [DataParallel()] if rule in ("Nesterov", "Adam") else []
+    for distribution in (None, *data_parallel, model_parallel()):
         set_distribution(distribution)
         model = train(getattr(optimizers, rule)(0.05, **SETTINGS))
         runs.append(weights(model))
     results[rule] = runs
-    # Of the last run: each slot lies where its variable does, and half of a kernel on each device.
+    # Of the last run: the layouts of a slot and its variable, the shapes of the slot's shards, that of the variable.
     named = {v.path.replace("/", "_"): v for v in model.trainable_variables}
     for slot in model.optimizer.variables:
         for name, variable in named.items():

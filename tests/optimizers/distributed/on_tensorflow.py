@@ -28,7 +28,7 @@ for name, make in OPTIMIZERS.items():
     with STRATEGY.scope():
         mirrored = train(make())
     values = [[np.asarray(v) for v in w.value.values] for w in mirrored.trainable_variables]
-    assert all(np.array_equal(*copies) for copies in values), f"{name}: the replicas parted"
+    assert all(np.array_equal(*copies) for copies in values), f"{name}: the replicas differ"
     results[name] = [weights(train(make(), run_eagerly=True)), weights(mirrored)]
 results["states"] = []
 with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""One of two processes that share each batch: DistributedDataParallel averages the gradients of their halves.
+"""One of two processes, each on its half of every batch: DistributedDataParallel averages the gradients.
 
 python on_torch.py rank rendezvous_file
 """

@@ -1,4 +1,4 @@
-"""What the processes of the distributed tests share: a model, its data, and how they answer. Run as scripts."""
+"""The model, the data and the output format of the scripts for distributed training."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import numpy as np
 from keras_lecture import optimizers
 
 RULES = ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam")
-# A look-ahead, a slot that does not start at 0, two slots: they stand for all where every model is compiled.
+# A look-ahead, a slot that does not start at 0, two slots: these stand for all rules where models are compiled.
 COMPILED = ("Nesterov", "AdaGrad", "Adam")
 SETTINGS = {"weight_decay": 0.1, "l1": 1e-3, "global_clipnorm": 10.0}
 GENERATOR = np.random.default_rng(0)
@@ -19,7 +19,7 @@ Y = GENERATOR.normal(size=(16, 2)).astype("float32")
 
 
 def network():
-    """Small, with a kernel and a bias whose first axes two devices can share."""
+    """A small network whose kernel and bias can be split over two devices."""
     keras.utils.set_random_seed(0)
     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(6, "tanh"), keras.layers.Dense(2)])
 
@@ -34,7 +34,7 @@ def train(optimizer, epochs=4, **settings):
 
 
 def save_deep(path):
-    """Saves a model of 17 alike layers, each number of its optimizer's state another one."""
+    """Saves a model of 17 equal layers whose optimizer has a different number in each element of its state."""
     model = keras.Sequential([keras.Input((4,)), *(keras.layers.Dense(4) for _ in range(17))])
     model.compile(optimizers.Adam(0.05), "mse")
     model.optimizer.build(model.trainable_variables)
@@ -45,7 +45,7 @@ def save_deep(path):
 
 
 def loaded_state(path):
-    """The optimizer's state of a saved model; what does not fit is an error here."""
+    """The optimizer's state of a saved model; a state that does not fit is an error here."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         variables = keras.models.load_model(path).optimizer.variables
