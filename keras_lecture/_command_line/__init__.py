@@ -1,4 +1,4 @@
-"""The command line: `keras-lecture train`, `keras-lecture find-lr`."""
+"""The command line: `keras-lecture train` and `keras-lecture find-lr`."""
 
 from keras_lecture._command_line.start import is_running, main
 

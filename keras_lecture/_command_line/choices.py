@@ -1,4 +1,4 @@
-"""The names that options accept: what is public in the package, in snake case."""
+"""The choices of each option that takes a name: the public names of the package in snake case."""
 
 import inspect
 import re
@@ -18,16 +18,22 @@ def _classes(module, kind) -> dict:
     return {_snake(name): unit for name, unit in units.items() if inspect.isclass(unit) and issubclass(unit, kind)}
 
 
+def _takes(unit, argument) -> bool:
+    return argument in inspect.signature(unit).parameters
+
+
 _OPTIMIZERS = _classes(optimizers, keras.optimizers.Optimizer)
-AVERAGES = {name: unit for name, unit in _OPTIMIZERS.items() if "optimizer" in inspect.signature(unit).parameters}
-OPTIMIZERS = {name: unit for name, unit in _OPTIMIZERS.items() if name not in AVERAGES and unit is not optimizers.Rule}
-SCHEDULES = {
-    name: unit
-    for name, unit in _classes(optimizers.schedules, keras.optimizers.schedules.LearningRateSchedule).items()
-    if "learning_rate" in inspect.signature(unit).parameters
+_SCHEDULES = _classes(optimizers.schedules, keras.optimizers.schedules.LearningRateSchedule)
+_AVERAGES = {name: unit for name, unit in _OPTIMIZERS.items() if _takes(unit, "optimizer")}
+CHOICES = {
+    "--dataset": ("breast_cancer", "diabetes", "digits", "wine", "mnist", "fashion_mnist", "cifar10", "cifar100"),
+    # Classifiers only: `fcn` segments images, and `fine_tune` needs a trained model.
+    "--model": {name: getattr(models, name) for name in models.__all__ if name not in ("fcn", "fine_tune")},
+    "--augment": _classes(layers, Augmentation),
+    "--loss": _classes(losses, keras.losses.Loss),
+    "--optimizer": {
+        name: unit for name, unit in _OPTIMIZERS.items() if name not in _AVERAGES and unit is not optimizers.Rule
+    },
+    "--schedule": {name: unit for name, unit in _SCHEDULES.items() if _takes(unit, "learning_rate")},
+    "--average": _AVERAGES,
 }
-LOSSES = _classes(losses, keras.losses.Loss)
-AUGMENTATIONS = _classes(layers, Augmentation)
-# Networks of scores for classes. The others make images, or need a trained network.
-MODELS = {name: getattr(models, name) for name in models.__all__ if name not in ("fcn", "fine_tune")}
-DATASETS = ("breast_cancer", "diabetes", "digits", "wine", "mnist", "fashion_mnist", "cifar10", "cifar100")

@@ -1,4 +1,4 @@
-"""How a command ends: its exit codes, and the one line that says why."""
+"""Exit codes, and the exception that ends a command with one line of explanation."""
 
 import contextlib
 import re
@@ -7,19 +7,19 @@ OWNER = "keras-lecture"
 OK, FAILED, USAGE, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 EXIT_CODES = """\
 exit codes:
-  0    done
-  1    failed: a file or folder that cannot be written, or an error that is no mistake of the user
-  2    the command cannot be done as it was given; one line says what to change
-  3    the training diverged: a loss or a gradient that is not finite
+  0    success
+  1    failure: a file or folder cannot be written, or an unexpected error occurred
+  2    the command is invalid; one line says what to change
+  3    the training diverged: a loss or a gradient is not finite
   130  interrupted
 """
-# Keras sets the message of an error in bold, between the name of the layer and the layer's arguments.
+# Keras prints the original message in bold, between the name of the layer and the arguments of its call.
 _BOLD = re.compile(r"\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Ended(Exception):
-    """The command cannot go on; the message is one line that says why and what to do."""
+    """Ends the command with an exit code and a one-line message that says why and what to do."""
 
     def __init__(self, code: int, message):
         super().__init__(one_line(message))
@@ -27,15 +27,15 @@ class Ended(Exception):
 
 
 def one_line(message) -> str:
-    """The message of an error in one line without terminal codes."""
+    """The error message as one line, without terminal codes."""
     text = str(message)
     bold = _BOLD.search(text)
     return " ".join(_ESCAPES.sub("", bold[1] if bold else text).split())
 
 
 @contextlib.contextmanager
-def mistakes_of_the_user():
-    """While what was asked for is looked up and built: any error here comes from what was asked for."""
+def usage_errors():
+    """Turns any error while the experiment is built from the options into a usage error."""
     try:
         yield
     except Ended:

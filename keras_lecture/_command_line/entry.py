@@ -1,4 +1,4 @@
-"""Finds the command that the arguments name, and runs it."""
+"""Parses the command line and runs the command."""
 
 import importlib
 
@@ -7,11 +7,11 @@ from keras_lecture._command_line import find_lr, train
 from keras_lecture._command_line.endings import EXIT_CODES, OWNER
 from keras_lecture._command_line.help import Parser
 
-# A command is a module: its docstring says what it does, `add_arguments(parser)` what it takes, `run(arguments)` does
-# it and returns the exit code.
+# A command is a module. Its docstring is its help, `add_arguments(parser)` adds its options, and `run(arguments)`
+# returns the exit code.
 COMMANDS = {"train": train, "find-lr": find_lr}
 
-# The package leaves its parts out when it is started as a program; a model may use any of them.
+# `keras_lecture` does not import its subpackages when it runs as a program, but a model may use any of them.
 for part in keras_lecture.__all__:
     importlib.import_module(f"keras_lecture.{part}")
 
@@ -22,12 +22,12 @@ def run(argv: list[str] | None = None) -> int:
     arguments, unknown = parser.parse_known_args(argv)
     chosen = commands[arguments.command]
     if unknown:
-        chosen.refuse(unknown)
+        chosen.reject(unknown)
     return COMMANDS[arguments.command].run(arguments)
 
 
 def _parsers() -> tuple[Parser, dict[str, Parser]]:
-    about = f"{keras_lecture.__doc__} The environment variable KERAS_BACKEND picks the framework."
+    about = f"{keras_lecture.__doc__} The environment variable KERAS_BACKEND selects the framework."
     usage = f"{OWNER} command [options]"
     parser = Parser(prog=OWNER, usage=usage, description=about, epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"{OWNER} {keras_lecture.__version__}")

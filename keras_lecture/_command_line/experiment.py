@@ -1,4 +1,4 @@
-"""From the options to data, a model and what it is compiled with."""
+"""Builds the data, the model and its optimizer from the options."""
 
 import inspect
 import math
@@ -9,7 +9,6 @@ import keras
 import numpy as np
 
 from keras_lecture import data, layers, losses
-from keras_lecture._command_line.choices import AUGMENTATIONS, AVERAGES, DATASETS, LOSSES, MODELS, OPTIMIZERS, SCHEDULES
 from keras_lecture._command_line.endings import OWNER
 from keras_lecture._command_line.settings import chosen, named
 from keras_lecture._core import checks
@@ -28,7 +27,7 @@ _OF_KERAS = {
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learned: the loss, the outputs that it needs, and the classes, if there are any."""
+    """The learning task: its loss, the number of model outputs, and the class names in a classification."""
 
     loss: keras.losses.Loss
     outputs: int
@@ -43,13 +42,13 @@ class Task:
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
     def decide(self, scores: np.ndarray) -> np.ndarray:
-        """The class numbers that the scores speak for."""
+        """The predicted classes."""
         return (scores[:, 0] > 0).astype(int) if self.outputs == 1 else np.argmax(scores, axis=-1)
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A compiled model, its task, the samples in three parts, and the training part in batches."""
+    """A compiled model, its task, the three parts of the data, and the training part in batches."""
 
     model: keras.Model
     task: Task
@@ -58,17 +57,17 @@ class Experiment:
 
     @property
     def parameters(self) -> int:
-        """The numbers that training changes."""
+        """The number of trainable parameters."""
         return sum(math.prod(variable.shape) for variable in self.model.trainable_variables)
 
 
 def experiment(arguments) -> Experiment:
-    """Everything that trains, from the options; a `ValueError` or `TypeError` says which option is wrong."""
-    # NumPy takes no larger seed.
+    """Builds the experiment; a `ValueError` or `TypeError` names the option that is wrong."""
+    # The largest seed that NumPy accepts.
     checks.whole(OWNER, "--seed", arguments.seed, "[0, 4294967295]")
     checks.whole(OWNER, "--batch-size", arguments.batch_size)
     keras.utils.set_random_seed(arguments.seed)
-    loaded = data.load(chosen("--dataset", arguments.dataset, DATASETS))
+    loaded = data.load(chosen("--dataset", arguments.dataset))
     task = _task(arguments, loaded)
     parts = _parts(arguments, loaded)
     batches = data.Batches(*parts["training"], batch_size=arguments.batch_size, seed=arguments.seed)
@@ -78,11 +77,11 @@ def experiment(arguments) -> Experiment:
 
 
 def _parts(arguments, loaded) -> dict:
-    """Training, validation and test; where a test part was published with the data, it is the test part."""
+    """Splits the data into training, validation and test parts; a published test set is kept as the test part."""
     fractions, rest = arguments.fractions, len(loaded.y) - loaded.test
     if loaded.test:
         learning = sum(fractions[:2])
-        checks.number(OWNER, "--fractions", learning, "(0, 1]", "The first two are the training and validation part.")
+        checks.number(OWNER, "--fractions", learning, "(0, 1]", "It is the sum of the first two fractions.")
         fractions = [fraction / learning for fraction in fractions[:2]]
     parts = data.split(loaded.x[:rest], loaded.y[:rest], fractions=fractions, seed=arguments.seed)
     if loaded.test:
@@ -93,40 +92,41 @@ def _parts(arguments, loaded) -> dict:
 def _task(arguments, loaded) -> Task:
     classes = loaded.classes
     default = ["l2"] if classes is None else ["softmax_cross_entropy"]
-    cls, settings = named("--loss", arguments.loss or default, LOSSES)
+    cls, settings = named("--loss", arguments.loss or default)
     loss = cls(**settings)
     if loss.reduction in (None, "none"):
-        checks.reject(f"--loss {arguments.loss[0]}", "reduction", "one that gives a number for a batch", loss.reduction)
+        checks.reject(f"--loss {arguments.loss[0]}", "reduction", "one that returns a single number", loss.reduction)
     if isinstance(loss, _OF_NUMBERS) != (classes is None):
-        fitting = "l1 or l2, for numbers" if classes is None else "a loss for classes"
-        checks.reject(OWNER, "--loss", fitting, arguments.loss[0], f"The targets of {arguments.dataset} ask for it.")
+        fitting = "l1 or l2" if classes is None else "a classification loss"
+        kind = "numbers" if classes is None else "classes"
+        checks.reject(OWNER, "--loss", fitting, arguments.loss[0], f"The targets of {arguments.dataset} are {kind}.")
     if classes is None:
         return Task(loss, 1, None)
     if isinstance(loss, _OF_CLASSES):
         return Task(loss, len(classes), classes)
     if len(classes) != 2:
-        fitting = "softmax_cross_entropy or multiclass_hinge, for more than two classes"
-        checks.reject(OWNER, "--loss", fitting, arguments.loss[0])
+        remedy = f"{arguments.dataset} has more than two classes."
+        checks.reject(OWNER, "--loss", "softmax_cross_entropy or multiclass_hinge", arguments.loss[0], remedy)
     return Task(loss, 1, classes)
 
 
 def _model(arguments, x, task):
-    """The network behind what prepares its inputs: the saved model takes them as they are in the data set."""
-    build, settings = named("--model", arguments.model, MODELS, taken=("input_shape", "classes"))
-    changes = [named("--augment", words, AUGMENTATIONS, taken=("data_format",)) for words in arguments.augment or []]
+    """Augmentation, standardization and the network in one model, so that the saved model takes raw inputs."""
+    build, settings = named("--model", arguments.model, taken=("input_shape", "classes"))
+    changes = [named("--augment", words, taken=("data_format",)) for words in arguments.augment or []]
     center = layers.ZeroCenter(unit_variance=True)
     center.adapt(x)
     model = keras.Sequential([keras.Input(x.shape[1:])], name=arguments.dataset)
     for layer in (*(_augmentation(cls, options, x) for cls, options in changes), center):
         model.add(layer)
-    # An augmentation may cut the images.
+    # An augmentation may crop the images.
     model.add(build(input_shape=model.output_shape[1:], classes=task.outputs, **settings))
     return model
 
 
 def _augmentation(cls, options, x):
     if "value_range" in inspect.signature(cls).parameters:
-        # That of the images of `data.load`.
+        # The range of the images from `data.load`.
         options = {"value_range": (0, 1), **options}
     layer = cls(**options)
     if hasattr(layer, "adapt") and "eigenvalues" not in options:
@@ -135,7 +135,7 @@ def _augmentation(cls, options, x):
 
 
 def _optimizer(arguments, model, steps):
-    cls, settings = named("--optimizer", arguments.optimizer, OPTIMIZERS, taken=("learning_rate",))
+    cls, settings = named("--optimizer", arguments.optimizer, taken=("learning_rate",))
     if issubclass(cls, Closure):
         _check_alone(arguments)
     own = inspect.signature(cls).parameters["learning_rate"].default
@@ -147,7 +147,7 @@ def _optimizer(arguments, model, steps):
         optimizer.bind(model)
     if arguments.average is None:
         return optimizer
-    around, settings = named("--average", arguments.average, AVERAGES, taken=("optimizer",))
+    around, settings = named("--average", arguments.average, taken=("optimizer",))
     average = around(optimizer, **settings)
     if getattr(average, "start", 1) > arguments.epochs:
         checks.reject("--average", "start", f"at most {arguments.epochs}, the number of epochs", average.start)
@@ -155,7 +155,7 @@ def _optimizer(arguments, model, steps):
 
 
 def _check_keras(owner, settings):
-    """The arguments of every optimizer that Keras does not check before it trains."""
+    """Checks the optimizer arguments that Keras itself checks only during training, or not at all."""
     for name, interval in _OF_KERAS.items():
         if settings.get(name) is not None:
             checks.number(owner, name, settings[name], interval)
@@ -169,7 +169,7 @@ def _check_alone(arguments):
         given = vars(arguments)[option]
         if given is not None:
             fitting = f"left out with --optimizer {arguments.optimizer[0]}"
-            checks.reject(OWNER, f"--{option}", fitting, given, "It finds each step itself, from the loss.")
+            checks.reject(OWNER, f"--{option}", fitting, given, "It determines its own step size.")
 
 
 def _scheduled(arguments, rate, steps):
@@ -177,9 +177,9 @@ def _scheduled(arguments, rate, steps):
         return rate
     schedule = rate
     if arguments.schedule:
-        # One fall over all epochs, if nothing else is said.
+        # One decay over all epochs by default.
         required = {"period": arguments.epochs}
-        of, settings = named("--schedule", arguments.schedule, SCHEDULES, taken=("learning_rate",), required=required)
+        of, settings = named("--schedule", arguments.schedule, taken=("learning_rate",), required=required)
         schedule = of(rate, **settings).per_epoch(steps)
     if arguments.warmup is not None:
         checks.number(OWNER, "--warmup", arguments.warmup, "(0, ∞)")

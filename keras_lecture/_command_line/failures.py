@@ -1,4 +1,4 @@
-"""Turns an error during the training into an exit code."""
+"""Turns errors during training into exit codes."""
 
 import contextlib
 import re
@@ -10,32 +10,32 @@ from keras_lecture._command_line.endings import DIVERGED, INTERRUPTED, USAGE, En
 
 @contextlib.contextmanager
 def training(interrupted: str = "interrupted"):
-    """While it trains: what this package refuses is a mistake of the user, any other error is none and goes on.
+    """Ends the command if training diverges, is interrupted or rejects an argument; other errors propagate.
 
-    What callbacks have to say goes to Keras's log: the standard output is for results.
+    Messages of callbacks go to Keras's log, because standard output is for results.
     """
-    talkative = keras.config.is_interactive_logging_enabled()
+    interactive = keras.config.is_interactive_logging_enabled()
     keras.config.disable_interactive_logging()
     try:
         yield
     except FloatingPointError as error:
         raise Ended(DIVERGED, error) from error
     except (ValueError, TypeError) as error:
-        if not _is_refusal(error):
+        if not _is_argument_error(error):
             raise
         raise Ended(USAGE, error) from error
     except KeyboardInterrupt as error:
         raise Ended(INTERRUPTED, interrupted) from error
     finally:
-        if talkative:
+        if interactive:
             keras.config.enable_interactive_logging()
 
 
-def _is_refusal(error) -> bool:
-    """Whether this package raised the error to refuse an argument: a wrong `monitor`, say, shows after an epoch."""
+def _is_argument_error(error) -> bool:
+    """Whether this package rejected an argument during training, such as an unknown `monitor` after the first epoch."""
     trace = error.__traceback__
     while trace.tb_next is not None:
         trace = trace.tb_next
     module = trace.tb_frame.f_globals.get("__name__", "")
-    # Its refusals begin with who refuses.
+    # Argument errors begin with the name of the class.
     return module.startswith("keras_lecture.") and re.match(r"\w+: ", str(error)) is not None

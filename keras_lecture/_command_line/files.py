@@ -1,4 +1,4 @@
-"""What a run leaves in its folder."""
+"""Writes the results of a run to its folder."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -11,32 +11,32 @@ from keras_lecture._command_line.streams import say
 try:
     from keras_lecture import figures
 
-    NO_PICTURES = None
-# A training of hours does not fail for want of a picture: without matplotlib, or with one that does not work.
+    NO_FIGURES = None
+# A missing or broken matplotlib must not make hours of training fail.
 except Exception as error:
-    figures, NO_PICTURES = None, f"no pictures: {one_line(error)}"
+    figures, NO_FIGURES = None, f"no figures: {one_line(error)}"
 
 _FILES = ("record.json", "curves.png", "confusion.png", "learning_rate.png", "model.keras")
 
 
 def folder_of(arguments, default: str) -> Path:
-    """The folder for the results."""
-    return made(arguments.out or Path("runs") / default)
+    """The output folder of the run, which is created if necessary."""
+    return writable(arguments.out or Path("runs") / default)
 
 
-def made(folder: Path) -> Path:
-    """The folder, made if it is not there; whether it can be written is known before the training."""
+def writable(folder: Path) -> Path:
+    """Creates the folder and checks before training that files can be written to it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        reason = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror
-        raise Ended(FAILED, f"cannot write into the folder {folder}: {reason}. Give another one by --out.") from error
+        reason = "a file of that name exists" if isinstance(error, FileExistsError) else error.strerror
+        raise Ended(FAILED, f"cannot write to the folder {folder}: {reason}. Choose another with --out.") from error
     return folder
 
 
 def write(folder: Path, record: dict, pictures: Mapping[str, Callable], model=None) -> list[str]:
-    """Writes record, `pictures` (functions of the figures module) and model; returns a line on each for the user."""
+    """Writes the record, the `pictures` (functions of the figures module) and the model, and returns their paths."""
     path = folder / "record.json"
     try:
         path.write_text(text_of(record) + "\n", encoding="utf-8")
@@ -51,9 +51,9 @@ def write(folder: Path, record: dict, pictures: Mapping[str, Callable], model=No
             written.append(str(path))
     except OSError as error:
         raise Ended(FAILED, f"cannot write {path}: {error.strerror}") from error
-    if NO_PICTURES:
-        say(NO_PICTURES)
+    if NO_FIGURES:
+        say(NO_FIGURES)
     for path in (folder / name for name in _FILES):
         if path.exists() and str(path) not in written:
-            say(f"{path} is that of an earlier run")
+            say(f"{path} is from an earlier run")
     return written

@@ -1,11 +1,11 @@
-"""Finds a learning rate: trains some steps with a growing one, shows where the loss falls and explodes.
+"""Finds a learning rate: increases it at every step and plots where the loss falls and where it diverges.
 
-It takes the options of `train` that say what is trained, and ends with the rate to give to `train --learning-rate`.
+Takes the options of `train` that describe the experiment, and suggests a value for `train --learning-rate`.
 """
 
 from keras_lecture import callbacks
 from keras_lecture._command_line import options
-from keras_lecture._command_line.endings import FAILED, OK, OWNER, Ended, mistakes_of_the_user
+from keras_lecture._command_line.endings import FAILED, OK, OWNER, Ended, usage_errors
 from keras_lecture._command_line.experiment import experiment
 from keras_lecture._command_line.failures import training
 from keras_lecture._command_line.files import folder_of, write
@@ -21,15 +21,15 @@ def add_arguments(parser):
     group.add_argument("--lowest", type=float, default=1e-7, metavar="RATE", help="first rate (%(default)s)")
     group.add_argument("--highest", type=float, default=10.0, metavar="RATE", help="last rate (%(default)s)")
     group.add_argument("--steps", type=int, default=100, metavar="N", help="number of rates (%(default)s)")
-    group.add_argument("--smoothing", type=float, default=0.98, metavar="BETA", help="of the loss (%(default)s)")
+    group.add_argument("--smoothing", type=float, default=0.98, metavar="BETA", help="loss smoothing (%(default)s)")
     group.add_argument("--curvature", action="store_true", help="also suggest 1/L from the curvature of the loss")
     options.add_output(parser, "find-lr-DATASET-MODEL")
-    # The sweep is the schedule, and ends before there is anything to average.
+    # The sweep itself is the schedule, and it is too short for weight averaging.
     parser.set_defaults(learning_rate=None, schedule=None, warmup=None, average=None)
 
 
 def run(arguments) -> int:
-    with mistakes_of_the_user():
+    with usage_errors():
         checks.number(OWNER, "--lowest", arguments.lowest, "(0, ∞)")
         checks.number(OWNER, "--highest", arguments.highest, f"({arguments.lowest}, ∞)")
         checks.whole(OWNER, "--steps", arguments.steps, "[2, ∞)")
@@ -57,5 +57,5 @@ def run(arguments) -> int:
         advice = f"train with --learning-rate {next(iter(found.values())):.2g}"
         show({name: {"learning rate": rate} for name, rate in found.items()}, [advice, *written])
     if not found:
-        raise Ended(FAILED, "the loss falls nowhere in the sweep: try other --lowest and --highest, or more --steps")
+        raise Ended(FAILED, "the loss never falls in the sweep: try another --lowest and --highest, or more --steps")
     return OK

@@ -1,4 +1,4 @@
-"""Selects the framework that Keras runs on, before Keras is imported."""
+"""Selects the framework for Keras before Keras is imported."""
 
 import importlib.util
 import json
@@ -10,14 +10,14 @@ from pathlib import Path
 from keras_lecture._command_line.endings import USAGE, Ended
 from keras_lecture._core import checks
 
-# In the order of preference where several are installed and none was asked for.
+# In order of preference, for the case that several are installed and none is requested.
 FRAMEWORKS = ("jax", "torch", "tensorflow")
-# What Keras takes without a configuration.
+# Keras's own default.
 _DEFAULT = "tensorflow"
 
 
 def select() -> str | None:
-    """Sets KERAS_BACKEND; returns a note for the user where it is another framework than Keras would have taken."""
+    """Sets KERAS_BACKEND; returns a note for the user if Keras alone would have chosen another framework."""
     if "keras" in sys.modules:
         return None
     installed = [name for name in FRAMEWORKS if _is_installed(name)]
@@ -27,10 +27,10 @@ def select() -> str | None:
 
 
 def selected(asked: str | None, configured: str | None, installed: Collection[str]) -> tuple[str, str | None]:
-    """The framework and a note, from the environment variable, Keras's configuration file and what is installed.
+    """The framework and a note, from the environment variable, Keras's configuration file and the installed ones.
 
-    What the variable asks for is taken or refused. The file may have been written by Keras itself, so the framework
-    that it names is replaced if it is not installed.
+    A framework in the variable is used or rejected. The configuration file may have been written by Keras itself, so
+    its framework is replaced if it is not installed.
     """
     if not installed:
         raise Ended(USAGE, f"no framework is installed: pip install one of {', '.join(FRAMEWORKS)}")
@@ -52,12 +52,12 @@ def selected(asked: str | None, configured: str | None, installed: Collection[st
 
 def _is_installed(name) -> bool:
     spec = importlib.util.find_spec(name)
-    # A folder of that name in the working directory has no origin.
+    # A folder with the same name in the working directory has no origin.
     return spec is not None and spec.origin is not None
 
 
 def _configured() -> str | None:
-    """The backend in Keras's configuration file, where Keras looks for it."""
+    """The backend in Keras's configuration file, found as Keras finds it."""
     home = Path(os.path.expanduser("~"))
     home = home if os.access(home, os.W_OK) else Path("/tmp")
     folder = os.environ.get("KERAS_HOME", home / ".keras")

@@ -1,4 +1,4 @@
-"""The parser of the command line: mistakes in one line, help that fits the terminal."""
+"""The argument parser: one-line errors, and help that fits the terminal."""
 
 import argparse
 import re
@@ -11,7 +11,7 @@ _NARROW = 60
 
 
 class Formatter(argparse.HelpFormatter):
-    """Fills each line of a text by itself; a line of a table continues below its text. No word is broken."""
+    """Wraps each line separately, with a hanging indent in tables, and never breaks a word."""
 
     def __init__(self, prog):
         super().__init__(prog)
@@ -39,25 +39,25 @@ def _filled(line, width, indent=""):
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line; `--help` has the rest. No option is silently replaced by a second one."""
+    """Reports errors in one line and rejects repeated options."""
 
     def __init__(self, **kwargs):
-        # `--epoch 5` would be taken for `--epochs` until a second option begins like that.
+        # An abbreviation such as `--epoch` would break as soon as another option began with it.
         super().__init__(formatter_class=Formatter, allow_abbrev=False, **kwargs)
         self.register("action", None, _Once)
         self.given = set()
 
     def error(self, message):
-        raise Ended(USAGE, f"{message} (`{self.prog} --help` lists what there is)")
+        raise Ended(USAGE, f"{message} (`{self.prog} --help` lists the options)")
 
-    def refuse(self, words):
-        """The error for words that are neither an option nor a value of one."""
+    def reject(self, words):
+        """Raises the error for words that are neither an option nor the value of one."""
         near = checks.nearest(words[0].partition("=")[0], self._option_string_actions)
         self.error(f"unrecognized arguments: {' '.join(words)}. {near}".rstrip(" ."))
 
 
 class _Once(argparse.Action):
-    """Stores the value of an option that is given at most once."""
+    """Stores the value of an option that may be given only once."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         if self.dest in parser.given:

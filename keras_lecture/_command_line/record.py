@@ -1,4 +1,4 @@
-"""The record of a run: all that is needed to understand it, repeat it and draw it, as plain JSON."""
+"""The record of a run as plain JSON: everything needed to understand, repeat and plot it."""
 
 import json
 import math
@@ -12,12 +12,12 @@ import numpy as np
 
 import keras_lecture
 
-# The distributions that a framework comes in.
+# The names under which each framework is distributed.
 _DISTRIBUTIONS = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "torch": ("torch",), "jax": ("jax",)}
 
 
 def record_of(arguments, **measured) -> dict:
-    """The record of a command: its arguments, what it ran on, and what it measured."""
+    """The record of a command: arguments, backend, versions, machine and measurements."""
     options = {name: value for name, value in vars(arguments).items() if name not in ("command", "json")}
     return plain(
         {
@@ -32,7 +32,7 @@ def record_of(arguments, **measured) -> dict:
 
 
 def plain(value):
-    """`value` in what JSON has: NumPy's numbers as Python's, and `None` for a number that is not finite."""
+    """Converts `value` to JSON types: NumPy numbers to Python numbers, and non-finite numbers to `None`."""
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
@@ -47,7 +47,7 @@ def plain(value):
 
 
 def text_of(record: dict) -> str:
-    """The record as ASCII, which any terminal prints and any file takes, even where a path is not Unicode."""
+    """The record as ASCII text, which every terminal and file can hold, even if a path is not valid Unicode."""
     return json.dumps(record, indent=2, allow_nan=False)
 
 

@@ -1,35 +1,36 @@
-"""What is written on the command line as `NAME key=value …`, turned into a class or function and its arguments."""
+"""Parses `NAME key=value …` into a class or function and its arguments."""
 
 import ast
 import inspect
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
+from keras_lecture._command_line.choices import CHOICES
 from keras_lecture._command_line.endings import OWNER
 from keras_lecture._core import checks
 
 _CONSTANTS = {"true": True, "false": False, "none": None}
 
 
-def named(option: str, words: Sequence[str], choices: Mapping[str, Callable], **rest) -> tuple[Callable, dict]:
-    """The choice of that name, and the arguments after it; `rest` as in `settings`."""
+def named(option: str, words: Sequence[str], **rest) -> tuple[Callable, dict]:
+    """The class or function that `words` name, and its arguments; `rest` as in `settings`."""
     name, *pairs = words
-    target = choices[chosen(option, name, choices)]
+    target = CHOICES[option][chosen(option, name)]
     return target, settings(f"{option} {name}", pairs, target, **rest)
 
 
-def chosen(option: str, name: str, choices: Collection[str]) -> str:
-    """The choice of that name, however it is spelled."""
-    plain = {_plain(choice): choice for choice in choices}
+def chosen(option: str, name: str) -> str:
+    """The choice of that name; case, hyphens and underscores do not matter."""
+    plain = {_plain(choice): choice for choice in CHOICES[option]}
     if _plain(name) not in plain:
-        checks.one_of(OWNER, option, name, choices)
+        checks.one_of(OWNER, option, name, CHOICES[option])
     return plain[_plain(name)]
 
 
 def settings(owner: str, pairs: Sequence[str], target: Callable, *, taken=(), required=None) -> dict:
-    """`["depth=20", "activation=relu"]` as arguments of `target`, which must know them.
+    """Parses `["depth=20", "activation=relu"]` into keyword arguments of `target`.
 
-    `taken` are arguments that another option sets; `required` has values for some that have no default of their own.
+    `taken` are arguments that another option sets; `required` has values for arguments without a default.
     """
     parameters = inspect.signature(target).parameters.values()
     known = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name not in taken]
@@ -41,7 +42,7 @@ def settings(owner: str, pairs: Sequence[str], target: Callable, *, taken=(), re
         if not equals:
             checks.reject(owner, "key=value", "a name, an equals sign and a value", pair)
         if key in taken or (key not in known and not passes_on):
-            expectation = f"one of {', '.join(sorted(known))}" if known else "left out: there are none"
+            expectation = f"one of {', '.join(sorted(known))}" if known else "left out, because there are none"
             checks.reject(owner, "argument", expectation, key, checks.nearest(key, known))
         if key in arguments:
             checks.reject(owner, key, "given once", text)
@@ -58,12 +59,12 @@ def _plain(name: str) -> str:
 
 
 def _value(text: str):
-    """A number, a list, a truth value or `none` as Python has it; everything else is a word."""
+    """A Python literal, `true`, `false` or `none`; anything else is a string."""
     if text.lower() in _CONSTANTS:
         return _CONSTANTS[text.lower()]
     try:
         with warnings.catch_warnings(action="ignore"):
             return ast.literal_eval(text)
-    # Not a literal, or one nested so deep that Python gives up.
+    # Not a literal, or nested too deeply for the parser.
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text

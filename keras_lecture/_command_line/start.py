@@ -1,4 +1,4 @@
-"""The program from its start to its exit code; Keras is imported only after the framework has been selected."""
+"""The main function; it imports Keras only after it has selected the framework."""
 
 import importlib
 import os
@@ -9,20 +9,20 @@ from pathlib import Path
 
 from keras_lecture._command_line import framework
 from keras_lecture._command_line.endings import FAILED, INTERRUPTED, OWNER, USAGE, Ended, one_line
-from keras_lecture._command_line.streams import flushed, forgive_characters, say
+from keras_lecture._command_line.streams import flushed, replace_unknown_characters, say
 
 
 def is_running() -> bool:
     """Whether this process was started as `python -m keras_lecture` or `keras-lecture`."""
-    # While Python looks for the module behind `-m`, the first argument is "-m" and the module precedes the others.
+    # While Python looks up the module after `-m`, `sys.argv[0]` is "-m" and the module is in `sys.orig_argv`.
     if sys.argv[:1] == ["-m"]:
         return sys.orig_argv[-len(sys.argv)].removeprefix("-m") == "keras_lecture"
     return Path(sys.argv[0] if sys.argv else "").name in (OWNER, f"{OWNER}.exe")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command; `argv` is what follows the program's name. Returns the exit code."""
-    forgive_characters()
+    """Runs a command with the arguments `argv` and returns the exit code."""
+    replace_unknown_characters()
     try:
         code = _run(argv)
     except SystemExit as done:  # `--help` and `--version`
@@ -52,7 +52,7 @@ def _run(argv) -> int:
 
 
 def _saved_traceback() -> str:
-    """Saves the traceback of the current error to a temporary file."""
+    """Saves the current traceback to a temporary file and returns its path."""
     with tempfile.NamedTemporaryFile("w", prefix=f"{OWNER}-", suffix=".txt", delete=False, encoding="utf-8") as file:
         file.write(traceback.format_exc())
     return file.name

@@ -1,4 +1,4 @@
-"""Writes to the standard output and error; a reader that has gone (`| head`) is no failure of the command."""
+"""Writes to standard output and error; a closed pipe (`| head`) does not make the command fail."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from keras_lecture._command_line.endings import FAILED, OWNER
 
 
 def say(message: str):
-    """One line on the standard error that begins with the program's name."""
+    """Prints one line to standard error, prefixed with the name of the program."""
     try:
         print(f"{OWNER}: {message.removeprefix(f'{OWNER}: ')}", file=sys.stderr, flush=True)
     except OSError:
@@ -15,7 +15,7 @@ def say(message: str):
 
 
 def out(text: str):
-    """Text on the standard output."""
+    """Prints text to standard output."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
@@ -23,7 +23,7 @@ def out(text: str):
 
 
 def flushed(code: int) -> int:
-    """The exit code once the output is written: a full disk makes a failure of success."""
+    """Flushes the output and returns the exit code, which becomes a failure if the disk is full."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -36,14 +36,14 @@ def flushed(code: int) -> int:
 
 
 def discard(stream):
-    """Sends the rest to nowhere: Python flushes the stream again at its exit, and would report the same error."""
+    """Redirects the stream to the null device: Python flushes it again at exit and would report the same error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
-def forgive_characters():
-    """A terminal that lacks a character gets another one, not an error after hours of training."""
+def replace_unknown_characters():
+    """Replaces characters that the terminal cannot encode, instead of failing after hours of training."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

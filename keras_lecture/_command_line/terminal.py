@@ -1,4 +1,4 @@
-"""What the user sees: one progress bar while it runs, on the standard error, and a table at the end."""
+"""Terminal output: a progress bar on standard error during training, and a table of results."""
 
 import sys
 
@@ -13,19 +13,19 @@ from keras_lecture._command_line.streams import discard, out
 _MEASURED = {"loss": "loss {:.4f}", "val_loss": "validation {:.4f}", "val_accuracy": "{:.2%}"}
 
 
-# Narrower, a terminal shows no bar: the numbers matter more.
+# Narrower terminals get the numbers without the bar.
 _WIDE = 80
 
 
 class _ProgressConsole(Console):
     def on_broken_pipe(self):
-        """The output is closed; rich would end the program, and the training with it."""
+        """Goes on silently when standard error is closed; rich would end the program."""
         self.quiet = True
         discard(sys.stderr)
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """One bar over all epochs of a `fit`, with what the last epoch measured."""
+    """Progress bar over all epochs of one `fit`, with the metrics of the last epoch."""
 
     def __init__(self, epochs: int, steps: int):
         super().__init__()
@@ -33,7 +33,7 @@ class ProgressBar(keras.callbacks.Callback):
         self._epoch = 0
         console = _ProgressConsole(stderr=True)
         words = (
-            # As wide as the last epoch needs it: the numbers behind are cut first.
+            # Wide enough for the last epoch; a narrow terminal truncates the metrics first.
             TextColumn(
                 "epoch {task.fields[epoch]}/{task.fields[epochs]}",
                 table_column=Column(no_wrap=True, min_width=len(f"epoch {epochs}/{epochs}")),
@@ -56,7 +56,7 @@ class ProgressBar(keras.callbacks.Callback):
         self._epoch = epoch
         self._bar.update(self._task, completed=epoch * self._steps, epoch=epoch + 1)
 
-    # Not the end of a batch: Keras waits for each step where a callback may look at what it measured.
+    # Not at the end of a batch: Keras would wait for every step there, because a callback may read its metrics.
     def on_train_batch_begin(self, batch, logs=None):
         self._bar.update(self._task, completed=self._epoch * self._steps + batch)
 
@@ -66,7 +66,7 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 def show(rows: dict[str, dict], lines: list[str]):
-    """A table of `rows`, each a mapping from columns to numbers, and lines below it."""
+    """Prints a table of `rows`, which map columns to numbers, followed by `lines`."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("", no_wrap=True)
     columns = list(next(iter(rows.values())))

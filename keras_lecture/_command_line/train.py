@@ -1,6 +1,6 @@
-"""Trains a model on a data set and leaves its record, its curves and its mistakes in a folder.
+"""Trains a model on a data set and writes a record, learning curves and a confusion matrix to a folder.
 
-The framework is that of the environment variable KERAS_BACKEND. The test part is looked at once, when training is over.
+The environment variable KERAS_BACKEND selects the framework. The test part is evaluated once, after training.
 """
 
 import math
@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_lecture import callbacks, layers
 from keras_lecture._command_line import options
-from keras_lecture._command_line.endings import DIVERGED, OK, OWNER, Ended, mistakes_of_the_user
+from keras_lecture._command_line.endings import DIVERGED, OK, OWNER, Ended, usage_errors
 from keras_lecture._command_line.experiment import Experiment, experiment
 from keras_lecture._command_line.failures import training
 from keras_lecture._command_line.files import folder_of, write
@@ -21,31 +21,30 @@ from keras_lecture._command_line.streams import out
 from keras_lecture._command_line.terminal import ProgressBar, counted, show
 from keras_lecture._core import checks
 
-# Large batches where nothing is learned from them.
 _EVALUATION_BATCH = 256
-# Looking at every step would have Keras wait for each.
+# Checking every step would make Keras wait for each step to finish.
 _LOOK_EVERY = 16
-# In the order in which they see a step.
+# In the order in which they process a step.
 _CALLBACKS = {
-    "--clip": (callbacks.GradientClipping, "shorten long gradients: value=…, norm=… or global_norm=…"),
-    "--reduce-learning-rate": (callbacks.ReduceLearningRate, "lower it when a number stalls: patience=5"),
-    "--early-stopping": (callbacks.EarlyStopping, "stop when a number stalls: patience=5 restore_best_weights=true"),
+    "--clip": (callbacks.GradientClipping, "clip gradients: value=…, norm=… or global_norm=…"),
+    "--reduce-learning-rate": (callbacks.ReduceLearningRate, "reduce it when a metric stops improving: patience=5"),
+    "--early-stopping": (callbacks.EarlyStopping, "stop when a metric stops improving: patience=5"),
 }
 
 
 def add_arguments(parser):
     options.add_arguments(parser)
-    group = options.add_course(parser)
+    group = options.add_training(parser)
     for option, (_, about) in _CALLBACKS.items():
         group.add_argument(option, nargs="*", metavar="key=value", help=about)
     group = options.add_output(parser, "DATASET-MODEL")
     group.add_argument("--save", action="store_true", help="save the model as model.keras")
-    about = "keep the state of the training in FOLDER/state, and go on from what is there; remove it to begin anew"
+    about = "save the training state in FOLDER/state and continue from it; remove that folder to start over"
     group.add_argument("--resume", action="store_true", help=about)
 
 
 def run(arguments) -> int:
-    with mistakes_of_the_user():
+    with usage_errors():
         checks.whole(OWNER, "--epochs", arguments.epochs)
         work = experiment(arguments)
         folder = folder_of(arguments, f"{arguments.dataset}-{arguments.model[0]}")
@@ -73,7 +72,7 @@ def _callbacks(arguments, folder) -> list:
         if pairs is not None:
             watching.append(cls(**settings(option, pairs, cls)))
     watching.append(callbacks.GradientMonitor())
-    # Who asked for such steps to be skipped or changed wants the training to go on.
+    # `on_nonfinite` already says what to do with such steps.
     if not any(getattr(callback, "on_nonfinite", None) for callback in watching):
         watching.append(callbacks.TerminateOnNonFinite(every=_LOOK_EVERY))
     if arguments.resume:
@@ -82,28 +81,28 @@ def _callbacks(arguments, folder) -> list:
 
 
 def _fit(work: Experiment, arguments, watching) -> tuple[dict, float]:
-    """The history of the training and the seconds that it took."""
+    """Trains; returns the history and the time in seconds."""
     start = time.perf_counter()
-    after = "the same command goes on from the last epoch" if arguments.resume else "with --resume it could go on"
+    after = "run the same command again to continue" if arguments.resume else "add --resume to be able to continue"
     with training(f"interrupted: {after}"), ProgressBar(arguments.epochs, len(work.batches)) as bar:
         history = work.model.fit(
             work.batches,
             epochs=arguments.epochs,
-            # They shuffle their samples themselves.
+            # The batches shuffle their samples themselves.
             shuffle=False,
             validation_data=work.parts["validation"],
             validation_batch_size=_EVALUATION_BATCH,
             callbacks=[*watching, bar],
             verbose=0,
         ).history
-    # An average of weights has other statistics than the weights that it is made of.
+    # Averaged weights have other batch statistics than the weights they were averaged from.
     if arguments.average or getattr(work.model.optimizer, "use_ema", False):
         layers.recalibrate(work.model, work.parts["training"][0], batch_size=arguments.batch_size, verbose=0)
     return history, time.perf_counter() - start
 
 
 def _results(work: Experiment) -> dict:
-    """Loss and accuracy on each part, and which classes of the test part were taken for which."""
+    """Loss and accuracy on each part, and the confusion matrix of the test part."""
     results = {}
     for part, (x, y) in work.parts.items():
         values = work.model.evaluate(x, y, batch_size=_EVALUATION_BATCH, verbose=0, return_dict=True)

@@ -1,4 +1,4 @@
-"""Every choice of every option runs once, on one backend: which options there are depends on none."""
+"""Every choice of every option runs once, on one backend only, because the options do not depend on the backend."""
 
 import json
 
@@ -9,13 +9,13 @@ from support.command import run
 from support.harness import BACKEND
 
 from keras_lecture._command_line import files
-from keras_lecture._command_line.choices import AUGMENTATIONS, AVERAGES, DATASETS, LOSSES, MODELS, OPTIMIZERS, SCHEDULES
+from keras_lecture._command_line.choices import CHOICES
 from keras_lecture.data._sources import published
 
 WINE = ["--dataset", "wine", "--model", "mlp", "units=()", "--batch-size", "107"]
 IMAGES = ["--dataset", "cifar10", "--batch-size", "20"]
 LARGE_IMAGES = ["--dataset", "mnist", "--batch-size", "20"]
-# What a choice needs to be given, or to be small.
+# Required arguments, and arguments that make a model small.
 ARGUMENTS = {
     "alexnet": ["width=0.02"],
     "all_conv": ["width=0.05"],
@@ -28,7 +28,7 @@ ARGUMENTS = {
     "vgg": ["depth=11", "width=0.02"],
 }
 TABLES = ("breast_cancer", "diabetes", "wine")
-FOR_TWO_CLASSES = set(LOSSES) - {"l1", "l2", "softmax_cross_entropy", "multiclass_hinge"}
+FOR_TWO_CLASSES = set(CHOICES["--loss"]) - {"l1", "l2", "softmax_cross_entropy", "multiclass_hinge"}
 
 
 def _data_for(loss):
@@ -45,18 +45,18 @@ def _option(option, name):
 
 
 def _commands():
-    for name in DATASETS:
+    for name in CHOICES["--dataset"]:
         yield ["train", "--dataset", name, *_model_for(name), "--batch-size", "400"]
         yield ["find-lr", "--dataset", name, *_model_for(name), "--steps", "5", "--batch-size", "100"]
-    for name in MODELS:
+    for name in CHOICES["--model"]:
         data = LARGE_IMAGES if name == "alexnet" else IMAGES
         yield ["train", *data, *_option("--model", name)]
-    for name in AUGMENTATIONS:
+    for name in CHOICES["--augment"]:
         yield ["train", *IMAGES, "--model", "mlp", "units=()", *_option("--augment", name)]
-    for name in LOSSES:
+    for name in CHOICES["--loss"]:
         yield ["train", *_data_for(name), *_option("--loss", name)]
-    for option, choices in (("--optimizer", OPTIMIZERS), ("--schedule", SCHEDULES), ("--average", AVERAGES)):
-        for name in choices:
+    for option in ("--optimizer", "--schedule", "--average"):
+        for name in CHOICES[option]:
             yield ["train", *WINE, *_option(option, name)]
     for more in (
         ["--clip", "value=1"],
@@ -70,18 +70,18 @@ def _commands():
 
 
 def _images(side, channels, classes):
-    """As Keras's `load_data` gives them: (training, test) of (images, labels)."""
+    """Random images in the format of Keras's `load_data`: (training, test) of (images, labels)."""
     draw = np.random.default_rng(0)
     y = np.arange(2 * classes) % classes
     shape = (len(y), side, side, channels) if channels > 1 else (len(y), side, side)
     return tuple((draw.integers(0, 256, shape, "uint8"), y) for _ in range(2))
 
 
-if BACKEND == "torch":  # PyTorch compiles nothing: this takes the least time there.
+if BACKEND == "torch":  # The fastest backend here, because nothing is compiled.
 
     @pytest.fixture(autouse=True)
     def _small(monkeypatch):
-        """Few images under the names of the published ones, and no pictures: `test_train` looks at those."""
+        """Replaces published data sets by a few random images, and turns off figures, which `test_train` covers."""
         sizes = {"mnist": (70, 1), "fashion_mnist": (8, 1), "cifar10": (32, 3), "cifar100": (8, 3)}
         for name, (side, channels) in sizes.items():
             source = published.SOURCES[name]
@@ -91,11 +91,11 @@ if BACKEND == "torch":  # PyTorch compiles nothing: this takes the least time th
         monkeypatch.setattr(files, "figures", None)
 
     @pytest.mark.parametrize("words", list(_commands()), ids=" ".join)
-    def test_a_choice_works_as_it_is_listed(words, tmp_path):
-        """L15: `--augment pca_color` stood in the help and stopped with an error."""
+    def test_listed_choice_works(words, tmp_path):
+        """L15: the help listed `--augment pca_color`, which ended with an error."""
         epochs = ["--epochs", 1] if words[0] == "train" else []
         code, out, err = run(*words, *epochs, "--out", tmp_path, "--json")
-        # A sweep on random images may find no rate.
+        # A sweep on random images may find no learning rate.
         assert code in ((0,) if words[0] == "train" else (0, 1)), err
         assert "Traceback" not in err and "traceback" not in err
         record = json.loads(out)

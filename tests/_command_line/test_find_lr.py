@@ -1,4 +1,4 @@
-"""`keras-lecture find-lr`: the rate it suggests, its picture and its record."""
+"""`keras-lecture find-lr`: the suggested learning rate, the figure and the record."""
 
 import json
 
@@ -8,7 +8,7 @@ from support.command import run
 SMALL = ["find-lr", "--dataset", "wine", "--model", "mlp", "units=()", "--optimizer", "sgd"]
 
 
-def test_it_suggests_a_rate_at_which_the_loss_falls_and_leaves_picture_and_record(tmp_path):
+def test_writes_figure_and_record_with_suggestions_inside_the_range(tmp_path):
     code, out, _ = run(*SMALL, "--curvature", "--steps", 60, "--smoothing", 0.8, "--out", tmp_path, "--json")
     assert code == 0
     record = json.loads(out)
@@ -21,7 +21,7 @@ def test_it_suggests_a_rate_at_which_the_loss_falls_and_leaves_picture_and_recor
     assert (tmp_path / "learning_rate.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_it_prints_what_to_train_with(tmp_path):
+def test_prints_the_learning_rate_to_train_with(tmp_path):
     code, out, _ = run(*SMALL, "--steps", 60, "--smoothing", 0.8, "--out", tmp_path)
     assert code == 0
     assert "valley" in out and "curvature" not in out
@@ -30,8 +30,8 @@ def test_it_prints_what_to_train_with(tmp_path):
     assert float(advice.split()[-1]) == float(f"{valley:.2g}")
 
 
-def test_where_the_loss_falls_nowhere_it_says_so_and_fails(tmp_path):
+def test_fails_with_a_message_if_the_loss_never_falls(tmp_path):
     rates = ["--lowest", 1e6, "--highest", 1e7, "--smoothing", 0.0, "--batch-size", 200]
     code, _, err = run(*SMALL, *rates, "--out", tmp_path)
     assert code == 1
-    assert err.splitlines()[-1].startswith("keras-lecture: the loss falls nowhere in the sweep")
+    assert err.splitlines()[-1].startswith("keras-lecture: the loss never falls in the sweep")

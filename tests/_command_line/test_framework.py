@@ -1,4 +1,4 @@
-"""The framework that the program selects: what was asked for, what is configured, what is installed."""
+"""Selection of the framework from the environment, Keras's configuration file and the installed packages."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from keras_lecture._command_line import framework, start
 from keras_lecture._command_line.endings import Ended
 
 ROOT = Path(__file__).resolve().parents[2]
-# Read by Python at its start: hides modules as if they were not installed.
+# `sitecustomize.py`, which Python runs at startup: hides modules as if they were not installed.
 HIDING = """
 from importlib.machinery import PathFinder
 find = PathFinder.find_spec
@@ -33,8 +33,8 @@ PathFinder.find_spec = classmethod(lambda cls, name, *more: None if name in hidd
         (None, "numpy", ["tensorflow"], "tensorflow", "numpy cannot train: running on tensorflow"),
     ],
 )
-def test_the_variable_precedes_the_configuration_and_both_what_is_installed(asked, configured, installed, name, note):
-    """L15: with JAX or PyTorch alone the program ended in "No module named 'tensorflow'"."""
+def test_variable_comes_before_configuration_before_installed(asked, configured, installed, name, note):
+    """L15: with only JAX or PyTorch installed, the program ended with "No module named 'tensorflow'"."""
     selected, said = framework.selected(asked, configured, installed)
     assert selected == name
     assert said is None if note is None else said.startswith(note)
@@ -49,13 +49,13 @@ def test_the_variable_precedes_the_configuration_and_both_what_is_installed(aske
         (None, [], "no framework is installed"),
     ],
 )
-def test_a_framework_that_cannot_be_had_is_refused(asked, installed, message):
-    with pytest.raises(Ended) as refused:
+def test_unavailable_framework_is_rejected(asked, installed, message):
+    with pytest.raises(Ended) as rejected:
         framework.selected(asked, None, installed)
-    assert refused.value.code == 2 and message in str(refused.value)
+    assert rejected.value.code == 2 and message in str(rejected.value)
 
 
-def test_the_configuration_is_read_where_keras_reads_it(tmp_path, monkeypatch):
+def test_configuration_is_read_from_the_folder_of_keras(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.delitem(sys.modules, "keras")
@@ -79,16 +79,16 @@ def test_the_configuration_is_read_where_keras_reads_it(tmp_path, monkeypatch):
         ([""], ["python"], False),
     ],
 )
-def test_only_the_program_itself_leaves_the_import_of_keras_for_later(arguments, original, running, monkeypatch):
+def test_is_running_recognizes_the_program(arguments, original, running, monkeypatch):
     monkeypatch.setattr(sys, "argv", arguments)
     monkeypatch.setattr(sys, "orig_argv", original)
     assert start.is_running() is running
 
 
-if BACKEND == "torch":  # A process takes as long as all other tests here, and adds the same on every backend.
+if BACKEND == "torch":  # A new process takes as long as all other tests here and is the same on every backend.
 
-    def test_with_one_framework_and_no_matplotlib_it_trains_even_if_nobody_reads(tmp_path):
-        """The configuration names TensorFlow, which is not there; the standard output is a closed pipe."""
+    def test_trains_with_one_framework_without_matplotlib_into_a_closed_pipe(tmp_path):
+        """The configuration names TensorFlow, which is hidden; standard output is a closed pipe."""
         folder = tmp_path / "with space, ümlaut"
         (tmp_path / "sitecustomize.py").write_text(HIDING)
         (tmp_path / "keras.json").write_text('{"backend": "tensorflow"}')
@@ -110,11 +110,11 @@ if BACKEND == "torch":  # A process takes as long as all other tests here, and a
         first, *_, last = done.stderr.splitlines()
         assert done.returncode == 0, done.stderr
         assert first.startswith("keras-lecture: tensorflow is not installed: running on torch")
-        assert last.startswith("keras-lecture: no pictures: ") and "pip install matplotlib" in last
+        assert last.startswith("keras-lecture: no figures: ") and "pip install matplotlib" in last
         assert [path.name for path in folder.iterdir()] == ["record.json"]
 
-    def test_an_unknown_framework_is_answered_in_one_line():
-        """Keras's own answer is a traceback, and comes before any line of the program runs."""
+    def test_unknown_framework_is_a_one_line_error():
+        """Keras itself would fail with a traceback on import, before the program runs."""
         done = subprocess.run(
             [sys.executable, "-m", "keras_lecture", "train"],
             env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "numpy"},

@@ -1,4 +1,4 @@
-"""The record is JSON that any program reads: no NumPy, no NaN, no paths."""
+"""The record is strict JSON: no NumPy numbers, no NaN, no path objects."""
 
 import json
 from argparse import Namespace
@@ -10,7 +10,7 @@ import numpy as np
 from keras_lecture._command_line.record import plain, record_of, text_of
 
 
-def test_what_json_does_not_have_becomes_what_it_has():
+def test_values_are_converted_to_json_types():
     given = {
         "a": np.float32(0.5),
         "b": [np.int64(3), float("nan")],
@@ -22,7 +22,7 @@ def test_what_json_does_not_have_becomes_what_it_has():
     assert plain(np.bool_(True)) is True
 
 
-def test_a_record_says_what_ran_on_what():
+def test_record_contains_command_arguments_and_versions():
     arguments = Namespace(command="train", json=True, seed=3, out=Path("runs"))
     record = json.loads(text_of(record_of(arguments, history={"loss": [1.0, np.inf]})))
     assert record["arguments"] == {"seed": 3, "out": "runs"}
@@ -32,8 +32,8 @@ def test_a_record_says_what_ran_on_what():
     assert record["history"] == {"loss": [1.0, None]}
 
 
-def test_a_path_of_any_bytes_is_written():
-    """A name on the disk that is no Unicode has no UTF-8: the record would fail after the training."""
+def test_path_that_is_not_unicode_is_written():
+    """A file name that is not valid Unicode has no UTF-8 encoding: writing the record would fail after training."""
     path = b"f\xfc\xff\xc3\xbc".decode(errors="surrogateescape")
     text = text_of(plain({"out": Path(path)}))
     assert text.isascii() and json.loads(text) == {"out": path}

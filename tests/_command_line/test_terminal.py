@@ -1,4 +1,4 @@
-"""What is printed: in any width, to a reader that has gone, and nothing of what a terminal alone understands."""
+"""Terminal output: any width, closed pipes, and no terminal codes in files."""
 
 import errno
 import io
@@ -19,7 +19,7 @@ WINE = ["train", "--dataset", "wine", "--model", "mlp", "units=()", "--epochs", 
 @pytest.mark.parametrize("width", [40, 80, 200])
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["find-lr", "--help"]], ids=" ".join)
 def test_help_fits_the_terminal_and_breaks_no_word(words, width, monkeypatch):
-    """L15: descriptions and exit codes did not wrap at all, and names of choices were broken in the middle."""
+    """L15: descriptions and exit codes did not wrap, and names of choices were broken in the middle."""
     monkeypatch.setenv("COLUMNS", str(width))
     code, out, _ = run(*words)
     assert code == 0
@@ -41,19 +41,19 @@ def test_table_and_progress_fit_the_terminal(width, tmp_path, monkeypatch):
     assert "epoch 1/1" in err and any(line.startswith("validation ") for line in table)
 
 
-def test_an_error_of_keras_is_its_message_alone():
+def test_keras_error_is_reduced_to_its_message():
     """L15: Keras wraps the message of a layer in the layer's name, terminal codes and a list of arguments."""
     wrapped = "Exception encountered when calling A.call().\n\n\x1b[1mA: `x`\nis wrong\x1b[0m\n\nArguments received: …"
     assert one_line(wrapped) == "A: `x` is wrong"
     assert one_line("\x1b[31mred\x1b[0m  and\nplain") == "red and plain"
 
 
-def test_one_is_not_many():
+def test_singular_and_plural():
     assert [counted(number, "epoch") for number in (0, 1, 2000)] == ["0 epochs", "1 epoch", "2,000 epochs"]
 
 
 class _Stream(io.StringIO):
-    """A stream whose text cannot be written."""
+    """A stream that fails on flush."""
 
     def __init__(self, number, file):
         super().__init__()
@@ -64,23 +64,23 @@ class _Stream(io.StringIO):
         raise self._error
 
     def close(self):
-        """Without the flush of a real close."""
+        """Does not flush, unlike a real close."""
 
 
 @pytest.mark.parametrize(("number", "code"), [(errno.EPIPE, 0), (errno.ENOSPC, 1)])
-def test_a_reader_that_has_gone_is_no_failure_but_a_full_disk_is(number, code, tmp_path, monkeypatch, capsys):
+def test_closed_pipe_succeeds_and_full_disk_fails(number, code, tmp_path, monkeypatch, capsys):
     with open(tmp_path / "output", "w") as file:
         monkeypatch.setattr(sys, "stdout", _Stream(number, file))
         assert flushed(0) == code
         assert flushed(3) == 3
         assert ("cannot write the output: the reason" in capsys.readouterr().err) is (code == 1)
         if code == 0:
-            out("nobody reads")
+            out("text")
         monkeypatch.setattr(sys, "stderr", _Stream(number, file))
-        say("nobody reads")
+        say("text")
 
 
-def test_an_error_that_is_no_mistake_of_the_user_is_one_line_and_a_file(tmp_path, monkeypatch):
+def test_unexpected_error_is_one_line_and_a_traceback_file(tmp_path, monkeypatch):
     def fail(arguments):
         raise RuntimeError("deep\ninside")
 

@@ -1,4 +1,4 @@
-"""`keras-lecture train`, called in this process: its files, its two outputs, its exit codes."""
+"""`keras-lecture train`, called in this process: files, output and exit codes."""
 
 import json
 import os
@@ -22,14 +22,14 @@ SMALL = ["train", "--dataset", "wine", "--model", "mlp", "units=8,", "--batch-si
 
 @pytest.fixture(scope="module")
 def wine(tmp_path_factory):
-    """Two epochs of a small perceptron: the folder and what was printed."""
+    """Two epochs of a small perceptron: the output folder and standard output."""
     folder = tmp_path_factory.mktemp("wine")
     code, out, _ = run(*SMALL, "--epochs", 2, "--out", folder, "--json", "--save")
     assert code == 0
     return folder, out
 
 
-def test_json_is_the_record_and_nothing_else(wine):
+def test_json_option_prints_only_the_record(wine):
     folder, out = wine
     record = json.loads(out)
     assert record == json.loads((folder / "record.json").read_text())
@@ -39,20 +39,20 @@ def test_json_is_the_record_and_nothing_else(wine):
     assert record["seconds"] > 0
 
 
-def test_the_record_holds_history_and_results_that_agree_with_each_other(wine):
+def test_history_and_results_of_the_record_agree(wine):
     record = json.loads(wine[1])
     for name in ("loss", "accuracy", "val_loss", "val_accuracy", "gradient_norm"):
         assert len(record["history"][name]) == 2
     samples = {part: values["samples"] for part, values in record["results"].items()}
     assert list(samples) == ["training", "validation", "test"] and sum(samples.values()) == 178
-    # The weights of the last epoch are those that are judged.
+    # The weights of the last epoch are evaluated.
     assert record["results"]["validation"]["loss"] == pytest.approx(record["history"]["val_loss"][-1], rel=1e-5)
     matrix = np.array(record["confusion"])
     assert matrix.shape == (3, 3) and matrix.sum() == samples["test"]
     assert np.trace(matrix) / matrix.sum() == pytest.approx(record["results"]["test"]["accuracy"], abs=1e-6)
 
 
-def test_pictures_and_model_are_where_they_should_be(wine):
+def test_figures_and_model_are_in_the_folder(wine):
     folder, out = wine
     assert sorted(path.name for path in folder.iterdir()) == [
         "confusion.png",
@@ -64,13 +64,13 @@ def test_pictures_and_model_are_where_they_should_be(wine):
         assert picture.read_bytes().startswith(b"\x89PNG")
     model = keras.saving.load_model(folder / "model.keras")
     x, y = data.load("wine")
-    right = np.mean(np.argmax(model.predict(x, verbose=0), axis=-1) == y)
-    judged = json.loads(out)["results"].values()
-    assert right == pytest.approx(sum(part["accuracy"] * part["samples"] for part in judged) / len(y), abs=1e-6)
+    accuracy = np.mean(np.argmax(model.predict(x, verbose=0), axis=-1) == y)
+    parts = json.loads(out)["results"].values()
+    assert accuracy == pytest.approx(sum(part["accuracy"] * part["samples"] for part in parts) / len(y), abs=1e-6)
 
 
-def test_a_seed_repeats_a_run_and_resume_continues_it(wine, tmp_path):
-    """One epoch, a second one from its state, and a finished run once more: all are the two epochs of the fixture."""
+def test_seed_repeats_a_run_and_resume_continues_it(wine, tmp_path):
+    """One epoch, a second epoch from its state, and a restart of the finished run give the results of the fixture."""
     whole = json.loads(wine[1])
     for epochs in (1, 2, 2):
         code, out, _ = run(*SMALL, "--epochs", epochs, "--out", tmp_path, "--json", "--resume")
@@ -81,7 +81,7 @@ def test_a_seed_repeats_a_run_and_resume_continues_it(wine, tmp_path):
     assert resumed["results"] == whole["results"]
 
 
-def test_the_table_and_the_files_are_all_that_is_printed(tmp_path):
+def test_prints_only_the_table_and_the_files(tmp_path):
     words = ["train", "--dataset", "diabetes", "--model", "mlp", "units=()", "--epochs", 1, "--out", tmp_path]
     code, out, err = run(*words, "--average", "lookahead", "--schedule", "warm_restarts", "--warmup", 0.5)
     assert code == 0, err
@@ -93,17 +93,17 @@ def test_the_table_and_the_files_are_all_that_is_printed(tmp_path):
     assert "epoch 1/1" in err
 
 
-def test_files_that_a_run_does_not_replace_are_named(tmp_path):
-    """A picture or a model beside the record of another training would be taken for its own."""
+def test_files_of_an_earlier_run_are_reported(tmp_path):
+    """An old figure or model next to a new record could be mistaken for a result of the new run."""
     (tmp_path / "confusion.png").write_text("old")
     (tmp_path / "notes.txt").write_text("mine")
     words = ["train", "--dataset", "diabetes", "--model", "mlp", "units=()", "--epochs", 1, "--out", tmp_path]
     code, _, err = run(*words, "--batch-size", 300)
     assert code == 0
-    assert err.splitlines()[1:] == [f"keras-lecture: {tmp_path / 'confusion.png'} is that of an earlier run"]
+    assert err.splitlines()[1:] == [f"keras-lecture: {tmp_path / 'confusion.png'} is from an earlier run"]
 
 
-def test_two_classes_learn_by_one_score(tmp_path):
+def test_margin_loss_trains_one_logit_for_two_classes(tmp_path):
     words = ["--dataset", "breast_cancer", "--model", "mlp", "units=()", "--loss", "logistic", "--epochs", 2]
     code, out, _ = run("train", *words, "--learning-rate", 0.05, "--batch-size", 64, "--out", tmp_path, "--json")
     record = json.loads(out)
@@ -113,7 +113,7 @@ def test_two_classes_learn_by_one_score(tmp_path):
     assert np.shape(record["confusion"]) == (2, 2)
 
 
-def test_an_optimizer_that_evaluates_the_loss_is_bound_to_the_model(tmp_path):
+def test_optimizer_that_evaluates_the_loss_is_bound(tmp_path):
     words = ["train", "--dataset", "wine", "--model", "mlp", "units=()", "--epochs", 2, "--batch-size", 107]
     code, out, err = run(*words, "--optimizer", "lbfgs", "iterations=2", "--out", tmp_path, "--json")
     assert code == 0, err
@@ -121,7 +121,7 @@ def test_an_optimizer_that_evaluates_the_loss_is_bound_to_the_model(tmp_path):
     assert second < first
 
 
-def test_a_training_that_diverges_ends_with_its_own_code_and_its_record(tmp_path):
+def test_diverged_training_has_its_own_exit_code_and_a_record(tmp_path):
     words = [*SMALL, "--optimizer", "sgd", "--learning-rate", 1e30, "--epochs", 3, "--out", tmp_path, "--json"]
     code, out, err = run(*words)
     assert code == 3
@@ -129,7 +129,7 @@ def test_a_training_that_diverges_ends_with_its_own_code_and_its_record(tmp_path
     assert json.loads(out)["history"]["loss"] == json.loads((tmp_path / "record.json").read_text())["history"]["loss"]
 
 
-def test_steps_that_are_skipped_on_request_end_nothing(tmp_path):
+def test_skipped_steps_do_not_end_the_training(tmp_path):
     words = [*SMALL, "--optimizer", "sgd", "--learning-rate", 1e30, "--epochs", 3, "--out", tmp_path]
     code, _, err = run(*words, "--clip", "global_norm=1", "on_nonfinite=skip")
     assert len(json.loads((tmp_path / "record.json").read_text())["history"]["loss"]) == 3
@@ -166,8 +166,14 @@ def test_steps_that_are_skipped_on_request_end_nothing(tmp_path):
         (["train", "--optimizer", "adam", "learning_rate=1"], "--optimizer adam: `argument` must be one of beta_1"),
         (["train", "--learning-rate", "0"], "`--learning-rate` must be in (0, ∞)."),
         (["train", "--learning-rate", "nan"], "`--learning-rate` must be in (0, ∞)."),
-        (["train", "--loss", "softmax_cross_entropy", "reduction=none"], "`reduction` must be one that gives a number"),
-        (["train", "--loss", "l2"], "`--loss` must be a loss for classes. Received: --loss='l2'."),
+        (
+            ["train", "--loss", "softmax_cross_entropy", "reduction=none"],
+            "`reduction` must be one that returns a single",
+        ),
+        (
+            ["train", "--loss", "l2"],
+            "`--loss` must be a classification loss. Received: --loss='l2'.",
+        ),
         (["train", "--loss", "logistic"], "softmax_cross_entropy or multiclass_hinge"),
         (["train", "--dataset", "wine", "--augment", "random_affine"], "RandomAffine: `inputs` must be an image"),
         (["train", "--dataset", "wine", "--augment", "pca_color"], "PCAColor: `data` must be batches of images."),
@@ -192,7 +198,7 @@ def test_steps_that_are_skipped_on_request_end_nothing(tmp_path):
         (["find-lr", "--learning-rate", "1"], "unrecognized arguments: --learning-rate 1"),
     ],
 )
-def test_a_mistake_is_answered_in_one_line(words, message, tmp_path, monkeypatch):
+def test_usage_error_is_one_line(words, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = run(*words)
     assert (code, out) == (2, "")
@@ -207,24 +213,24 @@ def test_a_mistake_is_answered_in_one_line(words, message, tmp_path, monkeypatch
         (["--optimizer", "newton", "memory_limit=1e-9"], "Newton: the Hessian of 139 weights "),
     ],
 )
-def test_a_mistake_that_shows_late_is_one_line_too(words, message, tmp_path):
+def test_usage_error_during_training_is_one_line(words, message, tmp_path):
     code, _, err = run(*SMALL, "--epochs", 2, "--out", tmp_path, *words)
     assert code == 2
     assert message in err.splitlines()[-1] and "raceback" not in err
 
 
 @pytest.mark.parametrize("below", ["", "folder"])
-def test_a_folder_that_cannot_be_written_is_named_before_the_training(below, tmp_path):
-    """L15: `--out` with the name of a file ended in "[Errno 17]", and with the code of another ending."""
+def test_folder_that_cannot_be_written_is_reported_before_training(below, tmp_path):
+    """L15: `--out` with the name of a file ended with "[Errno 17]" and the wrong exit code."""
     (tmp_path / "file").write_text("here")
     code, out, err = run(*SMALL, "--out", tmp_path / "file" / below)
     assert (code, out) == (1, "")
-    assert err.startswith(f"keras-lecture: cannot write into the folder {tmp_path / 'file' / below}: ")
-    assert err.endswith(" Give another one by --out.\n") and len(err.splitlines()) == 1
+    assert err.startswith(f"keras-lecture: cannot write to the folder {tmp_path / 'file' / below}: ")
+    assert err.endswith(" Choose another with --out.\n") and len(err.splitlines()) == 1
 
 
-def test_after_an_interruption_the_same_command_goes_on_and_another_is_refused(tmp_path, monkeypatch):
-    """With another seed the samples are split anew: it would be tested on what it has learned."""
+def test_interrupted_run_resumes_with_the_same_options_only(tmp_path, monkeypatch):
+    """Another seed gives another split, so the test part would contain training samples."""
     words = [*SMALL, "--epochs", 2, "--out", tmp_path, "--resume"]
 
     def interrupt(bar, epoch, logs=None):
@@ -235,11 +241,11 @@ def test_after_an_interruption_the_same_command_goes_on_and_another_is_refused(t
         during.setattr(terminal.ProgressBar, "on_epoch_begin", interrupt)
         code, out, err = run(*words)
     assert (code, out) == (130, "")
-    assert err.splitlines()[-1] == "keras-lecture: interrupted: the same command goes on from the last epoch"
+    assert err.splitlines()[-1] == "keras-lecture: interrupted: run the same command again to continue"
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
     code, _, err = run(*words, "--seed", 1)
     assert code == 2
-    assert "`--seed` must be 0, as in the training to be resumed. Received: --seed='1'. Remove " in err
+    assert "`--seed` must be 0, as in the run to be resumed. Received: --seed='1'. Remove " in err
     code, out, err = run(*words, "--json")
     assert code == 0, err
     assert len(json.loads(out)["history"]["loss"]) == 2
@@ -254,9 +260,9 @@ def test_help_lists_the_choices_and_the_exit_codes(words):
         assert all(name in out for name in ("digits", "resnet", "nesterov", "softmax_cross_entropy", "random_affine"))
 
 
-if BACKEND == "torch":  # A process takes as long as all other tests here, and adds the same on every backend.
+if BACKEND == "torch":  # A new process takes as long as all other tests here and is the same on every backend.
 
-    def test_as_a_program_it_ends_with_the_exit_code_and_without_a_traceback():
+    def test_program_exits_with_the_code_and_without_a_traceback():
         done = subprocess.run(
             [sys.executable, "-m", "keras_lecture", "train", "--model", "net"],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
