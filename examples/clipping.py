@@ -1,9 +1,9 @@
 """
-Clipping, and the norm of the gradient
-======================================
+Gradient clipping rescues a diverging recurrent network
+=======================================================
 
-A recurrent network reads each digit row by row, with a learning rate that is too bold for it. Behind a steep wall of
-the loss a long gradient throws the weights away; ``GradientClipping`` shortens it, ``GradientMonitor`` shows it.
+A recurrent network reads each digit row by row, with a learning rate that is too high. On a cliff of the loss, one
+large gradient destroys the weights. ``GradientClipping`` limits the gradient, and ``GradientMonitor`` logs its norm.
 """
 
 import keras
@@ -16,8 +16,8 @@ images, labels = data.load("digits")
 rows = images[..., 0]
 
 # %%
-# The same start and the same batches, with and without a limit on the norm of all gradients together. The monitor comes
-# first in the list, and sees the gradient as it was.
+# The same initialization and batches, with and without a limit on the global gradient norm. The monitor comes first in
+# the list, so it sees the gradient before clipping.
 
 
 def train(*clipping):
@@ -33,7 +33,8 @@ plain = train()
 clipped = train(callbacks.GradientClipping(global_norm=1.0))
 
 # %%
-# ``clipped_share`` in the logs says how often the limit was reached: near 1 it is too tight, at 0 idle.
+# ``clipped_share`` in the logs is the share of steps that were clipped: near 1 the limit is too tight, at 0 it is never
+# reached.
 
 figure, axes = plt.subplots(1, 3, figsize=(9, 2.8), layout="constrained")
 for name, axis in zip(("loss", "gradient_norm"), axes[:2], strict=True):

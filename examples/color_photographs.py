@@ -1,10 +1,10 @@
 """
-Crops, reflections, ten crops and PCA color on photographs
-==========================================================
+AlexNet's augmentation: random crops, reflections and PCA color
+===============================================================
 
-AlexNet's augmentation on the two color photographs that scikit-learn brings along: a random crop, its reflection and a
-shift along the principal components of the colors in training, the average over ten crops at test time. The task is to
-tell from a small patch which photograph it was cut from.
+The data are patches of the two color photographs that come with scikit-learn, and the task is to tell which photograph
+a patch was cut from. In training, a patch is cropped at random, reflected, and shifted along the principal components
+of its colors. At test time, the predictions for ten crops are averaged.
 """
 
 import keras
@@ -17,13 +17,13 @@ from keras_lecture import data, initializers, layers, losses, optimizers
 keras.utils.set_random_seed(0)
 SIDE, WINDOW = 40, 32
 photographs = load_sample_images().images  # 427 × 640 pixels, 0 … 255
-places = [(top, left) for top in range(0, 388, SIDE) for left in range(0, 601, SIDE)]
-patches = np.array([p[top : top + SIDE, left : left + SIDE] for p in photographs for top, left in places], "float32")
-labels = np.repeat([0, 1], len(places))
+corners = [(top, left) for top in range(0, 388, SIDE) for left in range(0, 601, SIDE)]
+patches = np.array([p[top : top + SIDE, left : left + SIDE] for p in photographs for top, left in corners], "float32")
+labels = np.repeat([0, 1], len(corners))
 (x_train, y_train), (x_test, y_test) = data.split(patches, labels, (0.6, 0.4), seed=0)
 
 # %%
-# Both layers act in training only; at inference the crop is the center and the color stays.
+# Both layers are random in training only. At inference the crop is the center crop and the colors are unchanged.
 
 color = layers.PCAColor(seed=0)
 color.adapt(x_train)
@@ -37,7 +37,8 @@ for row, patch, variants in zip(axes, x_train, drawn.reshape(3, 5, WINDOW, WINDO
 plt.show()
 
 # %%
-# ``ten_crop_average`` makes a model of the trained one that takes whole patches and averages the ten probabilities.
+# ``ten_crop_average`` turns the trained classifier into a model that takes whole patches and averages the probabilities
+# of ten crops.
 
 conv = {"strides": 2, "activation": "relu", "kernel_initializer": initializers.Kaiming()}
 inner = [keras.layers.Conv2D(16, 5, **conv), keras.layers.Conv2D(32, 3, **conv), keras.layers.GlobalAveragePooling2D()]

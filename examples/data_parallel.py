@@ -1,10 +1,10 @@
 """
-One batch on several devices
-============================
+Data-parallel training on several devices
+=========================================
 
-``keras.distribution`` splits each batch over devices, and each optimizer here works on the split as on the whole. Four
-devices are simulated on one CPU; on a machine with four GPUs the same script uses those. Keras has this for JAX; on the
-other backends the script says so and trains on one device.
+``keras.distribution`` splits each batch over the devices. All optimizers of this package then compute the same step as
+on one device. Four devices are simulated on one CPU here; on a machine with four GPUs the same script uses those. Keras
+supports this on JAX only; on the other backends the script says so and trains on one device.
 """
 
 import os
@@ -12,6 +12,7 @@ import os
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 
 from keras_lecture import data, losses, optimizers
@@ -25,21 +26,28 @@ def train():
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(64, "relu"), keras.layers.Dense(10)])
     model.compile(optimizers.Adam(0.005), losses.SoftmaxCrossEntropy(), metrics=["accuracy"])
     history = model.fit(images, labels, batch_size=128, epochs=5, verbose=0).history
-    return history["accuracy"][-1], np.concatenate([np.ravel(w) for w in model.get_weights()])
+    return history, np.concatenate([np.ravel(w) for w in model.get_weights()])
 
 
-accuracy, weights = train()
+history, weights = train()
+curves = {"one device": history["loss"]}
 
 # %%
 devices = keras.distribution.list_devices() if keras.backend.backend() == "jax" else []
 if devices:
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
-    accuracy, shared = train()
+    history, shared = train()
     keras.distribution.set_distribution(None)
-    apart = np.abs(shared - weights).max()
-    print(f"{len(devices)} devices: the weights are within {apart:.1e} of those of one device")
+    curves[f"{len(devices)} devices"] = history["loss"]
+    print(f"{len(devices)} devices: largest weight difference to one device {np.abs(shared - weights).max():.1e}")
 else:
     print(f"keras.distribution needs JAX; on {keras.backend.backend()} this was one device")
 
 # %%
-print(f"training accuracy {accuracy:.2%}")
+print(f"training accuracy {history['accuracy'][-1]:.2%}")
+for (name, loss), style in zip(curves.items(), ("-", "o"), strict=False):
+    plt.plot(range(1, 6), loss, style, label=name)
+plt.xlabel("epoch")
+plt.ylabel("loss")
+plt.legend(frameon=False)
+plt.show()

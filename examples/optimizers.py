@@ -2,9 +2,9 @@
 Every optimizer on one problem
 ==============================
 
-One small network, one start, full batches, twenty-five steps. The rules that look at the loss again (``Armijo``,
-``LBFGS``, ``NewtonCG``, dashed) find the length of each step by themselves, for the price of a few more gradients or
-products with the Hessian in it; the others are given a learning rate.
+Twenty-five full-batch steps on one small network, always from the same initialization. ``Armijo``, ``LBFGS`` and
+``NewtonCG`` evaluate the loss again to choose their own step size, which costs additional gradients or Hessian-vector
+products per step. The others use a given learning rate. Dashed: optimizers that are bound to the model.
 """
 
 import keras
@@ -16,7 +16,7 @@ images, labels = data.load("digits")
 images, labels = images[labels < 4].reshape(-1, 64), labels[labels < 4]
 
 # %%
-# The rates are of one order, not searched for: this shows how to write each of them, and is no competition.
+# The learning rates are plausible but not tuned: the example shows how to use each optimizer and does not rank them.
 
 RULES = {
     "SGD": optimizers.SGD(0.5),
@@ -33,7 +33,7 @@ RULES = {
 }
 
 # %%
-# An optimizer that evaluates the loss needs the model: ``bind``. Everything else is ``compile`` and ``fit``.
+# ``bind`` gives an optimizer access to the model. Everything else is ``compile`` and ``fit``.
 
 
 def train(optimizer):

@@ -1,10 +1,10 @@
 """
-Batch normalization with the statistics of the population
-=========================================================
+Batch normalization with exact population statistics
+====================================================
 
-In training, batch normalization goes by each batch; afterwards by moving averages, which remember old weights. After a
-short training they are far off, and the model looks as if it had learned nothing. ``recalibrate`` replaces them by the
-exact averages over the training data, in one pass.
+At inference, batch normalization uses moving averages of the batch statistics, which lag behind the weights. After a
+short training they are so far off that the model seems to have learned little. ``recalibrate`` replaces them with the
+exact statistics of the training data, in one pass.
 """
 
 import keras
@@ -33,7 +33,7 @@ model.compile(optimizers.Adam(0.01), losses.SoftmaxCrossEntropy(), metrics=["acc
 model.fit(x_train, y_train, batch_size=64, epochs=1, verbose=2)
 
 # %%
-# The averages take part in predictions only, so nothing but ``recalibrate`` stands between these two figures.
+# The two accuracies differ only by ``recalibrate``: the weights are the same.
 
 second = model.layers[4]
 moving = keras.ops.convert_to_numpy(second.moving_variance).copy()

@@ -1,9 +1,9 @@
 """
-Segmentation by a fully convolutional net
-=========================================
+Segmentation with a fully convolutional network
+===============================================
 
-Which pixels are a bright disc, which a dark square, which neither: ``models.fcn`` gives scores for every pixel of an
-image of any size. It trains on small generated images and is tested on larger ones.
+``models.fcn`` classifies every pixel of an image of any size: as part of a bright disc, of a dark square, or of
+neither. It is trained on small generated images and tested on larger ones.
 """
 
 import keras
@@ -17,7 +17,7 @@ random = np.random.default_rng(0)
 
 
 def scenes(count, side):
-    """Images of a bright disc and a dark square in noise, and the class of each pixel."""
+    """Noisy images of a bright disc and a dark square, and the class of each pixel."""
     rows, columns = np.mgrid[:side, :side]
     pictures, classes = [], []
     for _ in range(count):
@@ -33,7 +33,7 @@ def scenes(count, side):
 
 
 # %%
-# A sixteenth of the published width is enough for two shapes; batch normalization lets it train from the start.
+# A sixteenth of the published width is enough for two shapes. Batch normalization makes pretraining unnecessary.
 
 x_train, y_train = scenes(128, 64)
 x_test, y_test = scenes(16, 96)

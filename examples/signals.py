@@ -1,10 +1,10 @@
 """
-Which start lets a signal through?
-==================================
+Initialization and signal propagation
+=====================================
 
-Ten layers of 500 units, the lectures' experiment: too small a start dies on the way, N(0, 1) saturates, Xavier carries
-tanh and Kaiming carries ReLU; ``rescale`` repairs a start that was wrong. ``python examples/signals.py picture.png``
-saves the picture.
+The lectures' experiment with ten layers of 500 units. With small weights the signal vanishes, with N(0, 1) tanh
+saturates, Xavier preserves the signal under tanh and Kaiming under ReLU. ``rescale`` repairs a bad initialization.
+``python examples/signals.py picture.png`` saves the figure.
 """
 
 import sys
@@ -16,7 +16,7 @@ import numpy as np
 from keras_lecture import initializers
 
 LAYERS, UNITS = 10, 500
-STARTS = {
+INITIALIZATIONS = {
     "N(0, 0.01²), tanh": ("tanh", initializers.Gaussian(0.01)),
     "N(0, 1), tanh": ("tanh", initializers.Gaussian(1.0)),
     "Xavier, tanh": ("tanh", initializers.Xavier()),
@@ -30,9 +30,9 @@ x = np.random.default_rng(0).normal(size=(1000, UNITS)).astype("float32")
 # %%
 figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
 print(f"{'standard deviation in layer':30}{1:>10}{5:>10}{10:>10}")
-for name, (activation, start) in STARTS.items():
+for name, (activation, initializer) in INITIALIZATIONS.items():
     model = keras.Sequential([keras.Input((UNITS,)), *(keras.layers.Dense(UNITS, activation) for _ in range(LAYERS))])
-    initializers.initialize(model, start)
+    initializers.initialize(model, initializer)
     if "rescaled" in name:
         initializers.rescale(model, x, verbose=0)
     signal, spread = x, []
@@ -42,9 +42,8 @@ for name, (activation, start) in STARTS.items():
     print(f"{name:30}{spread[0]:10.2g}{spread[4]:10.2g}{spread[9]:10.2g}")
     axes.plot(range(1, LAYERS + 1), spread, marker="o", markersize=4, label=name)
 
-# %%
 axes.set(yscale="log", xlabel="layer", ylabel="standard deviation of the outputs", xticks=range(1, LAYERS + 1))
-axes.set_title("A signal on its way through ten layers of 500 units", loc="left")
+axes.set_title("Signal propagation through ten layers of 500 units", loc="left")
 axes.grid(alpha=0.25)
 axes.legend(loc="lower left", frameon=False, fontsize=9)
 axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""The examples run on every backend and end in the result that they are there to show."""
+"""The examples run on every backend and show the result they claim."""
 
 import os
 import re
@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from support.harness import BACKEND
 
-# In a process of its own on JAX, each for the flags of its compiler: the suite leaves XLA unoptimized, and convolutions
-# of that kind take minutes; devices are simulated from the first computation on.
+# Run in their own process on JAX, because they need other XLA flags: the suite turns off XLA's optimizations, which
+# makes convolutions take minutes, and simulated devices must be requested before the first computation.
 ALONE = {"segmentation": "", "data_parallel": "--xla_force_host_platform_device_count=4"}
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
 @pytest.fixture
 def run(capsys, monkeypatch):
-    """What a script prints. It runs in this process, which has imported its backend already."""
+    """Runs an example in this process, where the backend is already imported, and returns its output."""
 
     def run(name):
         if BACKEND == "jax" and name in ALONE:
@@ -41,7 +41,7 @@ def run_alone(name, flags):
 
 
 def numbers(pattern, text):
-    """The numbers in the one place of `text` that the pattern describes, `#` standing for each of them."""
+    """The numbers at the `#` signs of the pattern, which must occur exactly once in `text`."""
     number = r"([-+]?(?:\d[\d,]*\.?\d*(?:e[-+]?\d+)?|nan|inf))"
     (found,) = re.findall(re.escape(pattern).replace(r"\#", number), text)
     return [float(value) for value in (found if isinstance(found, tuple) else [found])]
@@ -51,13 +51,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interacti
 
 
 def test_digits(run):
-    """Around 98 % over seeds and backends; a linear classifier reaches 96 %."""
+    """Around 98 % across seeds and backends; a linear classifier reaches 96 %."""
     _, accuracy = numbers("test loss #, test accuracy #%", run("digits"))
     assert accuracy > 96.5
 
 
 def test_optimizers(run):
-    """The classes can be told apart by lines: by curvature the loss gets near zero, the others are on the way."""
+    """Every optimizer reduces the loss to a third; those that use curvature bring it close to zero."""
     lines = re.findall(r"^(\w+) +loss (\S+) → (\S+)", run("optimizers"), re.MULTILINE)
     found = {name: (float(first), float(last)) for name, first, last in lines}
     assert len(found) == 11
@@ -66,7 +66,7 @@ def test_optimizers(run):
 
 
 def test_signals(run):
-    """The lectures' figures: 0.01 dies, N(0, 1) saturates at 1, the right start keeps its order of magnitude."""
+    """As in the lectures: N(0, 0.01²) vanishes, N(0, 1) saturates at 1, good initializations keep the magnitude."""
     text = run("signals")
     last = {line[:30].strip(): float(line.split()[-1]) for line in text.splitlines()[1:]}
     assert last.pop("N(0, 0.01²), tanh") < 1e-5
@@ -77,7 +77,7 @@ def test_signals(run):
 
 
 def test_clipping(run):
-    """Plain, the weights are lost behind a wall, where most backends get one class in ten right, or NaN."""
+    """Without clipping the weights are destroyed: most backends end at chance level, 10 %, or with NaN."""
     text = run("clipping")
     (plain,) = re.findall(r"plain +loss \S+, training accuracy ([\d.]+)%", text)
     _, clipped = numbers("clipped  loss #, training accuracy #%", text)
@@ -88,13 +88,13 @@ def test_clipping(run):
 def test_early_stopping(run):
     text = run("early_stopping")
     assert "killed; started again" in text
-    assert "the same weights: True" in text
-    # A third of the digits is enough for 95 % over seeds.
+    assert "identical weights: True" in text
+    # A third of the digits is enough for about 95 % across seeds.
     assert numbers("test accuracy #%", text)[0] > 92
 
 
 def test_population_batch_norm(run):
-    """After one epoch the moving averages are four fifths their start."""
+    """After one epoch the initial values still make up four fifths of the moving averages."""
     moving, population = numbers(
         "test accuracy with moving averages #%, with population statistics #%", run("population_batch_norm")
     )
@@ -103,7 +103,7 @@ def test_population_batch_norm(run):
 
 
 def test_color_photographs(run):
-    """Sky and leaves are told apart by color: around 97 % over seeds; ten crops lose nothing of note."""
+    """Color separates the photographs: around 97 % across seeds, and ten crops are not noticeably worse."""
     text = run("color_photographs")
     (center,), (ten) = numbers("the center: #%", text), numbers("ten crops: #%", text)
     assert center > 90
@@ -111,21 +111,21 @@ def test_color_photographs(run):
 
 
 def test_segmentation(run):
-    """Scores come in steps of eight pixels and are interpolated: the border of a shape is off by one or two."""
+    """The logits have a stride of eight pixels and are interpolated, so borders are off by one or two pixels."""
     rest, *shapes = numbers("rest #, disc #, square #", run("segmentation"))
     assert rest > 0.9
     assert min(shapes) > 0.65
 
 
 def test_fine_tuning(run):
-    """The features of ten digits hold the answer, which so few images do not teach by themselves."""
-    _, tuned, fresh = numbers("# images: test accuracy fine-tuned #%, from the start #%", run("fine_tuning"))
-    assert tuned > fresh
+    """The features learned on ten digits separate odd from even; 27 images alone do not teach as much."""
+    _, tuned, scratch = numbers("# images: test accuracy fine-tuned #%, from scratch #%", run("fine_tuning"))
+    assert tuned > scratch
     assert tuned > 80
 
 
 def test_physics(run):
-    """As many gradients as Adam, give or take a tenth, and a smaller residual: measured 2.5 to 110 times smaller."""
+    """At most 10 % more gradients than Adam and a smaller residual, measured as 2.5 to 110 times smaller."""
     text = run("physics")
     steps, adam, _ = numbers("Adam   # gradients, residual #, error #", text)
     evaluations, residual, error = numbers("LBFGS  # gradients, residual #, error #", text)
@@ -142,18 +142,18 @@ def test_own_rule(run):
 def test_data_parallel(run):
     text = run("data_parallel")
     if BACKEND == "jax":
-        # Sums of float32 in another order.
-        assert numbers("4 devices: the weights are within # of those of one device", text)[0] < 1e-4
+        # float32 sums in a different order.
+        assert numbers("4 devices: largest weight difference to one device #", text)[0] < 1e-4
     else:
         assert f"keras.distribution needs JAX; on {BACKEND} this was one device" in text
     assert numbers("training accuracy #%", text)[0] > 90
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
-def test_examples_are_short_and_use_the_public_names_alone(file):
+def test_examples_are_short_and_use_public_names_only(file):
     text = file.read_text(encoding="utf-8")
-    assert f"test_{file.stem}" in globals(), "each example is run by a test"
-    assert len(text.splitlines()) < 60, "an example fits on one screen"
+    assert f"test_{file.stem}" in globals(), "every example needs a test that runs it"
+    assert len(text.splitlines()) < 60, "an example must fit on one screen"
     assert not re.search(
         r"keras\.src|keras_lecture\.\w+\.\w+ import|^import (jax|torch|tensorflow)\b", text, re.MULTILINE
     )
