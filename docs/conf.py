@@ -1,4 +1,4 @@
-"""Sphinx: hand-written pages and generated reference in Markdown, the examples executed as a gallery."""
+"""Sphinx configuration: Markdown pages, a generated reference, and the examples executed as a gallery."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Before JAX starts: the example of data-parallel training finds its simulated devices.
+# Simulated devices for the data-parallel example; JAX reads the flag when it starts.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 sys.path.insert(0, str(HERE))
 
@@ -24,11 +24,11 @@ extensions = ["myst_parser", "sphinx_gallery.gen_gallery"]
 exclude_patterns = ["_build", "gallery/*.ipynb"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 2
-# Formulas are indented blocks of plain Unicode; code says what it is.
+# Indented blocks are formulas in plain Unicode; code blocks name their language.
 highlight_language = "none"
 python_maximum_signature_line_length = 88
 nitpicky = True
-# Types of other packages in signatures: their pages are on the net, and these are to be built without one.
+# Types of other packages in signatures: links to them would need their inventories from the Internet.
 nitpick_ignore_regex = [("py:class", r"(?!keras_lecture).*")]
 
 html_theme = "furo"
@@ -56,7 +56,7 @@ sphinx_gallery_conf = {
 
 
 def link_names(app, document, source):
-    """`losses.L1` in a page written by hand leads to the page of that name."""
+    """Links names such as `losses.L1` in hand-written pages to their reference pages."""
     if not document.startswith(("api/", "gallery/")):
         source[0] = reference.linked(source[0], "", reference.names())
 

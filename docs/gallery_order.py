@@ -1,4 +1,4 @@
-"""The gallery's examples in the order of a first reading, and what is put back before each."""
+"""Order of the gallery's examples, and the reset of Keras's global state before each."""
 
 import keras
 
@@ -23,6 +23,6 @@ def place(file):
 
 
 def fresh(gallery, file):
-    """Each example starts from Keras's defaults, as a script does."""
+    """Resets Keras to its defaults, as at the start of a script."""
     keras.utils.clear_session()
     keras.distribution.set_distribution(None)

@@ -1,9 +1,9 @@
-"""The built pages are for everybody: nothing in them is loaded from the net, and none names a path of this machine."""
+"""Checks that the built pages work offline and contain no path of the machine they were built on."""
 
 import re
 from pathlib import Path
 
-# What a browser fetches by itself; links that a reader may follow are no loads.
+# References that a browser fetches automatically. Ordinary links are allowed.
 LOADS = re.compile(
     r"""<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\bsrc\s*=\s*["'](?:https?:)?//[^"']+
     |<link\b(?=[^>]*\brel\s*=\s*["'][^"']*(?:stylesheet|icon|preload|preconnect|prefetch|font))[^>]*\bhref\s*=\s*["'](?:https?:)?//[^"']+
@@ -14,12 +14,12 @@ LOADS = re.compile(
 
 
 def loads(text):
-    """What the text of a page or a style sheet would load from elsewhere."""
+    """The references to other hosts that a page or style sheet would load."""
     return [match[0] for match in LOADS.finditer(text)]
 
 
 def refuse(app, exception):
-    """Fails a build with such pages, at its end."""
+    """Fails the build, after it has finished, if a page loads from another host or names a local path."""
     if exception or app.builder.format != "html":
         return
     files = [file for kind in ("*.html", "*.css") for file in Path(app.outdir).rglob(kind)]
@@ -28,4 +28,4 @@ def refuse(app, exception):
     root = str(Path(app.srcdir).parent)
     found += [f"{name} names {root}" for name, text in texts.items() if root in text]
     if found:
-        raise RuntimeError("\n".join(["These pages are not for everybody:", *sorted(found)]))
+        raise RuntimeError("\n".join(["These pages must work offline and on any machine:", *sorted(found)]))

@@ -1,6 +1,6 @@
-"""The reference: one Markdown page for each public name, from its docstring, and one for each subpackage.
+"""Writes the reference pages: one for each public name, from its docstring, and one for each subpackage.
 
-A docstring of this project is Markdown already, formulas in indented blocks included; its sections become headings.
+The docstrings are Markdown, with formulas in indented blocks; their sections become headings.
 """
 
 import inspect
@@ -10,14 +10,14 @@ from pathlib import Path
 import keras_lecture
 import keras_lecture.figures
 
-# The figures are imported on demand: they need matplotlib.
+# Not in `__all__`: the figures need matplotlib and are imported on demand.
 AREAS = sorted([*keras_lecture.__all__, "figures"])
 SECTIONS = ("Args", "Call arguments", "Returns", "Example", "Reference")
 HEADINGS = {"Args": "Arguments", "Example": "Example", "Reference": "Reference"}
 
 
 def names():
-    """`{"losses.L1": class, …}`: every public class and function under the path that a user writes."""
+    """Every public class and function by its path for users: `{"losses.L1": class, …}`."""
 
     def walk(path, module):
         for name in module.__all__:
@@ -28,7 +28,7 @@ def names():
 
 
 def write(folder):
-    """Writes all pages, and nothing that has not changed: Sphinx reads again what is newer."""
+    """Writes the pages that changed, so that Sphinx rereads no others, and removes stale ones."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     public = names()
@@ -44,7 +44,7 @@ def write(folder):
 
 
 def page(path, unit, public):
-    """The page of one class or function."""
+    """Markdown page of one class or function."""
     body, sections = split(documentation(path, unit))
     area, name = path.rpartition(".")[::2]
     kind = "class" if inspect.isclass(unit) else "function"
@@ -68,7 +68,7 @@ def page(path, unit, public):
 
 
 def area_page(area, public):
-    """The table of a subpackage: its names with the first sentence of each."""
+    """Page of a subpackage: a table of its names with their first sentences."""
     module = getattr(keras_lecture, area)
     inside = {path.removeprefix(f"{area}."): path for path in public if path.startswith(f"{area}.")}
     rows = [f"{{py:obj}}`{name} <keras_lecture.{path}>` | {first_line(public[path])}" for name, path in inside.items()]
@@ -78,7 +78,7 @@ def area_page(area, public):
 
 def index_page():
     rows = [f"[{area}]({area}.md) | {first_line(getattr(keras_lecture, area))}" for area in AREAS]
-    intro = "Every public name is reached through its subpackage: `keras_lecture.losses.L1`."
+    intro = "Import each name from its subpackage: `keras_lecture.losses.L1`."
     return overview("Reference", intro, rows, AREAS)
 
 
@@ -90,39 +90,43 @@ def overview(title, intro, rows, entries):
 
 def documentation(path, unit):
     if not unit.__doc__:
-        raise ValueError(f"{path} has no docstring: there is nothing to make its page of.")
+        raise ValueError(f"{path} has no docstring, so it cannot have a page.")
     return inspect.cleandoc(unit.__doc__)
 
 
 def split(text):
-    """The body of a docstring, and its sections without their indent."""
+    """The body of a docstring and its dedented sections."""
     headings = "|".join(SECTIONS)
     body, *rest = re.split(rf"^({headings}):$\n", text, flags=re.MULTILINE)
     return body.strip(), {rest[i]: inspect.cleandoc(rest[i + 1]) for i in range(0, len(rest), 2)}
 
 
 def arguments(text):
-    """`name: text` entries as a definition list."""
+    """Definition list of `name: text` entries."""
     entries = re.split(r"^(\*{0,2}\w[\w, *]*): ", text, flags=re.MULTILINE)[1:]
     pairs = zip(entries[::2], entries[1::2], strict=True)
     return "\n\n".join(f"`{name}`\n: " + re.sub(r"\n\s*", "\n  ", entry.strip()) for name, entry in pairs)
 
 
 def signature(unit):
-    """As Python writes it, with types by their last names; what only means "a tensor" is called that."""
-    text = str(inspect.signature(unit))
-    text = re.sub(r"\b(?:\w+\.)+(?=[A-Z]\w*)", "", text)
-    return re.sub(r"\bAny\b", "Tensor", text)
+    """The signature with types as users write them: without modules, and `Any`, the alias of `Tensor`, as `Tensor`."""
+    text = re.sub(r"\b(?:\w+\.)+(?=[A-Z]\w*)", "", str(inspect.signature(unit)))
+    text = re.sub(r"(\*\*\w+): Any\b", r"\1", text)
+    # `dict[str, Any]` is a configuration.
+    return re.sub(r"(?<!str, )\bAny\b", "Tensor", text)
 
 
 def methods(cls, public):
-    """The documented methods and properties of the class and of its bases that have no page of their own."""
+    """The methods for users, with their docstrings: those that the docstring of the class names or that Keras has.
+
+    All other methods are internal. Bases with a page of their own are left out.
+    """
     seen = set()
     for base in cls.__mro__:
         if not base.__module__.startswith("keras_lecture") or (base in public and base is not cls):
             continue
         for name, method in vars(base).items():
-            if name.startswith("_") or name in seen or not method.__doc__:
+            if name.startswith("_") or name in seen or not method.__doc__ or not is_for_users(cls, name):
                 continue
             seen.add(name)
             if isinstance(method, property):
@@ -132,15 +136,23 @@ def methods(cls, public):
                 yield name, "method", given, inspect.cleandoc(method.__doc__)
 
 
+def is_for_users(cls, name):
+    """Whether the docstring of the class names the method, or the class replaces a method of Keras."""
+    if any(base.__module__.startswith("keras.") and name in vars(base) for base in cls.__mro__):
+        return True
+    is_argument = name in inspect.signature(cls).parameters
+    return not is_argument and re.search(rf"`{name}(\([^`]*\))?`|\.{name}\(", cls.__doc__ or "") is not None
+
+
 def linked(text, area, public):
-    """Markdown in which every `name` of the public ones leads to its page; indented blocks stay as they are."""
+    """Links every public `name` in the Markdown to its page, except in indented blocks."""
 
     def target(name, called):
         path = name.removeprefix("keras_lecture.")
         if path in public or f"{area}.{path}" in public:
             return path if path in public else f"{area}.{path}"
         found = [other for other in public if other.rpartition(".")[2] == path]
-        # A word in lower case may be an argument of the same name.
+        # A lower-case word may be an argument with the name of a function.
         return found[0] if len(found) == 1 and (called or not path.islower()) else None
 
     def link(match):

@@ -1,10 +1,12 @@
-"""The pages keep their word: each public name has one, the tables name what exists, and nothing needs the net."""
+"""Every public name has a page, the tables list existing names, and the pages work offline."""
 
 import inspect
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
+import keras
 import pytest
 from support.public import public_objects
 
@@ -21,7 +23,7 @@ PUBLIC = reference.names()
 
 
 def plain(page):
-    """The page without the links that were put into it."""
+    """The page without its generated links."""
     page = re.sub(r"\{py:obj\}`([^`<]*) <[^`>]*>`", r"`\1`", page)
     return re.sub(r"\[(arXiv:[\d.]+)\]\([^)]*\)", r"\1", page)
 
@@ -42,36 +44,69 @@ def test_every_public_name_has_a_page(written):
         assert f"<{path}>" in written[path.split(".")[0]], f"{path} is not in the table of contents"
 
 
-def test_nothing_of_a_docstring_is_lost(written):
-    """Each line stands on the page, formulas still indented, for they would become prose."""
+def test_page_contains_the_whole_docstring(written):
+    """Every line of a docstring is on its page, with formulas still indented: otherwise they would become prose."""
     for path, unit in PUBLIC.items():
         page = plain(written[path])
         body, sections = reference.split(inspect.cleandoc(unit.__doc__))
         for line in body.splitlines():
             assert f"\n{line}\n" in page, f"{path}: {line}"
         for line in "\n".join(sections.values()).splitlines():
-            # The name of an argument stands in a line of its own.
+            # The page has the name of an argument on a separate line.
             text = re.sub(r"^\*{0,2}\w[\w, *]*: ", "", line) if line in sections.get("Args", "") else line
             assert text.strip() in page, f"{path}: {line}"
 
 
-def test_a_name_without_a_docstring_stops_the_build():
+def test_missing_docstring_is_an_error():
     with pytest.raises(ValueError, match="losses.Bare has no docstring"):
         reference.page("losses.Bare", type("Bare", (keras_lecture.losses.L1,), {}), {})
 
 
-def test_pages_that_have_lost_their_name_are_removed(tmp_path):
+def test_stale_pages_are_removed(tmp_path):
     (tmp_path / "losses.Gone.md").write_text("# Gone")
     reference.write(tmp_path)
     assert not (tmp_path / "losses.Gone.md").exists()
 
 
-def test_names_in_prose_lead_to_their_pages_and_formulas_stay():
+def test_names_are_linked_in_prose_but_not_in_formulas():
     text = "See `L1`, `optimizers.Adam(0.1)` and `x`.\n\n    L = `L1`"
     linked = reference.linked(text, "losses", PUBLIC)
     assert "{py:obj}`L1 <keras_lecture.losses.L1>`" in linked
     assert "{py:obj}`optimizers.Adam(0.1) <keras_lecture.optimizers.Adam>`" in linked
     assert linked.endswith("and `x`.\n\n    L = `L1`")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("losses.L1", set()),
+        ("constraints.MaxNorm", set()),
+        ("callbacks.GradientMonitor", {"histograms"}),
+        ("layers.PCAColor", {"adapt"}),
+        ("optimizers.Armijo", {"bind"}),
+        ("optimizers.Nesterov", {"bind", "look_ahead"}),
+        ("optimizers.schedules.Warmup", {"per_epoch"}),
+    ],
+)
+def test_pages_list_only_methods_for_users(path, expected):
+    """The page of `Armijo` showed the internal methods `on`, `slots_for` and `create`."""
+    found = {name for name, *_ in reference.methods(PUBLIC[path], set(PUBLIC.values()))}
+    assert found == expected
+
+
+def test_overridden_keras_methods_are_listed():
+    methods = reference.methods(PUBLIC["optimizers.Rule"], set(PUBLIC.values()))
+    assert "exclude_from_weight_decay" in {name for name, *_ in methods}
+
+
+def test_signatures_show_tensors_and_configurations():
+    """`Tensor` is an alias of `Any`, which also occurs in types that are not tensors."""
+
+    def unit(x: Any, *, options: dict[str, Any], model: keras.Model, **kwargs: Any) -> Any:
+        """Takes anything."""
+
+    expected = "(x: Tensor, *, options: dict[str, Any], model: Model, **kwargs) -> Tensor"
+    assert reference.signature(unit) == expected
 
 
 @pytest.mark.parametrize(
@@ -85,40 +120,40 @@ def test_names_in_prose_lead_to_their_pages_and_formulas_stay():
         "src: url(https://fonts.example/inter.woff2)",
     ],
 )
-def test_a_load_from_the_net_is_found(load):
+def test_references_to_other_hosts_are_found(load):
     assert offline.loads(f"<p>a page</p>{load}")
 
 
-def test_links_and_own_files_are_no_loads():
+def test_links_and_local_files_are_allowed():
     own = '<a href="https://arxiv.org/abs/1"><img src="_images/x.png"></a><script src="../_static/furo.js"></script>'
     assert not offline.loads(own + '<link rel="canonical" href="https://example/"><link rel="stylesheet" href="x.css">')
 
 
 def rows():
-    """`[(row, what is here), …]` of the lectures' table."""
+    """Rows of the lectures' tables: `[(row, implemented by), …]`."""
     lines = (DOCS / "lectures.md").read_text(encoding="utf-8").splitlines()
     return [(match[1], match[2]) for line in lines if (match := re.match(r"\| ([A-Z]\d+) \|.*\| (.*) \|$", line))]
 
 
-def test_the_lectures_table_has_every_row():
+def test_lectures_page_has_every_row():
     sizes = {"O": 12, "S": 5, "L": 16, "F": 6, "I": 7, "R": 3, "C": 4, "D": 4, "M": 7, "X": 8}
     assert [row for row, _ in rows()] == [f"{kind}{n}" for kind, size in sizes.items() for n in range(1, size + 1)]
 
 
 @pytest.mark.parametrize(("row", "here"), rows())
-def test_the_lectures_table_names_what_exists_and_plans_what_does_not(row, here):
+def test_lectures_page_lists_existing_names_and_plans_missing_ones(row, here):
     exists, _, planned = here.partition("planned:")
     present, absent = (re.findall(r"`([a-z_]+\.[\w.]+)`", part) for part in (exists, planned))
     assert present + absent, f"{row} names nothing"
     assert set(present) <= set(PUBLIC), f"{row}: {set(present) - set(PUBLIC)} is not public"
-    assert not set(absent) & set(PUBLIC), f"{row}: {set(absent) & set(PUBLIC)} exists by now"
+    assert not set(absent) & set(PUBLIC), f"{row}: {set(absent) & set(PUBLIC)} is no longer planned"
 
 
-def test_the_floors_are_those_that_the_imports_are_held_to():
-    held = re.search(
+def test_architecture_page_has_the_enforced_floors():
+    enforced = re.search(
         r"^FLOORS = (\{.*?\n\})", (DOCS.parent / "tests/architecture/test_floors.py").read_text(), re.M | re.S
     )
-    floors = eval(held[1])
+    floors = eval(enforced[1])
     page = (DOCS / "architecture.md").read_text(encoding="utf-8")
     shown = {
         part: int(floor)
