@@ -1,13 +1,13 @@
-# make demo    train a small image classifier on the bundled digits (KERAS_BACKEND=torch SEED=1 make demo switches both)
-# make test    linter and suite on TensorFlow, PyTorch and JAX (BACKENDS=jax make test runs one)
-# make lint    the linter and the report of a type checker
-# make docs    the pages, examples executed, into docs/_build/html
-# make bench   the benchmark tables
-# make dist    the wheel and the sdist, built and checked, into dist/
-# make test-oldest    the suite on the oldest Keras that we support, in an environment of its own
-# make test-nightly   the same on the Keras of tonight (keras-nightly)
+# make demo    train a small image classifier on the bundled digits (KERAS_BACKEND=torch SEED=1 make demo changes both)
+# make test    run the linter and the test suite on TensorFlow, PyTorch and JAX (BACKENDS=jax make test runs one)
+# make lint    run the linter and report how complete the types are
+# make docs    run the examples and build the documentation into docs/_build/html
+# make bench   print the benchmark tables
+# make dist    build and check the wheel and the sdist in dist/
+# make test-oldest    run the test suite on the oldest supported Keras, in a separate environment
+# make test-nightly   run it on the latest keras-nightly, in a separate environment
 #
-# Each installs what it needs into .venv on first use.
+# Each target installs its requirements into .venv on first use.
 
 PYTHON ?= python3
 KERAS_BACKEND ?= jax
@@ -19,7 +19,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.docs_installed
 
-# The CPU build of PyTorch: on Linux the plain wheel of the package index would bring gigabytes of CUDA.
+# The CPU build of PyTorch: on Linux, the default wheel downloads gigabytes of CUDA libraries.
 ifeq ($(shell uname -s),Darwin)
 TORCH := $(PIP) torch==2.13.0
 TENSORFLOW := tensorflow
@@ -34,9 +34,9 @@ OLDEST_KERAS := 3.15.0
 
 .PHONY: demo test test-newest test-oldest test-nightly lint docs dist bench clean
 
-# A residual net that sees every digit a little turned, shifted and stretched; in the end the average of its weights.
-# Whoever imports TensorFlow gets its report on oneDNN kernels on the standard error, so they are off here. PyTorch's
-# threads wait for each other in operations this small: where another program holds a core, for minutes.
+# A residual network with random affine augmentation and weight averaging. oneDNN kernels are off because TensorFlow
+# reports them on standard error. One thread, because in such small operations PyTorch's threads mostly wait for each
+# other, for minutes if another program occupies a core.
 demo: $(INSTALLED)
 	@TF_ENABLE_ONEDNN_OPTS=0 OMP_NUM_THREADS=1 $(RUN) -m keras_lecture train --seed $(SEED) --out runs/demo \
 		--dataset digits --fractions 0.7 0.1 0.2 --model resnet depth=8 --augment random_affine \
@@ -73,7 +73,7 @@ bench: $(INSTALLED)
 		for backend in tensorflow torch jax; do KERAS_BACKEND=$$backend $(VENV)/bin/python $$script || exit 1; done; \
 	done
 
-# keras-nightly is the package `keras` under another name: it takes its place.
+# keras-nightly installs the package `keras` under another name, so the release is removed first.
 $(NIGHTLY)/.keras: pyproject.toml Makefile
 	@$(MAKE) --no-print-directory VENV=$(NIGHTLY) $(NIGHTLY)/.installed
 	@$(NIGHTLY)/bin/python -m pip uninstall --quiet --yes keras keras-nightly
