@@ -35,7 +35,7 @@ def test_table_lists_every_public_name(area):
 
 
 def test_every_name_in_table_exists():
-    table = README.partition("## What is in it")[2].partition("##")[0]
+    table = README.partition("## Contents")[2].partition("##")[0]
     names = {name for module in (*subpackages().values(), keras_lecture.figures) for name, _ in units(module)}
     shown = re.findall(r"`(?:schedules\.)?([A-Z]\w+|[a-z_]+(?=\())[^`]*`", table)
     assert len(shown) > 60
