@@ -26,7 +26,7 @@ import importlib
 
 import keras
 
-from keras_lecture._backend.acceleration import accelerator
+from keras_lecture._backend.acceleration import Decorator, accelerator
 from keras_lecture._backend.state import scope
 
 _NAME = keras.backend.backend()
@@ -40,7 +40,7 @@ def _part(name):
 value_and_grad = _part("autodiff").value_and_grad
 hessian_vector_product = _part("autodiff").hessian_vector_product
 compile = _part("autodiff").compile
-fuse = _part("autodiff").fuse
+fuse: Decorator = _part("autodiff").fuse
 train_step = _part("training").train_step
 repeatable = _part("training").repeatable
 generators = _part("training").generators

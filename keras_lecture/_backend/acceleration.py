@@ -2,11 +2,21 @@
 
 import functools
 import inspect
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 import keras
 
 # "room.name" → formula. The tests compare every kernel with its formula through this table.
 formulas = {}
+
+Formula = TypeVar("Formula", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """A decorator that keeps the signature of a formula."""
+
+    def __call__(self, formula: Formula) -> Formula: ...
 
 
 def kernels(**rooms):
@@ -20,7 +30,7 @@ def kernels(**rooms):
     return found
 
 
-def accelerator(kernels):
+def accelerator(kernels: dict[str, Callable[..., Any]]) -> Decorator:
     """The decorator `accelerate` for the kernels of one backend.
 
     A kernel has the room, the name and the signature of its formula and returns `None` to decline a call (an
@@ -28,7 +38,7 @@ def accelerator(kernels):
     `keras.ops` remains the definition and is the kernel's oracle in the tests.
     """
 
-    def accelerate(formula):
+    def accelerate(formula: Formula) -> Formula:
         definition = inspect.unwrap(formula)
         name = qualified(definition)
         _enter(formulas, name, definition, "formulas")

@@ -1,9 +1,13 @@
 """Measurements of a stage: numbers that the compiled step updates and the logs show."""
 
+from collections.abc import Iterable
+
 import keras
 from keras import ops
 
 from keras_lecture._backend import accelerate
+from keras_lecture._core.types import Tensor
+from keras_lecture._training.condition import Condition
 
 
 class Readings(keras.metrics.Metric):
@@ -14,34 +18,35 @@ class Readings(keras.metrics.Metric):
     handed on when the trainable variables change.
     """
 
-    def __init__(self, names, name):
+    def __init__(self, names: Iterable[str], name: str) -> None:
         super().__init__(name=name)
-        self.names = list(names)
-        self.lasting = {}
-        self.sums = self.count = None
+        self.names: list[str] = list(names)
+        self.lasting: dict[str, keras.Variable] = {}
+        self.sums: keras.Variable | None = None
+        self.count: keras.Variable | None = None
         if self.names:
             self.sums = self.add_variable((len(self.names),), "zeros", name="sums")
             self.count = self.add_variable((), "zeros", name="count")
 
-    def update_state(self, values, counted):
+    def update_state(self, values: Tensor, counted: Condition) -> None:
         """Adds the vector `values` if the `Condition` `counted` is true."""
         values = ops.cast(values, self.sums.dtype)
         if not counted.is_true:
             values = counted.where(values, ops.zeros_like(values))
         totaled([self.sums, self.count], [values, counted.count(self.count.dtype)])
 
-    def result(self):
+    def result(self) -> dict[str, Tensor]:
         if not self.names:
             return {}
         return dict(zip(self.names, means(self.sums, self.count), strict=True))
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         kept = {id(variable) for variable in self.lasting.values()}
         for variable in self.variables:
             if id(variable) not in kept:
                 variable.assign(ops.zeros(variable.shape, variable.dtype))
 
-    def take_over(self, other):
+    def take_over(self, other: "Readings") -> None:
         """Copies the lasting numbers of other readings."""
         for name, variable in self.lasting.items():
             if name in other.lasting:

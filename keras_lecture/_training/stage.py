@@ -1,6 +1,17 @@
 """The stages of a training step and their order."""
 
 import enum
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from keras_lecture._core.types import Tensor
+from keras_lecture._training.readings import Readings
+from keras_lecture._training.step import Step
+
+if TYPE_CHECKING:
+    # It imports this file.
+    from keras_lecture._training.training_step import TrainingStep
 
 
 class Rank(enum.IntEnum):
@@ -22,7 +33,7 @@ class Stage:
 
     rank = Rank.OBSERVER
     # The `Readings` that `after` updates and the pipeline carries through the step.
-    readings = None
+    readings: Readings | None = None
     # Whether the stage has seen an optimizer step in this `fit`.
     has_seen = False
     # Whether `before` may skip the step; then the moving statistics and seeds are restored as well.
@@ -32,41 +43,41 @@ class Stage:
     # Whether the model and its optimizer must be built before `open`.
     needs_build = False
     # The names that a stage adds to the logs itself.
-    logged = ()
+    logged: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
         """The name of the stage in messages."""
         return type(self).__name__
 
-    def check(self, model):
+    def check(self, model: keras.Model) -> None:
         """Raises any error that is known in advance, before Keras takes the state out of the model."""
 
-    def prepare(self, variables):
+    def prepare(self, variables: list[keras.Variable]) -> None:
         """Makes the `readings` for these trainable variables."""
 
-    def open(self, step):
+    def open(self, step: "TrainingStep") -> None:
         """Acts before the forward pass of the `TrainingStep`."""
 
-    def weights_of(self, variables):
+    def weights_of(self, variables: list[keras.Variable]) -> list[Tensor] | None:
         """The weights from which the step starts, if `open` has moved the variables, else `None`."""
-        return
+        return None
 
-    def differentiated(self, loss):
+    def differentiated(self, loss: Tensor) -> Tensor:
         """The loss to differentiate, in place of the logged loss of the batch."""
         return loss
 
-    def before(self, step):
+    def before(self, step: Step) -> Any:
         """Reads or changes the optimizer's `Step`; returns a memo for `after`."""
 
-    def after(self, step, memo) -> tuple | None:
+    def after(self, step: Step, memo: Any) -> tuple[Any, ...] | None:
         """Returns the measurements as arguments of `readings.update_state`."""
 
-    def close(self, step):
+    def close(self, step: "TrainingStep") -> None:
         """Acts after the optimizer step."""
 
-    def reset(self):
+    def reset(self) -> None:
         """Clears the state that belongs to a single step."""
 
-    def unseen(self, reason: str):
+    def unseen(self, reason: str) -> None:
         """Called once per `fit` in which the stage cannot see the optimizer steps."""

@@ -1,5 +1,7 @@
 """One optimizer step, as stages read and modify it."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
@@ -18,10 +20,17 @@ class Step:
     `Condition`s. `variables` are those of the gradients, in the same order.
     """
 
-    def __init__(self, optimizer, gradients, variables, weights, loss=None):
+    def __init__(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        gradients: list[Tensor | None],
+        variables: list[keras.Variable],
+        weights: Callable[[list[keras.Variable]], list[Tensor]],
+        loss: Tensor | None = None,
+    ) -> None:
         *outer, core = chain(optimizer)
         # Dynamic loss scaling skips the step if a gradient overflows, and lowers the scale.
-        self.is_dynamically_scaled = any(isinstance(o, keras.optimizers.LossScaleOptimizer) for o in outer)
+        self.is_dynamically_scaled: bool = any(isinstance(o, keras.optimizers.LossScaleOptimizer) for o in outer)
         self._received = list(gradients)
         # Some weights may have no gradient, and float8 layers pass new scales as gradients.
         self._chosen = [
@@ -29,12 +38,13 @@ class Step:
             for index, (g, v) in enumerate(zip(gradients, variables, strict=True))
             if g is not None and not getattr(v, "overwrite_with_gradient", False)
         ]
-        self.variables = [variables[index] for index in self._chosen]
+        self.variables: list[keras.Variable] = [variables[index] for index in self._chosen]
         self._weights = weights
         self.loss = loss
-        self.scale = optimizer.scale_loss(1.0)
+        self.scale: float | Tensor = optimizer.scale_loss(1.0)
         self._accumulated = self._period = None
-        self.due = self.taken = Condition(True)
+        self.due: Condition = Condition(True)
+        self.taken: Condition = Condition(True)
         if core.gradient_accumulation_steps:
             self._period = core.gradient_accumulation_steps
             self._accumulated = [core._accumulated_gradients[core._get_variable_index(v)] for v in self.variables]
@@ -43,7 +53,7 @@ class Step:
         self.amend([g / self._scale_in(g) for g in batch] if self.is_scaled else list(batch))
         self._seen = self.gradients
 
-    def amend(self, batch):
+    def amend(self, batch: list[Tensor]) -> None:
         """Replaces the contribution of this batch."""
         self.batch = batch
         if self._period:
@@ -55,7 +65,7 @@ class Step:
         """The weights from which the step starts; with `Nesterov` not the look-ahead point of the gradients."""
         return self._weights(self.variables)
 
-    def snapshot(self, needed: Condition):
+    def snapshot(self, needed: Condition) -> list[Tensor]:
         """The weights before the step, copied only if `needed`, to be compared with those after it."""
         weights = self.weights
         in_place = [v.value for v in self.variables]
@@ -63,7 +73,7 @@ class Step:
         computed = any(w is not v for w, v in zip(weights, in_place, strict=True))
         return weights if computed else snapshot(weights, needed.value)
 
-    def outgoing(self):
+    def outgoing(self) -> list[Tensor | None]:
         """The gradients to pass to Keras's optimizer, so that its step uses `gradients`."""
         if self.gradients is self._seen:
             return self._received

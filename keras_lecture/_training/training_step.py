@@ -1,14 +1,17 @@
 """One call of a model's train step, with the stages of the pipeline around and inside it."""
 
 import contextlib
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from keras_lecture import _backend
+from keras_lecture._core.types import Tensor
 from keras_lecture._training import carried as carrying
 from keras_lecture._training.condition import Condition
 from keras_lecture._training.interception import intercepted
-from keras_lecture._training.stage import Rank
+from keras_lecture._training.stage import Rank, Stage
 from keras_lecture._training.step import Step, snapshot
 
 
@@ -19,22 +22,27 @@ class TrainingStep:
     the variables of all `Readings`; on JAX their values are part of the state.
     """
 
-    def __init__(self, model, stages, carried, plain):
-        self.model, self.optimizer = model, model.optimizer
-        self.stages, self.carried = stages, carried
+    def __init__(
+        self, model: keras.Model, stages: list[Stage], carried: list[keras.Variable], plain: Callable[..., Any]
+    ) -> None:
+        self.model = model
+        self.optimizer: keras.optimizers.Optimizer = model.optimizer
+        self.stages: list[Stage] = stages
+        self.carried: list[keras.Variable] = carried
         self._plain = plain
         self._search = next((stage for stage in stages if stage.rank == Rank.SEARCH), None)
         self._observers = [stage for stage in stages if stage.rank == Rank.OBSERVER]
         # Whether the train step has called the optimizer, and whether the optimizer step is taken.
-        self.reached, self.taken = False, Condition(True)
+        self.reached: bool = False
+        self.taken: Condition = Condition(True)
         # The loss, if the train step has computed it: in a search.
-        self.loss = None
+        self.loss: Tensor | None = None
         # The values of the carried variables in a pure step.
         self._values = None
         # Whether Keras's own optimizer method is running, which may call itself.
         self._inside = False
 
-    def __call__(self, *args):
+    def __call__(self, *args: Any) -> Any:
         try:
             return self._pure(*args) if len(args) == 2 else self._in_place(*args)
         finally:
@@ -92,7 +100,7 @@ class TrainingStep:
                 getattr(stage, moment)(self)
         return [[scope.get_current_value(v) for v in group] for group in groups]
 
-    def weights_of(self, variables):
+    def weights_of(self, variables: list[keras.Variable]) -> list[Tensor]:
         """The weights from which the step starts; a stage may have moved the variables for the gradients."""
         for stage in self.stages:
             weights = stage.weights_of(variables)
@@ -108,13 +116,18 @@ class TrainingStep:
             return contextlib.nullcontext()
         return intercepted(self.optimizer, self)
 
-    def scale_loss(self, plain, loss):
+    def scale_loss(self, plain: Callable[..., Tensor], loss: Tensor) -> Tensor:
         if not self._inside:
             for stage in self._observers:
                 loss = stage.differentiated(loss)
         return plain(loss)
 
-    def apply(self, plain, grads, trainable_variables=None):
+    def apply(
+        self,
+        plain: Callable[..., None],
+        grads: list[Tensor | None],
+        trainable_variables: list[keras.Variable] | None = None,
+    ) -> None:
         if self._inside:
             return plain(grads, trainable_variables)
         known = self.optimizer._trainable_variables if self.optimizer.built else self.model.trainable_variables
@@ -135,7 +148,13 @@ class TrainingStep:
         self._after(step, memos)
         return None
 
-    def stateless_apply(self, plain, optimizer_variables, grads, trainable_variables):
+    def stateless_apply(
+        self,
+        plain: Callable[..., tuple[list[Tensor], list[Tensor]]],
+        optimizer_variables: list[Tensor],
+        grads: list[Tensor | None],
+        trainable_variables: list[Tensor],
+    ) -> tuple[list[Tensor], list[Tensor]]:
         if self._inside:
             return plain(optimizer_variables, grads, trainable_variables)
         variables = self.optimizer._trainable_variables

@@ -68,7 +68,7 @@ class MaxoutLayer(keras.layers.Layer):
             **options,
         )
         self._axis = 1 if getattr(self.linear, "data_format", None) == "channels_first" else -1
-        self.supports_masking = self.linear.supports_masking
+        self.supports_masking: bool = self.linear.supports_masking
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.linear.build(input_shape)
