@@ -1,4 +1,4 @@
-"""Comments, docstrings and pages are in plain English: banned words fail with their place and a replacement."""
+"""Comments, docstrings and pages are in plain English: a banned word fails with its line and a replacement."""
 
 import ast
 import io
@@ -9,7 +9,7 @@ import pytest
 from support.house import PACKAGE
 
 ROOT = PACKAGE.parent
-# Expression → replacement. A blank matches a line break as well; upper-case words match only as they stand.
+# Expression → replacement. A blank also matches a line break; capitalized expressions are case-sensitive.
 BANNED = {
     r"anew": "again; recompute, rebuild, retrace",
     r"once more": "again",
