@@ -19,8 +19,8 @@ class Curriculum(Batches):
         examples in use at t = the ⌈p(t)·N⌉ easiest examples
         p(t) = min(1, s + (1 − s)·t/T) (`"linear"`),  s for t < T, then 1 (`"step"`)
 
-    t the time in epochs, including fractions, p `pace`, s `start`, T `epochs`. An epoch makes passes, each of which
-    visits the examples in use at its beginning once, in random order, until it has visited N examples. From T on, the
+    t the time in epochs, including fractions, p `pace`, s `start`, T `epochs`. An epoch consists of passes: each visits
+    the examples in use when it begins once, in random order, until the epoch has visited N examples. From T on, the
     epochs are those of `Batches`.
 
     Args:

@@ -17,8 +17,8 @@ def sizes(count: int, fractions) -> np.ndarray:
 def table(counts, fractions) -> np.ndarray:
     """The number of examples of each class in each part: one row per class, one column per part.
 
-    Rows add up to `counts` and columns to `sizes`; each entry is its exact share rounded down or up. For up to three
-    parts such a table always exists; if there were none for more, an entry would deviate, but never the sums.
+    Rows add up to `counts` and columns to `sizes`; each entry is its exact share rounded down or up. Up to three
+    parts, such a table always exists; with more, if it did not, an entry would deviate but never the sums.
     """
     exact = _shares(np.asarray(counts)[:, None], fractions)
     whole = np.floor(exact).astype(int)

@@ -16,7 +16,7 @@ _TIMEOUT = 10
 
 
 class Source(NamedTuple):
-    """A loader of Keras, its files as `{URL: path in the `datasets` folder}`, and the class names."""
+    """A loader of Keras, the paths of its files in the folder `datasets` by URL, and the class names."""
 
     load_data: Callable
     files: dict[str, str]
