@@ -113,7 +113,9 @@ def signature(unit):
     text = re.sub(r"\b(?:\w+\.)+(?=[A-Z]\w*)", "", str(inspect.signature(unit)))
     text = re.sub(r"(\*\*\w+): Any\b", r"\1", text)
     # `dict[str, Any]` is a configuration.
-    return re.sub(r"(?<!str, )\bAny\b", "Tensor", text)
+    text = re.sub(r"(?<!str, )\bAny\b", "Tensor", text)
+    text = re.sub(r"-> '(\w+)'", r"-> \1", text)
+    return text.removesuffix(" -> None") if inspect.isclass(unit) else text
 
 
 def methods(cls, public):
