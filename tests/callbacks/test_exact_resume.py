@@ -1,6 +1,7 @@
 """A run that is killed and restarted ends bit for bit like an uninterrupted one."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -292,10 +293,12 @@ def test_saving_does_not_change_the_run(tmp_path):
 def test_a_run_killed_twenty_times(tmp_path):
     """By SIGKILL while training and while writing; each process begins at the batch of the latest file."""
     script = Path(__file__).with_name("killed_runs.py")
-    root = str(Path(__file__).resolve().parents[2])
+    # The package of this checkout, which need not be the installed one.
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     output = subprocess.run(
-        [sys.executable, script, tmp_path, "20"], capture_output=True, text=True, check=True, timeout=300, cwd=root
+        [sys.executable, script, tmp_path, "20"], capture_output=True, text=True, timeout=300, env=environment
     )
+    assert output.returncode == 0, output.stderr[-3000:]
     report = json.loads(output.stdout.splitlines()[-1])
     *killed, last = report["killed"]
     assert [life["status"] for life in killed] == [-9] * 20 and last["status"] == 0, output.stderr
