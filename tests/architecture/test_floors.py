@@ -10,6 +10,7 @@ FLOORS = {
     "_training": 0,
     "_backend": 0,
     "_core": 0,
+    "_keras": 0,
     "activations": 1,
     "constraints": 1,
     "initializers": 1,

@@ -95,7 +95,7 @@ def main():
             Saving.seconds.clear()
 
 
-# Model, steps of an epoch, contenders. Those that save have epochs of 60,000 and of 4,000 examples.
+# Model, steps an epoch, contenders. The cases that save have epochs of 60,000 and 4,000 examples.
 RESUME = {"resume, each epoch": lambda: [Saving()]}
 CASES = {
     "mlp": (mlp, 120, OBSERVERS),

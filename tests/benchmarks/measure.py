@@ -14,10 +14,10 @@ import keras
 def interleaved(contenders, *, rounds=60, seconds=6.0, warmup=3, least=7, before=None):
     """Median microseconds per call of each contender of `{name: function}`.
 
-    All of them in turn, so that a slow minute of the machine slows all alike, and in another order each round. What
-    ran before leaves its data in the caches and its threads waiting busily for more work: a contender takes one step
-    that does not count before the one that does, or calls its function in the dict `before` instead. Ends after
-    `rounds` or `seconds`, whichever comes first, but never before the `least` rounds.
+    All of them take turns, in another order each round, so that a slow minute of the machine slows all alike. The
+    contender before leaves its data in the caches and its threads spinning: each takes one step that does not count
+    before the one that does, or calls its function in the dict `before` instead. Ends after `rounds` or `seconds`,
+    whichever comes first, but never before the `least` rounds.
     """
     shuffled = random.Random(0)
     before = contenders if before is None else before
@@ -40,9 +40,9 @@ def interleaved(contenders, *, rounds=60, seconds=6.0, warmup=3, least=7, before
 def fits_in_turn(fits, *, seconds=60.0, least=7):
     """The seconds of each epoch of each of `{name: fit}`, round by round; `fit(epochs=…, callbacks=[…])` trains.
 
-    Each hands over at the end of an epoch, and each round has another order: what is compared lies a second apart, and
-    no `fit` need begin anew, which would compile it anew. An epoch lasts to the beginning of the next: what callbacks
-    do at its end belongs to it. The first is left out.
+    Each hands over at the end of an epoch, and each round has another order: epochs that are compared lie a second
+    apart, and no `fit` has to start and compile again. An epoch lasts until the next one begins, so that it includes
+    the work of callbacks at its end. The first is left out.
     """
     runs = {name: _Turns(fit) for name, fit in fits.items()}
     for run in runs.values():
