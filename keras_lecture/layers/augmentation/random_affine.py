@@ -82,14 +82,8 @@ class RandomAffine(ImageAugmentation):
         return self.on_images(change, x)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "rotation": self.rotation,
-            "shift": self.shift,
-            "stretch": self.stretch,
-            "fill_mode": self.fill_mode,
-            "fill_value": self.fill_value,
-        }
+        names = ("rotation", "shift", "stretch", "fill_mode", "fill_value")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
     def placed(self, images: Tensor, draws: Tensor) -> Tensor:
         """`images` changed by `draws` in (−1, 1): angle, shift down and right, scaling of height and of width."""

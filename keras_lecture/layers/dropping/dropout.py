@@ -85,9 +85,5 @@ class Dropout(SeededLayer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "rate": self.rate,
-            "noise_shape": self.noise_shape,
-            "scaling": self.scaling,
-        }
+        own = {"rate": self.rate, "noise_shape": self.noise_shape, "scaling": self.scaling}
+        return {**super().get_config(), **own}
