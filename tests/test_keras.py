@@ -14,7 +14,7 @@ from keras_lecture._keras import PRIVATE
 
 LISTED = [(owner, name) for owner, names in PRIVATE.items() for name in names]
 # Names of our own that Keras has on objects of other kinds, and one of PyTorch's tensors.
-COINCIDENCES = {"_apply", "_is_zerotensor", "_layers", "_losses", "_path", "_values"}
+COINCIDENCES = {"_apply", "_arrays", "_is_zerotensor", "_layers", "_losses", "_path", "_values"}
 
 
 def used_in(path):
