@@ -159,7 +159,7 @@ class TrainingStep:
             return plain(optimizer_variables, grads, trainable_variables)
         variables = self.optimizer._trainable_variables
         if len(variables) != len(trainable_variables):
-            # Keras raises the error: layers were frozen or thawed without a new `compile`.
+            # Keras raises the error: layers were frozen or unfrozen without a new `compile`.
             return plain(optimizer_variables, grads, trainable_variables)
         groups = self.optimizer.variables, variables
         with self._scope(groups, (optimizer_variables, trainable_variables)) as scope:

@@ -51,7 +51,7 @@ PHASES = {
     "interrupted": lambda model, name: None,
     "after it": lambda model, name: None,
     "frozen": lambda model, name: (setattr(model.layers[0], "trainable", False), compiled(model, name, 0.05)),
-    "thawed, another loss and rate": lambda model, name: (
+    "unfrozen, another loss and rate": lambda model, name: (
         setattr(model.layers[0], "trainable", True),
         compiled(model, name, 1e-3, "mae", **({} if name in (*SEARCHES, "Lookahead") else {"clipnorm": 0.01})),
     ),
@@ -87,7 +87,7 @@ def without_callbacks(name):
 def test_a_new_compile_takes_effect(name):
     """T1: on JAX the loss, rate and clipping of the first `compile` stayed in use after a search or Nesterov."""
     after, before = without_callbacks(name), built().get_weights()
-    for phase in ("thawed, another loss and rate", "another optimizer"):
+    for phase in ("unfrozen, another loss and rate", "another optimizer"):
         previous = list(PHASES)[list(PHASES).index(phase) - 1]
         before = after[previous]
         fresh = built()
