@@ -32,7 +32,7 @@ images, labels = data.load("digits")
 (x_train, y_train), test = data.split(images.reshape(-1, 64), labels, (0.8, 0.2), seed=0)
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
 
-for rule, rate in ((Lion, 0.002), (optimizers.Adam, 0.01)):
+for rule, rate in ((Lion, 0.002), (optimizers.Adam, 0.003)):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(64, "relu"), keras.layers.Dense(10)])
     schedule = optimizers.schedules.WarmRestarts(rate, period=15).per_epoch(steps=len(x_train) // 32)
