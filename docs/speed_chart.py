@@ -6,6 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 COLORS = {"native code": "#8a8f98", "Keras": "#c2543f"}
+NUMBER = {"va": "center", "fontsize": 7, "bbox": {"color": "white", "pad": 0.5}}
 
 
 def rows(page):
@@ -31,7 +32,7 @@ def draw(page, target):
         for offset, (name, ratio) in zip((0.2, -0.2), ((n, ratios.get(n)) for n in COLORS), strict=True):
             if ratio is not None:
                 axes.barh(height + offset, ratio, 0.38, color=COLORS[name])
-                axes.text(ratio + 0.03, height + offset, f"{ratio:.2f}", va="center", fontsize=7, bbox={"color": "white", "pad": 0.5})
+                axes.text(ratio + 0.03, height + offset, f"{ratio:.2f}", **NUMBER)
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_yticks(*zip(*labels, strict=True), fontsize=8)
     axes.set_xlabel("time of a step relative to ours")
