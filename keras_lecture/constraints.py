@@ -47,7 +47,7 @@ class MaxNorm(keras.constraints.Constraint):
     def __init__(self, max_value: float = 2.0, axis: int | Sequence[int] | None = None) -> None:
         checks.number("MaxNorm", "max_value", max_value, "(0, ∞)")
         axis = whole_numbers("MaxNorm", "axis", axis)
-        self.max_value = float(max_value)
+        self.max_value: float = float(max_value)
         self.axis = axis
 
     def __call__(self, w: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ class _Penalty(keras.regularizers.Regularizer):
 
     def __init__(self, factor: float = 0.01) -> None:
         checks.number(type(self).__name__, "factor", factor, "[0, ∞)")
-        self.factor = float(factor)
+        self.factor: float = float(factor)
 
     def __call__(self, x: Tensor) -> Tensor:
         x = keras.ops.convert_to_tensor(x)

@@ -2,7 +2,7 @@
 
     python tests/type_report.py
 
-Types that come from other packages are not counted: Keras has hardly any annotations.
+Types of other packages are not counted, and neither are base classes of Keras, which has hardly any annotations.
 """
 
 import os
@@ -24,14 +24,26 @@ def report():
     return done.stdout + done.stderr
 
 
+def incomplete(text):
+    """`{symbol: its errors}`, without those that say only that a base class of Keras has no types."""
+    symbols, symbol = {}, None
+    for line in text.splitlines():
+        if re.fullmatch(r"keras_lecture[\w.]*", line):
+            symbol = line
+        elif symbol and "error: " in line and not re.search(r"Type of (base class|metaclass)", line):
+            symbols.setdefault(symbol, []).append(line.strip())
+    return symbols
+
+
 def main():
     text = report()
-    score = re.search(r"Type completeness score: ([\d.]+)%", text)
-    if score is None or float(score[1]) < REQUIRED:
-        print(text)
-        return 1
-    print(f"Types of public symbols: {score[1]} % complete.")
-    return 0
+    total = sum(map(int, re.findall(r"^(?:Symbols exported by|Other symbols referenced).*: (\d+)$", text, re.M)))
+    missing = incomplete(text)
+    share = 100.0 * (1.0 - len(missing) / total) if total else 0.0
+    if share < REQUIRED:
+        print(text if not total else "\n".join(f"{name}\n  " + "\n  ".join(lines) for name, lines in missing.items()))
+    print(f"Types of public symbols: {share:.1f} % of {total} complete.")
+    return int(share < REQUIRED)
 
 
 if __name__ == "__main__":

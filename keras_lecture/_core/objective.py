@@ -2,6 +2,8 @@
 
 import functools
 import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -52,7 +54,13 @@ class Objective:
     its part of the batch: all of them see the loss of the whole batch.
     """
 
-    def __init__(self, loss, dtype: str, scale: Tensor | None = None, mean=list):
+    def __init__(
+        self,
+        loss: Callable[..., tuple[Tensor, Any]],
+        dtype: str,
+        scale: Tensor | None = None,
+        mean: Callable[[Sequence[Tensor]], list[Tensor]] = list,
+    ) -> None:
         def scaled(weights, y_pred=None):
             value, aux = loss(weights, y_pred)
             product = value if scale is None else value * ops.cast(scale, value.dtype)
@@ -64,24 +72,24 @@ class Objective:
         self._evaluate = _backend.value_and_grad(scaled)
         self._product = _backend.hessian_vector_product(scaled)
 
-    def value(self, weights):
+    def value(self, weights: Sequence[Tensor]) -> Tensor:
         _, (value, _) = self._scaled(weights)
         return self._mean([ops.stop_gradient(value)])[0]
 
-    def value_and_gradients(self, weights):
+    def value_and_gradients(self, weights: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         value, _, gradients = self.start(weights)
         return value, self._unscaled(gradients)
 
-    def start(self, weights):
+    def start(self, weights: Sequence[Tensor]) -> tuple[Tensor, Any, list[Tensor]]:
         """The value, the auxiliary output of the loss, and the gradients, still scaled."""
         (_, (value, aux)), gradients = self._evaluate(weights)
         return self._mean([value])[0], aux, self._mean(gradients)
 
-    def curvature(self, weights, vectors):
+    def curvature(self, weights: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
         """The Hessian times `vectors`."""
         return self._unscaled(self._mean(self._product(weights, vectors)))
 
-    def gauss_newton(self, weights):
+    def gauss_newton(self, weights: Sequence[Tensor]) -> Callable[[Sequence[Tensor]], list[Tensor]]:
         """The product with the Gauss-Newton matrix at `weights`, JᵀℓJ + R, as a function of the vectors.
 
         J is the Jacobian of the model's outputs, ℓ the Hessian of the loss in the outputs, R its Hessian in the weights

@@ -1,9 +1,13 @@
 """Registration with Keras, so that saved models load without `custom_objects`."""
 
+from typing import TypeVar
+
 import keras
 
+T = TypeVar("T")
 
-def register(target):
+
+def register(target: T) -> T:
     """Registers `target` for Keras serialization as `keras_lecture>subpackage.Name`.
 
     The subpackage is part of the name because `losses.L1` and `regularizers.L1` would otherwise share one entry, and

@@ -59,7 +59,7 @@ class EarlyStopping(Monitoring):
         the weights are those at its end: monitor a validation number.
     """
 
-    remembered = ("best", "wait", "best_epoch", "stopped_epoch")
+    remembered: tuple[str, ...] = ("best", "wait", "best_epoch", "stopped_epoch")
     _run = None
 
     def __init__(

@@ -72,7 +72,7 @@ class ExactResume(keras.callbacks.Callback):
         if os.path.exists(path) and not os.path.isdir(path):
             checks.reject("ExactResume", "path", "the name of a folder", path, "A file of that name exists.")
         super().__init__()
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
         self.every = every
         self._data = None
         self._found = None

@@ -122,13 +122,13 @@ class GradientClipping(Observer):
         self._paths = [variable.path for variable in variables]
         return _Clipped(len(variables), WINDOW if self._rule == "percentile" else 0, bool(self.on_nonfinite))
 
-    def before(self, step: Step) -> tuple:
+    def before(self, step: Step) -> tuple[Any, ...]:
         faults = self._handle_nonfinite(step) if self.on_nonfinite else None
         norm = ops.sqrt(square_sum(step.gradients))
         step.gradients, clipped = self._clip(step, norm)
         return norm, clipped, faults
 
-    def after(self, step: Step, memo: tuple) -> tuple:
+    def after(self, step: Step, memo: tuple[Any, ...]) -> tuple[Any, ...]:
         norm, clipped, faults = memo
         counts = step.due & step.taken
         if step.is_dynamically_scaled:

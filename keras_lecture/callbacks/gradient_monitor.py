@@ -110,14 +110,14 @@ class GradientMonitor(Observer):
                 for board in self._boards:
                     write_histogram(board, f"gradient_magnitudes/{layer}", _EDGES, row, epoch)
 
-    def before(self, step: Step) -> tuple:
+    def before(self, step: Step) -> tuple[Any, ...]:
         observed = step.due
         if self.every > 1:
             observed = observed & is_multiple(self.readings.steps, self.every)
         # Observers after this one in the list may change the gradients.
         return observed, step.gradients, step.snapshot(observed)
 
-    def after(self, step: Step, memo: tuple) -> tuple:
+    def after(self, step: Step, memo: tuple[Any, ...]) -> tuple[Any, ...]:
         observed, gradients, old = memo
         shapes = [(len(self.readings.names),)] + ([tuple(self.readings.counts.shape)] if self.histogram else [])
 

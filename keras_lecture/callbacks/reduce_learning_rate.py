@@ -64,7 +64,7 @@ class ReduceLearningRate(Monitoring):
         `tf.distribute` with several replicas a schedule cannot be reduced.
     """
 
-    remembered = ("best", "wait", "cooldown_counter", "steps")
+    remembered: tuple[str, ...] = ("best", "wait", "cooldown_counter", "steps")
 
     def __init__(
         self,

@@ -113,7 +113,7 @@ class TerminateOnNonFinite(Observer):
             checks.reject("TerminateOnNonFinite", "path", "a path without an extension, or None", path, error=TypeError)
         checks.whole("TerminateOnNonFinite", "every", every, "[1, ∞)")
         super().__init__()
-        self.path = None if path is None else os.fspath(path)
+        self.path: str | None = None if path is None else os.fspath(path)
         self.every = every
 
     def readings_for(self, variables: list[keras.Variable]) -> Readings:
@@ -138,7 +138,7 @@ class TerminateOnNonFinite(Observer):
         step.taken = step.taken & ops.logical_and(fine, self.readings.first.value < 0)
         return fine
 
-    def after(self, step: Step, memo: Tensor) -> tuple:
+    def after(self, step: Step, memo: Tensor) -> tuple[Any, ...]:
         return (memo,)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

@@ -43,7 +43,7 @@ class Bilinear(keras.initializers.Initializer):
     """
 
     def __init__(self, strides: int | Sequence[int] | None = None) -> None:
-        self.strides = whole_numbers("Bilinear", "strides", strides, "[1, ∞)")
+        self.strides: list[int] = whole_numbers("Bilinear", "strides", strides, "[1, ∞)")
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Tensor:
         checks.rank("Bilinear", "shape", shape, 3, "Use it for the kernels of transposed convolutions.")

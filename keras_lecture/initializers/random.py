@@ -62,7 +62,15 @@ class Gaussian(keras.initializers.RandomNormal):
 class _ByFans(keras.initializers.VarianceScaling):
     """Weights of variance `scale`/n, n the fan of `mode`."""
 
-    def __init__(self, scale, mode, distribution, seed, input_axes, output_axes):
+    def __init__(
+        self,
+        scale: float,
+        mode: str,
+        distribution: str,
+        seed: Any,
+        input_axes: Sequence[int] | None,
+        output_axes: Sequence[int] | None,
+    ) -> None:
         owner = type(self).__name__
         checks.one_of(owner, "mode", mode, ("fan_in", "fan_out", "fan_avg"))
         checks.one_of(owner, "distribution", distribution, ("normal", "uniform"))
@@ -190,7 +198,7 @@ class Kaiming(_ByFans):
     ) -> None:
         checks.number("Kaiming", "negative_slope", negative_slope, "[-1000, 1000]")
         super().__init__(2 / (1 + negative_slope**2), mode, distribution, seed, input_axes, output_axes)
-        self.negative_slope = float(negative_slope)
+        self.negative_slope: float = float(negative_slope)
 
     def get_config(self) -> dict[str, Any]:
         return {"negative_slope": self.negative_slope, **super().get_config()}

@@ -20,7 +20,7 @@ class Monitoring(keras.callbacks.Callback):
     `best` is `None` before the first finite value. `remembered` names the attributes that `state` saves.
     """
 
-    remembered = ("best", "wait")
+    remembered: tuple[str, ...] = ("best", "wait")
 
     def __init__(self, monitor: str, mode: str, min_delta: float | str, smoothing: float) -> None:
         owner = type(self).__name__
@@ -40,8 +40,8 @@ class Monitoring(keras.callbacks.Callback):
 
     def reset(self) -> None:
         """Resets the counters, to the state that `restore` was given if there is one."""
-        self.best = None
-        self.wait = 0
+        self.best: float | None = None
+        self.wait: int = 0
         self.average, self.count, self._seen = 0.0, 0, False
         for name in (*self.remembered, "average", "count"):
             if name in self._restored:
