@@ -71,7 +71,7 @@ class PReLU(keras.layers.PReLU):
         given = self.shared_axes
         if given is None:
             rank = len(input_shape)
-            self.shared_axes = [i for i in range(1, rank) if i != self.axis % rank]
+            self.shared_axes: list[int] | None = [i for i in range(1, rank) if i != self.axis % rank]
         super().build(input_shape)
         self.shared_axes = given
 

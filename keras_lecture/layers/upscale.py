@@ -96,7 +96,7 @@ class Upscale2D(keras.layers.Conv2DTranspose):
         self._given_filters = filters
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.filters = self._given_filters or input_shape[-1 if self.data_format == "channels_last" else 1]
+        self.filters: int = self._given_filters or input_shape[-1 if self.data_format == "channels_last" else 1]
         super().build(input_shape)
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -44,11 +44,11 @@ class KernelWrapper(keras.layers.Wrapper):
         for part in weights.layers(layer):
             if part.quantization_mode is None:
                 part.dtype_policy = self.dtype_policy
-        self.supports_masking = layer.supports_masking
+        self.supports_masking: bool = layer.supports_masking
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
-        self.input_spec = self.layer.input_spec
+        self.input_spec: Any = self.layer.input_spec
 
     @property
     def kernels(self) -> list[weights.Weight]:

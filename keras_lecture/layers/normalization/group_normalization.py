@@ -73,7 +73,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         channels = input_shape[self.axis]
         if channels is not None and self._given_groups is None:
-            self.groups = next(n for n in range(max(min(32, channels // 2), 1), 0, -1) if channels % n == 0)
+            self.groups: int = next(n for n in range(max(min(32, channels // 2), 1), 0, -1) if channels % n == 0)
         if channels is not None and self.groups != -1 and channels % self.groups:
             checks.reject(type(self).__name__, "groups", f"a divisor of the {channels} channels", self.groups)
         super().build(input_shape)

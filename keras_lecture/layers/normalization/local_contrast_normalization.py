@@ -78,7 +78,10 @@ class LocalContrastNormalization(keras.layers.Layer):
         checks.boolean(owner, "divisive", divisive)
         checks.one_of(owner, "data_format", data_format, (None, "channels_first", "channels_last"))
         super().__init__(**kwargs)
-        self.size, self.std, self.floor, self.divisive = size, std, floor, divisive
+        self.size = size
+        self.std = std
+        self.floor = floor
+        self.divisive = divisive
         self.data_format: str = data_format or keras.config.image_data_format()
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -78,7 +78,11 @@ class LocalResponseNormalization(keras.layers.Layer):
         checks.number(owner, "beta", beta, "[0, ∞)")
         checks.whole(owner, "axis", axis, "(-∞, ∞)")
         super().__init__(**kwargs)
-        self.size, self.k, self.alpha, self.beta, self.axis = size, k, alpha, beta, axis
+        self.size = size
+        self.k = k
+        self.alpha = alpha
+        self.beta = beta
+        self.axis = axis
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
