@@ -26,7 +26,8 @@ class Lion(optimizers.Rule):
 
 
 # %%
-# It is used like any other optimizer, here with a schedule and with decoupled weight decay, which excludes biases.
+# It is used like any other optimizer, here with a schedule and with decoupled weight decay, which excludes biases. For
+# comparison, Adam with the best of three learning rates (0.001, 0.003, 0.01).
 
 images, labels = data.load("digits")
 (x_train, y_train), test = data.split(images.reshape(-1, 64), labels, (0.8, 0.2), seed=0)
