@@ -24,6 +24,19 @@ class Preparation(DataLayer):
     The tensors of such a pipeline are TensorFlow's, whatever the Keras backend.
     """
 
+    @property
+    def compute_dtype(self) -> str:
+        """At least float32, so that Keras does not round the inputs: 1000.25 and 1001 are one number in bfloat16."""
+        return keras.backend.result_type(super().compute_dtype, "float32")
+
+    @property
+    def output_dtype(self) -> str:
+        """The type of the policy's computations, which the layers after this one expect."""
+        return super().compute_dtype
+
+    def compute_output_spec(self, inputs: Tensor, **kwargs: Any) -> keras.KerasTensor:
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.output_dtype)
+
     def __call__(self, inputs: Tensor, **kwargs: Any) -> Tensor:
         inputs = self._one_tensor(inputs)
         # Keras builds only from tensors of its own backend; for tensors of a pipeline it would skip the build.
@@ -52,8 +65,8 @@ class Preparation(DataLayer):
         return array
 
     def widen(self, x: Tensor) -> Tensor:
-        """`x` in the precision of the computation: at least float32."""
-        return self.ops.cast(x, keras.backend.result_type(self.compute_dtype, "float32"))
+        """`x` in the type of the computation."""
+        return self.ops.cast(x, self.compute_dtype)
 
     def value(self, statistic: keras.Variable) -> Tensor:
         """The value of a weight set by `adapt`, in the precision of the computation."""
@@ -125,7 +138,7 @@ class Augmentation(SeededLayer, Preparation):
         # A symbolic call only infers shapes, which are the same for both, and on JAX has no sizes to draw for.
         training = training and not _layer.in_symbolic_scope()
         y = self.augment(x, self._get_seed_generator(self.backend.name).next()) if training else self.rest(x)
-        return self.ops.cast(y, self.compute_dtype)
+        return self.ops.cast(y, self.output_dtype)
 
     def rest(self, x: Tensor) -> Tensor:
         return x

@@ -151,7 +151,7 @@ class TenCrop(ImageLayer):
         _check_fit(self, sides(input_shape, self.data_format))
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.on_images(self._crops, self.ops.cast(inputs, self.compute_dtype))
+        return self.on_images(self._crops, self.ops.cast(inputs, self.output_dtype))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         cut = resized(input_shape, self.data_format, self.height, self.width)

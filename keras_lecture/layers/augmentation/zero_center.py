@@ -45,7 +45,8 @@ class ZeroCenter(Preparation):
         pixel" is `per="pixel"`; VGG, arXiv:1409.1556, section 2.1, subtracts per channel. Decks A, B, C. Deviation:
         none. Differences from `keras.layers.Normalization`: the mean alone or with the variance; statistics in float64
         (Keras sums batches in float32); a constant value is divided by 1, not by 10⁻⁷; a call before `adapt` is an
-        error, not the identity; a new `adapt` takes effect in a model that is already compiled.
+        error, not the identity; a new `adapt` takes effect in a model that is already compiled. A `tf.data` pipeline
+        that was built before keeps the old statistics with PyTorch and JAX: call `ds.map(layer)` again.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class ZeroCenter(Preparation):
         y = self.widen(inputs) - self._broadcast(self.mean)
         if self.unit_variance:
             y = y / self._broadcast(self.deviation)
-        return self.ops.cast(y, self.compute_dtype)
+        return self.ops.cast(y, self.output_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.harness import assert_close, numpy
 
 from keras_lecture.layers import PCAColor, ZeroCenter
@@ -132,3 +133,30 @@ def test_loading_an_unadapted_layer_does_not_adapt_it(make, tmp_path):
     for unknown in (loaded, clone, adapted_one):
         with pytest.raises(ValueError, match=f"{make.__name__}: `.*` must be known before the layer is called"):
             unknown(DATA, training=False)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_rounds_the_difference_and_not_the_inputs(policy):
+    """1000.25 and 1001 are one number in bfloat16: the layer once subtracted the mean after Keras had rounded both.
+
+    Oracle: NumPy in float64; the rounding of the result alone, 2⁻⁸ and 2⁻¹¹.
+    """
+    keras.config.set_dtype_policy(policy)
+    x = np.array([[1000.25], [1001.0], [1002.5]], "float32")
+    layer = ZeroCenter()
+    layer.adapt(x)
+    eager = keras.ops.cast(layer(x), "float32")
+    model = keras.Sequential([keras.Input((1,)), layer])
+    rounding = {"mixed_bfloat16": 2**-8, "mixed_float16": 2**-11}[policy]
+    for found in (numpy(eager), model.predict(x, verbose=0).astype("float32")):
+        np.testing.assert_allclose(found, x - x.astype("float64").mean(), rtol=rounding)
+
+
+def test_a_pipeline_rounds_the_difference_too():
+    """Keras's base class casts the tensors of a pipeline to the type of the computation before the layer sees them."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    x = np.array([[1000.25], [1001.0], [1002.5]], "float32")
+    layer = ZeroCenter()
+    layer.adapt(x)
+    (found,) = tf.data.Dataset.from_tensor_slices(x).batch(3).map(layer)
+    np.testing.assert_allclose(tf.cast(found, "float32"), x - x.astype("float64").mean(), rtol=2**-8)
