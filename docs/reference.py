@@ -128,7 +128,7 @@ def methods(cls, public):
         if not base.__module__.startswith("keras_lecture") or (base in public and base is not cls):
             continue
         for name, method in vars(base).items():
-            if name.startswith("_") or name in seen or not method.__doc__ or not is_for_users(cls, name):
+            if name.startswith("_") or name in seen or not method.__doc__ or not is_for_users(cls, name, method):
                 continue
             seen.add(name)
             if isinstance(method, property):
@@ -138,9 +138,11 @@ def methods(cls, public):
                 yield name, "method", given, inspect.cleandoc(method.__doc__)
 
 
-def is_for_users(cls, name):
+def is_for_users(cls, name, method):
     """Whether the docstring of the class names the method, or the class replaces a method of Keras."""
-    if any(base.__module__.startswith("keras.") and name in vars(base) for base in cls.__mro__):
+    of_keras = any(base.__module__.startswith("keras.") and name in vars(base) for base in cls.__mro__)
+    # A property such as `compute_dtype` is replaced for Keras, not for users.
+    if of_keras and inspect.isfunction(method):
         return True
     is_argument = name in inspect.signature(cls).parameters
     return not is_argument and re.search(rf"`{name}(\([^`]*\))?`|\.{name}\(", cls.__doc__ or "") is not None
