@@ -93,8 +93,10 @@ class MaxoutLayer(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        changes = config.pop("linear", None)
-        layer = super().from_config(config)
+        # A copy: the caller's config stays as it is.
+        arguments = dict(config)
+        changes = arguments.pop("linear", None)
+        layer = super().from_config(arguments)
         if changes is not None:
             layer.linear = type(layer.linear).from_config({**layer.linear.get_config(), **changes})
         return layer

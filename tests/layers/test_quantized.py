@@ -148,6 +148,15 @@ def test_lora_is_added_and_saved(name, tmp_path):
         assert_close(clone(x), after)
 
 
+def test_two_maxout_layers_from_one_config_have_the_same_lora():
+    """The first `from_config` took the entry of the linear layer out of the caller's config."""
+    layer = Maxout(4)
+    layer.build((None, 3))
+    layer.linear.enable_lora(2)
+    config = layer.get_config()
+    assert [Maxout.from_config(config).linear.lora_rank for _ in range(2)] == [2, 2]
+
+
 def test_drop_connect_drops_connections_of_the_kernel_and_lora_together():
     """Oracle: a layer without LoRA whose kernel is W + BA, with the same mask."""
     layer, plain = (DropConnect(k.Dense(4), rate=0.3, seed=1) for _ in range(2))

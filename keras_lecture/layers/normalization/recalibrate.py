@@ -32,7 +32,7 @@ def recalibrate(
 
     Args:
         model: A built model with `keras_lecture` or Keras batch normalization layers, at any depth. Frozen layers
-            (`trainable=False`) keep their statistics.
+            (`trainable=False`) and layers that receive no value that is not masked keep their statistics.
         data: As `x` of `fit`: an array, or a list, tuple or dict of arrays, one for each input of the model; or an
             iterable of batches: a data set, a `PyDataset`, a `DataLoader`, a generator. Batches that are tuples or
             lists are read as `(x, …)`.
@@ -77,9 +77,12 @@ def recalibrate(
         bar.update(done)
     if not done:
         checks.reject("recalibrate", "data", "at least one batch", data)
-    for layer, total in zip(layers, totals, strict=True):
+    reached = [(layer, total) for layer, total in zip(layers, totals, strict=True) if total.count]
+    if not reached:
+        checks.reject("recalibrate", "data", "at least one value that is not masked", data)
+    for layer, total in reached:
         _write(layer, total.mean, total.variance(formula))
-    return len(layers)
+    return len(reached)
 
 
 class Population(Moments):

@@ -406,6 +406,12 @@ class TestRecalibrate:
         with pytest.raises(ValueError, match="recalibrate: `data`"):
             recalibrate(model, [], verbose=0)
 
+    def test_rejects_data_that_are_all_masked(self):
+        """The statistics of no values had another shape than the layer's, which Keras complained about."""
+        model = keras.Sequential([keras.Input((2, 3)), keras.layers.Masking(), keras.layers.BatchNormalization()])
+        with pytest.raises(ValueError, match="recalibrate: `data` must be at least one value that is not masked"):
+            recalibrate(model, np.zeros((4, 2, 3), "float32"), verbose=0)
+
 
 def test_masked_values_may_be_nan_and_a_mask_of_another_rank_is_rejected():
     """NaN·0 is NaN, and a mask with too few axes was applied to the wrong ones. Oracle: NumPy on unmasked values."""
