@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import keras
 
@@ -69,6 +69,11 @@ class KernelWrapper(keras.layers.Wrapper):
         # The wrapper builds its layer; shapes would differ between a new layer (tuples) and a loaded one (lists).
         config["layer"].pop("build_config", None)
         return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
+        # Keras's wrapper takes the layer out of the caller's config.
+        return super().from_config(dict(config), custom_objects)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.layer.compute_output_shape(input_shape)
