@@ -5,6 +5,8 @@ A first classifier
 A small convolutional network reaches about 98 % on 8 × 8 digits. Layers, ``compile`` and ``fit`` are Keras's own.
 """
 
+import math
+
 import keras
 import matplotlib.pyplot as plt
 
@@ -39,7 +41,7 @@ regularizers.penalize(model, regularizers.L2(1e-4), where="kernels")
 # Nesterov's momentum with cosine decay of the learning rate. ``GradientMonitor`` adds the gradient norm and the update
 # ratio, the norm of the step relative to that of the weights, to the logs.
 
-schedule = optimizers.schedules.WarmRestarts(0.05, period=8).per_epoch(steps=len(x_train) // 32)
+schedule = optimizers.schedules.WarmRestarts(0.05, period=8).per_epoch(steps=math.ceil(len(x_train) / 32))
 optimizer = optimizers.Nesterov(schedule, momentum=0.9).bind(model)
 model.compile(optimizer, losses.SoftmaxCrossEntropy(), metrics=["accuracy"])
 watch = [callbacks.GradientMonitor()]

@@ -7,6 +7,8 @@ schedules, saving, mixed precision and all three backends work without further c
 2023, arXiv:2302.06675), which steps by the sign of an average of gradients.
 """
 
+import math
+
 import keras
 import matplotlib.pyplot as plt
 from keras import ops
@@ -36,7 +38,7 @@ figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
 for rule, rate in ((Lion, 0.002), (optimizers.Adam, 0.003)):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(64, "relu"), keras.layers.Dense(10)])
-    schedule = optimizers.schedules.WarmRestarts(rate, period=15).per_epoch(steps=len(x_train) // 32)
+    schedule = optimizers.schedules.WarmRestarts(rate, period=15).per_epoch(steps=math.ceil(len(x_train) / 32))
     model.compile(rule(schedule, weight_decay=0.1), losses.SoftmaxCrossEntropy(), metrics=["accuracy"])
     history = model.fit(x_train, y_train, batch_size=32, epochs=15, validation_data=test, verbose=0).history
     axes.plot(range(1, 16), history["val_loss"], marker="o", label=rule.__name__)

@@ -10,7 +10,7 @@ from keras_lecture._core import checks
 from keras_lecture._core.connections import check_axes, from_shape, from_weight, whole_numbers
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
-from keras_lecture._core.weights import Weight, attach, select
+from keras_lecture._core.weights import Weight, attach, refuse_lora, select
 
 __all__ = ["MaxNorm", "constrain"]
 
@@ -110,6 +110,8 @@ def constrain(
     if constraint is not None and not callable(constraint):
         checks.reject("constrain", "constraint", "a function of a weight, or None", constraint, error=TypeError)
     chosen = select("constrain", model, where)
+    if constraint is not None:
+        refuse_lora("constrain", chosen)
     attach(model, "constraint", [(weight, _fitted(constraint, weight)) for weight in chosen])
     return [weight.variable.path for weight in chosen]
 

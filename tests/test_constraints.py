@@ -6,6 +6,7 @@ import pytest
 from oracles.initializers import max_norm
 from support.harness import assert_close, in_one, numpy
 
+from keras_lecture import initializers
 from keras_lecture.constraints import MaxNorm, constrain
 
 layers = keras.layers
@@ -134,8 +135,7 @@ def test_given_axes_are_kept_and_none_removes_the_constraint():
     assert model.layers[0].kernel.constraint.axis == [1]
     constrain(model, keras.constraints.NonNeg())
     assert isinstance(model.layers[0].kernel_constraint, keras.constraints.NonNeg)
-    constrain(model, None)
-    assert model.layers[0].kernel.constraint is None
+    assert len(constrain(model, None)) == 3
     assert model.layers[0].kernel_constraint is None
 
 
@@ -159,3 +159,28 @@ def test_constrain_rejects():
         constrain(model, 3.0)
     with pytest.raises(ValueError, match="constrain: `where` must be one of 'all', 'biases', 'kernels'. Received: "):
         constrain(model, MaxNorm(), where="kernel")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: constrain(model, MaxNorm(0.5)),
+        lambda model: initializers.initialize(model, initializers.Xavier(seed=0)),
+        lambda model: initializers.rescale(model, np.ones((4, 3), "float32"), verbose=0),
+    ],
+    ids=["constrain", "initialize", "rescale"],
+)
+def test_kernels_with_lora_are_refused(change):
+    """They acted on the frozen kernel and on each factor, so the kernel in use had another norm or variance."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, name="adapted")])
+    model.layers[0].enable_lora(2)
+    with pytest.raises(ValueError, match="`model` must be without LoRA in the selected layers. Received: .*adapted"):
+        change(model)
+
+
+def test_biases_of_layers_with_lora_are_constrained_and_constraints_removed():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+    model.layers[0].enable_lora(2)
+    assert constrain(model, lambda w: keras.ops.clip(w, -1, 1), where="biases") == [model.layers[0].bias.path]
+    constrain(model, None)
+    assert model.layers[0].kernel.constraint is None

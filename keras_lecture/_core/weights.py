@@ -98,6 +98,14 @@ def select(owner: str, model, where: str | Callable) -> list[Weight]:
     return chosen
 
 
+def refuse_lora(owner: str, chosen: list[Weight]):
+    """Raises if a chosen kernel belongs to a layer with LoRA, whose kernel in use is no variable."""
+    for weight in chosen:
+        if weight.role == "kernel" and getattr(weight.layer, "lora_enabled", False):
+            remedy = "Its kernel in use is the frozen one plus a product of factors. Call it before `enable_lora`."
+            checks.reject(owner, "model", "without LoRA in the selected layers", weight.layer.name, remedy)
+
+
 def attach(model, kind: str, values: list[tuple[Weight, object]]):
     """Gives each weight its regularizer or constraint (`kind`), on the variable and in the config of its layer.
 

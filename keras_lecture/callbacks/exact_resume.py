@@ -37,6 +37,8 @@ class ExactResume(keras.callbacks.Callback):
     The order of the data is exact for `keras_lecture.data` batches, for arrays, and for a `PyDataset` whose order
     depends on its own seed and the number of epochs begun and ended. For other data there is a warning.
 
+    The learning rate is part of the optimizer's state: another one in `compile` has no effect on a resumed run.
+
     Args:
         path: Folder of the files, one for each run.
         every: `"epoch"`, or the number of steps between saves. A save due at the last step of an epoch is made at the

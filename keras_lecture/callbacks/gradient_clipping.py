@@ -51,7 +51,8 @@ class GradientClipping(Observer):
         percentile: AutoClip: percentile, in [0, 100], of the norms so far; the paper uses 10.
         on_nonfinite: Treatment of a batch whose gradient contains infinities or NaN: `"raise"` a `FloatingPointError`
             that names the weights, before they change; `"skip"` the batch, so that weights, slots, statistics and
-            iterations stay; `"zero"` those elements. Defaults to `None`: no treatment.
+            iterations stay (the epoch's `loss` in the logs still includes the batch); `"zero"` those elements. It comes
+            with one of the rules above. Defaults to `None`: no treatment.
 
     Example:
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])

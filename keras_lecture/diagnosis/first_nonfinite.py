@@ -71,6 +71,8 @@ def first_nonfinite(
     if bad:
         return NonFinite("weight", bad[0], f"{_listed(bad)} {_is(bad)} not finite before the batch is seen")
     batch = keras.tree.map_structure(lambda a: None if a is None else ops.convert_to_tensor(a), (x, y, sample_weight))
+    # The first batch of a `fit` would build the compiled loss and its metrics.
+    model._symbolic_build(data_batch=batch)
     others = [variable.value for variable in model.non_trainable_variables]
     loss, weights = loss_on(model, batch, others, training=training), [v.value for v in model.trainable_variables]
     with _recorded(model) as calls:

@@ -9,7 +9,7 @@ import keras
 
 from keras_lecture._core import checks
 from keras_lecture._core.types import Tensor
-from keras_lecture._core.weights import layers, weights
+from keras_lecture._core.weights import layers, refuse_lora, weights
 
 
 def rescale(model: keras.layers.Layer, x: Tensor, *, verbose: int = 1) -> list[dict[str, Any]]:
@@ -55,6 +55,7 @@ def rescale(model: keras.layers.Layer, x: Tensor, *, verbose: int = 1) -> list[d
     checks.one_of("rescale", "verbose", verbose, (0, 1, False, True))
     if not model.built:
         checks.reject("rescale", "model", "built", model.name, "Call it on a batch, or give it an `Input`, first.")
+    refuse_lora("rescale", weights(model))
     owners = _owners(model)
     records = []
     progress = keras.utils.Progbar(len(owners), verbose=verbose, unit_name="layer")

@@ -24,8 +24,9 @@ class SoftmaxCrossEntropy(ClassLoss):
         q = (1 − ε)·y + ε/K
 
     s `y_pred`, y `y_true` (one-hot), ε `label_smoothing`. Class indices give the same loss as one-hot rows. A label
-    that is no class index makes the loss of its sample NaN, on every backend and device. A score of −∞ excludes a
-    class: 0·(−∞) = 0. The loss of a confident correct prediction keeps full precision, and so does its gradient p − q.
+    that is no class index makes the loss of its sample NaN, on every backend and device; rows are taken as they are. A
+    score of −∞ excludes a class: 0·(−∞) = 0. The loss of a confident correct prediction keeps full precision, and so
+    does its gradient p − q.
 
     Args:
         label_smoothing: Share ε in [0, 1) of the target that is spread evenly over the classes. Defaults to `0.0`.

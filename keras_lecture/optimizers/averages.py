@@ -10,6 +10,7 @@ from keras_lecture._core.assignment import assign_when
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture.optimizers._binding import BuiltWhenReady
+from keras_lecture.optimizers._search.closure import Closure
 from keras_lecture.optimizers.schedules import Scheduled
 
 
@@ -19,6 +20,9 @@ class Average(BuiltWhenReady, keras.optimizers.Optimizer):
     def __init__(self, optimizer: keras.optimizers.Optimizer, *, name: str | None = None) -> None:
         expectation = "an optimizer of Keras or of this package"
         checks.instance(type(self).__name__, "optimizer", optimizer, keras.optimizers.Optimizer, expectation)
+        if isinstance(optimizer, Closure):
+            remedy = "A search chooses its step by the loss and takes the whole train step itself."
+            checks.reject(type(self).__name__, "optimizer", "an optimizer that takes gradients", optimizer, remedy)
         super().__init__(learning_rate=0.0, name=name)
         self.inner_optimizer = optimizer
 
@@ -101,7 +105,7 @@ class Lookahead(Average):
     `slow_step=1` is the optimizer alone.
 
     Args:
-        optimizer: The optimizer that takes the steps.
+        optimizer: The optimizer that takes the steps: any but a search, such as `Armijo`. `Nesterov` is bound first.
         period: Steps between two moves of the slow weights. Defaults to `5`.
         slow_step: α in (0, 1]. Defaults to `0.5`.
         name: The optimizer's name.
@@ -162,7 +166,7 @@ class StochasticWeightAverage(Average):
     Before step `start` it is the optimizer alone.
 
     Args:
-        optimizer: The optimizer that takes the steps.
+        optimizer: The optimizer that takes the steps: any but a search, such as `Armijo`. `Nesterov` is bound first.
         start: The first step whose weights are averaged, from 1 (or the first epoch, see `per_epoch`).
         period: Steps (or epochs) between the averaged weights. Defaults to `1`.
         name: The optimizer's name.

@@ -114,3 +114,14 @@ def test_rejects_a_model_that_is_not_compiled():
     built = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="first_nonfinite: `model` must be built and compiled"):
         first_nonfinite(built, X, Y)
+
+
+def test_a_model_of_several_outputs_before_its_first_fit():
+    """Keras makes a tracker for each output when it first computes the loss: the second call had more variables."""
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, [keras.layers.Dense(1, name="a")(inputs), keras.layers.Dense(2, name="b")(inputs)])
+    model.compile("sgd", ["mse", "mse"])
+    targets = [np.ones((4, 1)), np.ones((4, 2))]
+    assert first_nonfinite(model, np.ones((4, 3)), targets) is None
+    targets[1][0, 0] = np.nan
+    assert first_nonfinite(model, np.ones((4, 3)), targets).kind == "target"

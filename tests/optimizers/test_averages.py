@@ -121,3 +121,14 @@ def test_the_learning_rate_is_the_inner_optimizers():
 def test_rejects(make, argument):
     with pytest.raises((ValueError, TypeError), match=f"`{argument}`"):
         make()
+
+
+AVERAGES = {"Lookahead": optimizers.Lookahead, "SWA": lambda inner: optimizers.StochasticWeightAverage(inner, start=1)}
+
+
+@pytest.mark.parametrize("average", AVERAGES.values(), ids=AVERAGES)
+@pytest.mark.parametrize("search", [optimizers.Armijo, optimizers.LBFGS, optimizers.Newton, optimizers.NewtonCG])
+def test_a_search_inside_an_average_is_refused(average, search):
+    """The error said that the search was bound to another model, which was false and misleading."""
+    with pytest.raises(ValueError, match="`optimizer` must be an optimizer that takes gradients.*takes the whole"):
+        average(search())

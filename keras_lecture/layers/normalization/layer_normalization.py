@@ -46,7 +46,8 @@ class LayerNormalization(keras.layers.LayerNormalization):
         y = f(g/σ ⊙ (a − μ) + b),   σ = √(variance + ε)
 
     a the input, μ and the variance over `axis`, f `activation`, ε `epsilon`; g and b learned.
-    `activation=None` is `keras.layers.LayerNormalization`.
+    `activation=None` is `keras.layers.LayerNormalization` for the last axis. For other axes Keras 3.15 on PyTorch
+    raises an error or, for square inputs, normalizes over the wrong axes.
 
     Args:
         axis: The axis or axes to normalize over. Defaults to `-1`.
