@@ -42,17 +42,15 @@ regularizers.penalize(model, regularizers.L2(1e-4), where="kernels")
 # ratio, the norm of the step relative to that of the weights, to the logs.
 
 schedule = optimizers.schedules.WarmRestarts(0.05, period=8).per_epoch(steps=math.ceil(len(x_train) / 32))
-optimizer = optimizers.Nesterov(schedule, momentum=0.9).bind(model)
-model.compile(optimizer, losses.SoftmaxCrossEntropy(), metrics=["accuracy"])
-watch = [callbacks.GradientMonitor()]
-history = model.fit(x_train, y_train, batch_size=32, epochs=8, callbacks=watch, verbose=2).history
+model.compile(optimizers.Nesterov(schedule).bind(model), losses.SoftmaxCrossEntropy(), metrics=["accuracy"])
+fit = model.fit(x_train, y_train, batch_size=32, epochs=8, callbacks=[callbacks.GradientMonitor()], verbose=2)
 
 # %%
 # The gradient norm falls with the loss, and the update ratio falls with the learning rate.
 
 figure, axes = plt.subplots(1, 3, figsize=(9, 2.6), layout="constrained")
 for name, axis in zip(("loss", "gradient_norm", "update_ratio"), axes, strict=True):
-    axis.plot(range(1, 9), history[name], marker="o")
+    axis.plot(range(1, 9), fit.history[name], marker="o")
     axis.set(title=name.replace("_", " "), xlabel="epoch", ylim=0)
 plt.show()
 
