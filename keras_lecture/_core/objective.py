@@ -40,6 +40,11 @@ def loss_on(model, batch, non_trainable, metrics=None, *, training: bool = True)
     return loss
 
 
+def build_for(model, batch):
+    """Builds model, optimizer, loss and metrics for `(x, y, sample_weight)`, as the first step of `fit` does."""
+    model._symbolic_build(data_batch=batch)
+
+
 @functools.lru_cache
 def _takes_training(compute_loss):
     """Whether it takes `training`; overrides written before Keras 3.3 do not, and Keras checks in the same way."""

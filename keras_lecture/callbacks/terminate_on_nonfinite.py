@@ -192,8 +192,8 @@ class TerminateOnNonFinite(Observer):
         self._calls += 1
         if self._calls % self.every == 0:
             logs, carried = (result[0], result[1][1]) if state else (result, None)
-            is_covered = self._covers_loss or math.isfinite(float(logs.get("loss", 0.0)))
-            if self._first(carried) >= 0 or not is_covered:
+            loss_is_fine = self._covers_loss or math.isfinite(float(logs.get("loss", 0.0)))
+            if self._first(carried) >= 0 or not loss_is_fine:
                 self._broken = self._model.stop_training = True
         return result
 

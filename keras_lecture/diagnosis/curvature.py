@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_lecture import _backend
 from keras_lecture._core import checks
-from keras_lecture._core.objective import loss_on
+from keras_lecture._core.objective import build_for, loss_on
 from keras_lecture._core.types import Tensor
 from keras_lecture.optimizers._search.vectors import flat, wide
 
@@ -87,8 +87,7 @@ def curvature(
     if not model.compiled:
         checks.reject("curvature", "model", "compiled", model.name, "Call `model.compile(…)`: the loss is part of it.")
     batch = keras.tree.map_structure(_tensor, (x, y, sample_weight))
-    # The first batch of a `fit` would build the compiled loss and its metrics.
-    model._symbolic_build(data_batch=batch)
+    build_for(model, batch)
     if not model.trainable_variables:
         checks.reject("curvature", "model", "a model with trainable weights", model.name)
     product = _hessian_of(model, batch, training)

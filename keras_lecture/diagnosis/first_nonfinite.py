@@ -1,4 +1,4 @@
-"""Where the infinities and NaN of a training step originate."""
+"""The first layer, loss or gradient of a training step that is not finite."""
 
 import contextlib
 import functools
@@ -10,7 +10,8 @@ from keras import ops
 
 from keras_lecture import _backend
 from keras_lecture._core import checks
-from keras_lecture._core.objective import loss_on
+from keras_lecture._core.objective import build_for, loss_on
+from keras_lecture._core.replacement import replaced
 from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import layers
 
@@ -71,8 +72,7 @@ def first_nonfinite(
     if bad:
         return NonFinite("weight", bad[0], f"{_listed(bad)} {_is(bad)} not finite before the batch is seen")
     batch = keras.tree.map_structure(lambda a: None if a is None else ops.convert_to_tensor(a), (x, y, sample_weight))
-    # The first batch of a `fit` would build the compiled loss and its metrics.
-    model._symbolic_build(data_batch=batch)
+    build_for(model, batch)
     others = [variable.value for variable in model.non_trainable_variables]
     loss, weights = loss_on(model, batch, others, training=training), [v.value for v in model.trainable_variables]
     with _recorded(model) as calls:
@@ -142,13 +142,8 @@ def _recorded(model):
         return outputs
 
     wrapped = [each for each in found.values() if "call" not in vars(each)]
-    for each in wrapped:
-        object.__setattr__(each, "call", functools.partial(call, each, each.call))
-    try:
+    with replaced([(each, "call", functools.partial(call, each, each.call)) for each in wrapped]):
         yield calls
-    finally:
-        for each in wrapped:
-            object.__delattr__(each, "call")
 
 
 def _all_finite(structure):

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_lecture._core import checks
+from keras_lecture._core.replacement import replaced
 from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import layers, refuse_lora, weights
 
@@ -71,9 +72,10 @@ def rescale(model: keras.layers.Layer, x: Tensor, *, verbose: int = 1) -> list[d
             on_error.callback(_assign, variable, values[id(variable)])
         for layer in layers(model):
             if isinstance(layer, keras.layers.TimeDistributed):
-                wrapped.enter_context(_replaced(layer, "call", _folded(layer)))
+                wrapped.enter_context(replaced([(layer, "call", _folded(layer))]))
             if layer in owners:
-                wrapped.enter_context(_replaced(layer, "call", _rescaling(layer, *owners[layer], values, report)))
+                rescaling = _rescaling(layer, *owners[layer], values, report)
+                wrapped.enter_context(replaced([(layer, "call", rescaling)]))
         model(x, training=False)
         on_error.pop_all()
     kernels = {id(kernel) for kernel, _ in owners.values()}
@@ -109,7 +111,7 @@ def _rescaling(layer, kernel, biases, values, report):
                     linear.callback(_assign, bias, values[id(bias)])
                     _assign(bias, keras.ops.zeros_like(values[id(bias)]))
                 if callable(getattr(layer, "activation", None)):
-                    linear.enter_context(_replaced(layer, "activation", keras.activations.linear))
+                    linear.enter_context(replaced([(layer, "activation", keras.activations.linear)]))
                 report(_rescale_kernel(kernel, values[id(kernel)], lambda: _std(call(*args, **kwargs))))
         # PyTorch would keep the graph of the whole forward pass otherwise.
         return keras.tree.map_structure(keras.ops.stop_gradient, call(*args, **kwargs))
@@ -155,21 +157,6 @@ def _std(outputs: Tensor) -> float:
         return math.nan
     wide = "float64" if keras.backend.standardize_dtype(outputs.dtype) == "float64" else "float32"
     return float(keras.ops.convert_to_numpy(keras.ops.std(keras.ops.cast(outputs, wide))))
-
-
-@contextlib.contextmanager
-def _replaced(layer, name: str, value):
-    """Sets `layer.name` to `value` temporarily, in `vars(layer)`: Keras and PyTorch track what `setattr` assigns."""
-    attributes = vars(layer)
-    held, previous = name in attributes, attributes.get(name)
-    attributes[name] = value
-    try:
-        yield
-    finally:
-        if held:
-            attributes[name] = previous
-        else:
-            del attributes[name]
 
 
 def _assign(variable, value):

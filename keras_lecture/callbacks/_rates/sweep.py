@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_lecture._core import checks
+from keras_lecture._core.objective import build_for
 from keras_lecture._core.random_state import same_random_state
 from keras_lecture._training.chain import innermost, is_fixed
 from keras_lecture._training.pipeline import pipeline_of
@@ -31,7 +32,7 @@ def sweep(owner, model, fit, data, settings):
     with same_random_state():
         if curvature or not (model.built and model.optimizer.built):
             batch, x = _first_batch(x, y, options)
-            model._symbolic_build(data_batch=batch)
+            build_for(model, batch)
         if curvature:
             largest = curvature_of(model, *batch).largest
             bend = 1.0 / largest if largest > 0 else None

@@ -1,7 +1,5 @@
 """Base of wrappers that let a layer compute with a kernel derived from its own."""
 
-import contextlib
-from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import keras
@@ -24,7 +22,6 @@ LINEAR = (
     keras.layers.SeparableConv2D,
     MaxoutLayer,
 )
-_ABSENT = object()
 
 
 class KernelWrapper(keras.layers.Wrapper):
@@ -77,27 +74,6 @@ class KernelWrapper(keras.layers.Wrapper):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.layer.compute_output_shape(input_shape)
-
-
-@contextlib.contextmanager
-def replaced(values: Iterable[tuple[keras.layers.Layer, str, Any]]) -> Iterator[None]:
-    """Replaces attributes of layers, given as `(layer, name, value)`, and restores them, also after an exception.
-
-    The layer's `__setattr__`, which would track a variable, is bypassed.
-    """
-    # Keras stores some weights with a leading underscore, behind a property; a method is an attribute of the class.
-    found = [(vars(layer), f"_{name}" if f"_{name}" in vars(layer) else name, value) for layer, name, value in values]
-    originals = [attributes.get(name, _ABSENT) for attributes, name, _ in found]
-    try:
-        for attributes, name, value in found:
-            attributes[name] = value
-        yield
-    finally:
-        for (attributes, name, _), original in zip(found, originals, strict=True):
-            if original is _ABSENT:
-                del attributes[name]
-            else:
-                attributes[name] = original
 
 
 def in_full_precision(variable: keras.Variable) -> None:

@@ -7,9 +7,10 @@ import keras
 from keras import ops
 
 from keras_lecture._core import checks
+from keras_lecture._core.replacement import replaced
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
-from keras_lecture.layers._base.derived_kernel import KernelWrapper, replaced
+from keras_lecture.layers._base.derived_kernel import KernelWrapper
 from keras_lecture.layers._base.random_bits import drop
 from keras_lecture.layers._base.seeded import SeededLayer
 from keras_lecture.layers.maxout import Maxout

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_lecture import _backend
 from keras_lecture._core import checks, weights
-from keras_lecture.layers._base.derived_kernel import replaced
+from keras_lecture._core.replacement import replaced
 from keras_lecture.layers.normalization._one_pass import Moments, batches, squares
 from keras_lecture.layers.normalization.batch_normalization import channel_moments
 

@@ -8,9 +8,10 @@ from keras import ops
 from keras_lecture._core import checks, weights
 from keras_lecture._core.assignment import assign_copy, assign_when
 from keras_lecture._core.connections import from_weight
+from keras_lecture._core.replacement import replaced
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
-from keras_lecture.layers._base.derived_kernel import KernelWrapper, in_full_precision, replaced
+from keras_lecture.layers._base.derived_kernel import KernelWrapper, in_full_precision
 from keras_lecture.layers.normalization._data_start import standardizing
 from keras_lecture.layers.normalization._length_direction import LengthDirection
 
