@@ -53,9 +53,7 @@ test-nightly: $(NIGHTLY)/.keras
 	@$(NIGHTLY)/bin/python tests/suite.py $(BACKENDS)
 
 lint: $(INSTALLED)
-	@$(VENV)/bin/python -m ruff check .
-	@$(VENV)/bin/python -m ruff format --check .
-	@$(VENV)/bin/python tests/type_report.py
+	@$(VENV)/bin/python tests/lint.py
 
 docs: $(DOCS_INSTALLED)
 	@$(RUN) -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html

@@ -6,6 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 COLORS = {"native code": "#8a8f98", "Keras": "#c2543f"}
+OFFSETS = {"native code": 0.2, "Keras": -0.2}
 NUMBER = {"va": "center", "fontsize": 7, "bbox": {"color": "white", "pad": 0.5}}
 
 
@@ -29,10 +30,10 @@ def draw(page, target):
         height -= 1.0 if network == before else 1.5
         before = network
         labels.append((height, f"{network}, {backend}"))
-        for offset, (name, ratio) in zip((0.2, -0.2), ((n, ratios.get(n)) for n in COLORS), strict=True):
-            if ratio is not None:
-                axes.barh(height + offset, ratio, 0.38, color=COLORS[name])
-                axes.text(ratio + 0.03, height + offset, f"{ratio:.2f}", **NUMBER)
+        for name, ratio in ratios.items():
+            y = height + OFFSETS[name]
+            axes.barh(y, ratio, 0.38, color=COLORS[name])
+            axes.text(ratio + 0.03, y, f"{ratio:.2f}", **NUMBER)
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_yticks(*zip(*labels, strict=True), fontsize=8)
     axes.set_xlabel("time of a step relative to ours")

@@ -1,4 +1,4 @@
-"""What `make dist` has built: the wheel holds the package alone, the sdist the tests too, and both install.
+"""Checks the wheel (the package alone) and the sdist (with tests, docs and examples), and installs both.
 
 python tests/distribution.py dist
 """

@@ -27,11 +27,6 @@ PARTS = {part: [f"tests/{room}" for room in rooms] for part, rooms in ROOMS.item
 PARTS["others"] = [f"--ignore={room}" for part in PARTS.values() for room in part]
 
 
-def lint():
-    commands = ["-m ruff check .", "-m ruff format --check .", "tests/type_report.py"]
-    return all([subprocess.run([sys.executable, *c.split()], cwd=ROOT).returncode == 0 for c in commands])
-
-
 def run(backend, part, arguments):
     """Returns the backend, its counts and the seconds it took; prints the output of the run."""
     start = time.perf_counter()
@@ -61,7 +56,7 @@ def run(backend, part, arguments):
 def main():
     before, _, after = " ".join(sys.argv[1:]).partition("--")
     parts = {"chosen": after.split()} if after else PARTS
-    clean = lint()
+    clean = subprocess.run([sys.executable, "tests/lint.py"], cwd=ROOT).returncode == 0
     jobs = [(backend, *part) for backend in before.split() or BACKENDS for part in parts.items()]
     start = time.perf_counter()
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

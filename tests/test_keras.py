@@ -77,7 +77,7 @@ HERE = [(owner, name) for owner, name in LISTED if (ONLY.get(name) or ONLY.get(o
 @pytest.mark.parametrize(("owner", "name"), HERE)
 def test_keras_has_each_private_name(owner, name):
     assert name in dir(OBJECTS[owner]()), (
-        f"Keras {keras.__version__} has no {owner}.{name} on {BACKEND}. It {PRIVATE[owner][name]}. "
+        f"Keras {keras.__version__} has no {owner}.{name} on {BACKEND}. Needed for: {PRIVATE[owner][name]}. "
         f"Find its new name in Keras and change {', '.join(files_with(name))}."
     )
 

@@ -1,4 +1,4 @@
-"""How many of our symbols a type checker knows completely: fails below the required share and prints what is missing.
+"""Reports the share of our public symbols with complete types; below the required one it lists the others and fails.
 
     python tests/type_report.py
 
@@ -15,7 +15,7 @@ REQUIRED = 95.0
 
 
 def report():
-    """What `basedpyright --verifytypes` prints about the installed package."""
+    """The output of `basedpyright --verifytypes` for the installed package."""
     scripts = Path(sys.executable).parent
     # The checker looks for the package where the first `python` on the path does.
     environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
