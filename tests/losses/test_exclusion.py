@@ -31,7 +31,7 @@ def value_and_gradient(loss, labels, scores, mask=None, weight=None):
     def total(weights, y):
         scores = weights[0] + 0.0
         if mask is not None:
-            keras.src.backend.set_keras_mask(scores, ops.convert_to_tensor(mask))
+            keras.src.backend.common.masking.set_keras_mask(scores, ops.convert_to_tensor(mask))
         value = loss(y, scores, weight)
         return ops.sum(value), value
 
@@ -85,7 +85,7 @@ def test_ignored_classes_are_reduced_as_in_keras(reduction):
     theirs = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255, reduction=reduction)
     scores = ops.convert_to_tensor(scores)
     for mask in (None, ops.convert_to_tensor([[True, True, False], [True, True, True]])):
-        keras.src.backend.set_keras_mask(scores, mask)
+        keras.src.backend.common.masking.set_keras_mask(scores, mask)
         for w in (None, weight):
             assert_close(ours(labels, scores, w), numpy(theirs(labels, scores, w)))
 
