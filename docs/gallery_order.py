@@ -6,6 +6,7 @@ ORDER = (
     "digits.py",
     "optimizers.py",
     "signals.py",
+    "gradient_check.py",
     "clipping.py",
     "early_stopping.py",
     "population_batch_norm.py",

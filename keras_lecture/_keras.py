@@ -7,6 +7,7 @@ private name that is not listed, and where Keras has moved one, and it says whic
 PRIVATE = {
     "Model": {
         "_symbolic_build": "builds model, optimizer and metrics from a batch's shapes, as `fit` does",
+        "_compile_loss": "the losses by output and their weights, for the check that weights reach the loss",
         "_flatten_layers": "lists all layers, nested ones too; `Model.layers` has the outer ones",
         "_seed_generators": "carries variables through JAX's compiled step that no user's list shows",
         "_loss_tracker": "the mean loss of an epoch, updated by train steps that replace Keras's",
@@ -33,6 +34,13 @@ PRIVATE = {
     "Variable": {
         "_autocast": "a derived kernel is computed in full precision and cast once",
         "_value": "PyTorch's parameter, to see whether a variable's memory has moved since the step before",
+    },
+    "Functional": {
+        "_nodes_by_depth": "the arguments of the calls in a functional model's graph, where `training` may be written",
+    },
+    "CompileLoss": {
+        "_user_loss": "the losses as they were given, to build the same ones with other weights",
+        "_user_loss_weights": "the weights as they were given",
     },
     "KerasTensor": {
         "_keras_history": "the layer that made a functional model's output, which `fine_tune` replaces",

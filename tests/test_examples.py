@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.harness import BACKEND
 
@@ -74,6 +75,16 @@ def test_signals(run):
     assert last.pop("Xavier, ReLU") < 0.1
     assert len(last) == 3
     assert all(0.1 < value < 1 for value in last.values()), last
+
+
+def test_gradient_check(run):
+    """8/3 and 4/9 as on the slides; the forgotten factor 2 halves the derivatives of the hidden layer alone."""
+    text = run("gradient_check")
+    np.testing.assert_allclose(numbers("first: by hand #, analytic #, numeric #", text), 8 / 3, atol=1e-4)
+    np.testing.assert_allclose(numbers("second: by hand #, analytic #, numeric #", text), 4 / 9, atol=1e-4)
+    assert "1 of 2 layers wrong" in text
+    assert "Look first at: hidden, steep_tanh." in text
+    assert numbers("analytic over numeric: #", text) == [0.5]
 
 
 def test_clipping(run):

@@ -13,8 +13,19 @@ from support.house import FILES, PACKAGE
 from keras_lecture._keras import PRIVATE
 
 LISTED = [(owner, name) for owner, names in PRIVATE.items() for name in names]
-# Names of our own that Keras has on objects of other kinds, and one of PyTorch's tensors.
-COINCIDENCES = {"_apply", "_arrays", "_is_zerotensor", "_layers", "_losses", "_path", "_values"}
+# Names of our own that Keras has on objects of other kinds, and those of PyTorch's tensors and modules.
+COINCIDENCES = {
+    "_apply",
+    "_arrays",
+    "_initializer",
+    "_is_zerotensor",
+    "_layers",
+    "_losses",
+    "_parameters",
+    "_path",
+    "_values",
+    "_variables",
+}
 
 
 def used_in(path):
@@ -40,6 +51,11 @@ def model():
     return built
 
 
+def functional():
+    inputs = keras.Input((2,))
+    return keras.Model(inputs, keras.layers.Dense(1)(inputs))
+
+
 def epoch_iterator():
     data = {"x": np.ones((2, 2)), "batch_size": 2}
     if BACKEND != "tensorflow":
@@ -57,6 +73,8 @@ OBJECTS = {
     "Model": model,
     "Optimizer": lambda: model().optimizer,
     "Variable": lambda: keras.Variable(1.0),
+    "Functional": functional,
+    "CompileLoss": lambda: model()._compile_loss,
     "KerasTensor": lambda: keras.layers.Dense(1)(keras.Input((2,))),
     "EpochIterator": epoch_iterator,
     "TFEpochIterator": epoch_iterator,

@@ -3,6 +3,7 @@
 `value_and_grad(f)`          for `f(weights, *args) → (loss, aux)`: `(weights, *args) → ((loss, aux), gradients)`
 `hessian_vector_product(f)`  for the same `f`: `(weights, vectors, *args) → H·vectors`
 `compile(f)`                 compiles `f` by the framework's own compiler
+`trace(f, *args)`            calls `f` only as far as the shapes of its tensors require
 `train_step(model, step)`    turns a pure `step(state, batch) → (logs, state)` into a Keras `train_step` of this backend
 `repeatable(f)`              `f` with the same random numbers in every call
 `build_first(model, data)`   builds model and optimizer inside the first train step, if `fit` has not done so
@@ -13,6 +14,7 @@
 `PURE_TRAIN_STEP`            whether Keras's train step is a pure function of the model's state
 `generators()`               the states of the framework's own global random generators, in a list
 `set_generators(states)`     restores them
+`double_precision()`         a context manager in which Keras and the framework compute in float64
 `scope(groups, state)`       a `StatelessScope` in which groups of variables have these values
 `build(model, batches)`      builds model, optimizer and metrics before the first step of `fit`, from its iterator
 `shuffles_alike()`           whether a new process can repeat the order in which `fit` shuffles arrays
@@ -40,6 +42,7 @@ def _part(name):
 value_and_grad = _part("autodiff").value_and_grad
 hessian_vector_product = _part("autodiff").hessian_vector_product
 compile = _part("autodiff").compile
+trace = _part("autodiff").trace
 fuse: Decorator = _part("autodiff").fuse
 train_step = _part("training").train_step
 repeatable = _part("training").repeatable
@@ -51,6 +54,7 @@ build_first = _part("training").build_first
 only_if = _part("training").only_if
 recover = _part("training").recover
 mean_over_ranks = _part("training").mean_over_ranks
+double_precision = _part("precision").double_precision
 END_OF_DATA = _part("training").END_OF_DATA
 PURE_TRAIN_STEP = _part("training").PURE_TRAIN_STEP
 accelerate = accelerator(_part("kernels").KERNELS)
@@ -62,6 +66,7 @@ __all__ = [
     "build",
     "build_first",
     "compile",
+    "double_precision",
     "fuse",
     "generators",
     "hessian_vector_product",
@@ -72,6 +77,7 @@ __all__ = [
     "scope",
     "set_generators",
     "shuffles_alike",
+    "trace",
     "train_step",
     "value_and_grad",
 ]

@@ -12,7 +12,12 @@ def mask_of(tensor):
     return keras.src.backend.common.masking.get_keras_mask(tensor)  # noqa: TID251
 
 
-def with_mask_of(tensor, like):
-    """Attaches the mask of `like` to `tensor`, where the loss looks for it."""
-    keras.src.backend.common.masking.set_keras_mask(tensor, mask_of(like))  # noqa: TID251
+def with_mask(tensor, mask):
+    """Attaches a mask to `tensor`, where the loss looks for it."""
+    keras.src.backend.common.masking.set_keras_mask(tensor, mask)  # noqa: TID251
     return tensor
+
+
+def with_mask_of(tensor, like):
+    """Attaches the mask of `like` to `tensor`."""
+    return with_mask(tensor, mask_of(like))

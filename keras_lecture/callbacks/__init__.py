@@ -1,5 +1,6 @@
-"""Callbacks for `model.fit`: gradients, early stopping, learning rates, and resuming a killed run exactly."""
+"""Callbacks for `model.fit`: the doctor, gradients, early stopping, learning rates, and exact resuming."""
 
+from keras_lecture.callbacks.doctor import Doctor
 from keras_lecture.callbacks.early_stopping import EarlyStopping
 from keras_lecture.callbacks.exact_resume import ExactResume
 from keras_lecture.callbacks.gradient_clipping import GradientClipping
@@ -9,6 +10,7 @@ from keras_lecture.callbacks.reduce_learning_rate import ReduceLearningRate
 from keras_lecture.callbacks.terminate_on_nonfinite import TerminateOnNonFinite
 
 __all__ = [
+    "Doctor",
     "EarlyStopping",
     "ExactResume",
     "GradientClipping",

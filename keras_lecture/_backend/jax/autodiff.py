@@ -24,5 +24,9 @@ def compile(f):
     return jax.jit(f)
 
 
+def trace(f, *args):
+    jax.eval_shape(f, *args)
+
+
 def fuse(formula):
     return formula  # XLA fuses the compiled step as a whole.

@@ -42,6 +42,10 @@ def compile(f):
     return tf.function(f)
 
 
+def trace(f, *args):
+    tf.function(f).get_concrete_function(*args)
+
+
 def fuse(formula):
     """`formula(*tensors, **options)` as one XLA cluster forward and one backward.
 

@@ -31,6 +31,11 @@ def compile(f):
     return f
 
 
+def trace(f, *args):
+    with torch.no_grad():
+        f(*args)
+
+
 def fuse(formula):
     return formula  # PyTorch runs eagerly; the important formulas have a kernel instead.
 

@@ -1,0 +1,45 @@
+"""Checks during a `fit` that the run does what was written, on the variables before and after single steps."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_lecture.callbacks._doctor import steps
+from keras_lecture.diagnosis._facts.invariants import Watch, static
+
+
+class Invariants:
+    """Collects the invariants of a run: those of the model and one batch, and those of its first steps."""
+
+    def __init__(self, model: keras.Model, batch: tuple[Any, Any, Any], no_gradient: list[str]) -> None:
+        self._static = static(model, batch)
+        self._watch = Watch(model, self._static)
+        self._no_gradient = no_gradient
+        self._before_evaluation: dict[str, np.ndarray] | None = None
+        self._evaluated = False
+
+    def step(self, before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> None:
+        """Compares all variables before and after one of the first steps."""
+        self._watch.before(before)
+        self._watch.after(after)
+
+    def evaluation_begins(self, model: keras.Model) -> None:
+        """Copies all variables before the first validation."""
+        if not self._evaluated:
+            self._before_evaluation = steps.snapshot(model, everything=True)
+
+    def evaluation_ends(self, model: keras.Model) -> None:
+        """Compares them after it."""
+        if self._before_evaluation is not None:
+            self._watch.evaluation(self._before_evaluation, steps.snapshot(model, everything=True))
+            self._before_evaluation, self._evaluated = None, True
+
+    def epoch(self, seen: int | None, given: int | None) -> None:
+        """Compares what is frozen with the start, and the number of samples of an epoch with the number given."""
+        self._watch.trainable()
+        self._watch.samples(seen, given)
+
+    def result(self) -> dict[str, Any]:
+        """The facts for `record["invariants"]`."""
+        return {**self._static, **self._watch.result(self._no_gradient)}

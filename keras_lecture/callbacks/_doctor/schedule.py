@@ -1,0 +1,17 @@
+"""When the doctor looks: densely at first, then ever more rarely, so that its share of a long run falls."""
+
+
+def is_due(epoch: int) -> bool:
+    """Whether to look after this many epochs: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, …"""
+    while epoch > 4 and epoch % 2 == 0:
+        epoch //= 2
+    return epoch <= 4
+
+
+def thinned(entries: list, limit: int) -> list:
+    """At most `limit` entries: the first quarter of them and the latest are kept, the rest at growing distances."""
+    if len(entries) <= limit:
+        return entries
+    first = limit // 4
+    rest = entries[first:-1]
+    return [*entries[:first], *rest[len(rest) % 2 :: 2], entries[-1]]

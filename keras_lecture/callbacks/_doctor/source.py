@@ -1,0 +1,88 @@
+"""The samples that the doctor looks at, taken from the data of the running `fit`."""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from keras_lecture.diagnosis._facts import batches
+
+# Samples for signals and gradients, and for losses in inference mode.
+_SIGNALS, _LOSSES = 64, 256
+_PARTS_OF_A_DATASET = 4
+
+
+class Samples(NamedTuple):
+    """Rows of the training data for signals and for losses, validation rows for losses, and all data for the audit."""
+
+    signals: tuple[Any, Any, Any]
+    train: tuple[Any, Any, Any]
+    validation: tuple[Any, Any, Any] | None
+    whole: bool
+    data: tuple[Any, Any, Any]
+    validation_data: tuple[Any, Any, Any] | None
+
+
+def kind(x: Any) -> str:
+    """What form the training data has."""
+    if isinstance(x, keras.utils.PyDataset):
+        return "PyDataset"
+    module = type(x).__module__
+    if module.startswith("torch.utils.data"):
+        return "DataLoader"
+    if module.startswith("tensorflow") and hasattr(x, "element_spec"):
+        return "tf.data"
+    return "arrays" if batches.size(x) is not None and not hasattr(x, "__next__") else "generator"
+
+
+def from_arrays(x: Any, y: Any, sample_weight: Any, validation: Any, batch_size: int, seed: int = 0) -> Samples:
+    """Samples from arrays, chosen with a generator of their own."""
+    data = (x, y, sample_weight)
+    count = batches.size(x)
+    order = np.random.default_rng(seed).permutation(count)
+    few = np.sort(order[: max(min(_SIGNALS, count), min(batch_size, 2 * _SIGNALS, count))])
+    more = np.sort(order[: min(_LOSSES, count)])
+    valid, held_out = _validation(validation, seed)
+    return Samples(_rows(data, few), _rows(data, more), valid, True, data, held_out)
+
+
+def from_dataset(dataset: keras.utils.PyDataset, validation: Any, seed: int = 0) -> Samples:
+    """Samples from the first batches of a `PyDataset`."""
+    count = min(len(dataset) if dataset.num_batches else 1, _PARTS_OF_A_DATASET)
+    parts = [_unpacked(dataset[index]) for index in range(count)]
+    data = keras.tree.map_structure(lambda *leaves: None if leaves[0] is None else np.concatenate(leaves), *parts)
+    found = from_arrays(*data, validation, batches.size(parts[0][0]) or 32, seed)
+    return found._replace(whole=False)
+
+
+def from_batch(batch: Any, validation: Any, seed: int = 0) -> Samples:
+    """Samples from a batch of a generator or of another iterator."""
+    data = _unpacked(batch)
+    return from_arrays(*data, validation, batches.size(data[0]) or 32, seed)._replace(whole=False)
+
+
+def _validation(validation, seed):
+    if validation is None or not isinstance(validation, tuple | list):
+        if isinstance(validation, keras.utils.PyDataset):
+            return _validation(_unpacked(validation[0]), seed)
+        return None, None
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(validation))
+    count = batches.size(x)
+    if not count:
+        return None, None
+    chosen = np.sort(np.random.default_rng(seed).permutation(count)[:_LOSSES])
+    return _rows((x, y, sample_weight), chosen), (x, y, sample_weight)
+
+
+def _rows(data, chosen):
+    return tuple(None if part is None else batches.rows(part, chosen) for part in data)
+
+
+def _unpacked(batch):
+    """`(x, y, sample_weight)` as arrays; TensorFlow marks an absent part by an object of its own."""
+    parts = keras.utils.unpack_x_y_sample_weight(batch)
+
+    def leaf(value):
+        return np.asarray(keras.ops.convert_to_numpy(value)) if hasattr(value, "shape") else None
+
+    return tuple(None if part is None else keras.tree.map_structure(leaf, part) for part in parts)

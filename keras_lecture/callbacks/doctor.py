@@ -1,0 +1,303 @@
+"""`Doctor`: names what is wrong with a training run while it trains, and the cure."""
+
+import itertools
+import json
+import os
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_lecture import _backend
+from keras_lecture._core import checks
+from keras_lecture._training.pipeline import pipeline_of
+from keras_lecture._training.running_fit import callback_list, calls_directly, fit_variables
+from keras_lecture.callbacks._doctor import recording, source, steps
+from keras_lecture.callbacks._doctor.invariants import Invariants
+from keras_lecture.callbacks._doctor.schedule import is_due
+from keras_lecture.callbacks._watch.monitoring import say
+from keras_lecture.diagnosis._facts.batches import as_tensors
+from keras_lecture.diagnosis._facts.instruments import Instruments
+from keras_lecture.diagnosis._facts.reasons import reason
+from keras_lecture.diagnosis._record.record import Record, new_record, plain, write
+from keras_lecture.diagnosis._rules import RULES, judge, merged
+from keras_lecture.diagnosis._rules.rule import Finding, Unknown
+
+_FIRST_STEPS = 3
+
+
+class Doctor(keras.callbacks.Callback):
+    """Names what is wrong with a training run, with the evidence and the cure, and is silent if nothing is.
+
+    Use it in any `fit`. It takes a small sample from the data of the running `fit`, audits model and data before the
+    first step, checks in the first steps that the run does what was written, and looks at signals, gradients and losses
+    after the epochs 1, 2, 3, 4, 6, 8, 12, 16, … . New findings are printed, one line each. Costs a few passes over the
+    sample at each look, and nothing between them; the first look compiles.
+
+        record = numbers measured in the run       findings = ⋃ rule(record)
+
+    A rule that cannot tell is silent; `unknown` lists these answers with what would decide them. The weights after
+    `fit` are those of the same `fit` without the callback. It never ends a `fit`, unless `strict`.
+
+    Args:
+        x, y: Samples to look at in place of some of the data of `fit`; NumPy arrays or structures of them.
+        every: When to look: `"epoch"`, ever more rarely as above, or a number k of steps. Defaults to `"epoch"`.
+        rules: `"default"`, all rules, or a list of their names. Defaults to `"default"`.
+        verbose: Whether to print new findings: 0 or 1. Defaults to `1`.
+        strict: Whether to raise `RuntimeError` at a finding of high severity, for tests. Defaults to `False`.
+
+    Attributes:
+        findings: The findings so far, the most severe first; one that healed has `is_open=False`. Each has `rule`,
+            `severity` (`"high"`: the run will not work; `"medium"`: it works worse than it could; `"low"`: worth
+            knowing), `confidence`, `layer`, `first_step`, `last_step`, `evidence`, `cause`, `cure`, `code`, `lecture`.
+        unknown: The answers of rules that could not tell.
+        record: Everything measured, as plain data that `json` can write.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile("adam", "binary_crossentropy")
+        >>> doctor = keras_lecture.callbacks.Doctor(verbose=0)
+        >>> x = np.random.default_rng(0).normal(size=(64, 2))
+        >>> _ = model.fit(x, x[:, 0] > 0, epochs=2, verbose=0, callbacks=[doctor])
+        >>> [finding.rule for finding in doctor.findings if finding.severity == "high"]
+        ['output-loss-mismatch']
+
+    Reference:
+        Deck A (the tuning table; "the learning goes on only if the gradient is non-zero"). With data that cannot be
+        indexed (a generator, `tf.data`, a `DataLoader`) the sample is the first batch. Class weights of `fit` do not
+        enter its losses. A custom `train_step` is looked at through `model.compute_loss`.
+    """
+
+    def __init__(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        every: str | int = "epoch",
+        rules: str | Iterable[str] = "default",
+        verbose: int = 1,
+        strict: bool = False,
+    ) -> None:
+        if every != "epoch":
+            checks.whole("Doctor", "every", every, "[1, ∞)", 'Or "epoch".')
+        if isinstance(rules, str):
+            checks.one_of("Doctor", "rules", rules, ("default",), "Or a list of names of rules.")
+        else:
+            rules = list(rules)
+            for name in rules:
+                checks.one_of("Doctor", "rules", name, tuple(RULES))
+        checks.one_of("Doctor", "verbose", verbose, (0, 1))
+        checks.boolean("Doctor", "strict", strict)
+        super().__init__()
+        # Keras may then call `on_train_batch_end`, which does nothing, without waiting for the step.
+        self.async_safe = every == "epoch"
+        self.every, self.rules, self.verbose, self.strict = every, rules, verbose, strict
+        self._given = x, y
+        self._restored: dict[str, Any] | None = None
+        self.findings: list[Finding] = []
+        self.unknown: list[Unknown] = []
+        self.record: Record = new_record()
+
+    # The hooks of Keras.
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._run = self._instruments = self._invariants = None
+        self._step = self._in_epoch = 0
+        self._epoch, self._looked = 0, -1
+        self._losses, self._before = steps.Losses(), []
+        self.findings, self.unknown, self.record = [], [], new_record()
+        self._resume()
+        fit, callbacks = fit_variables(), callback_list()
+        self._fit = {"steps_per_epoch": fit.get("steps_per_epoch")}
+        self._callbacks = None if callbacks is None else weakref.ref(callbacks)
+        self._waits = False
+        self._attempt("the start of `fit`", lambda: self._begin(fit))
+        self._run = pipeline_of(self._model).open(callbacks)
+        self._run.surround(self._around)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch, self._in_epoch = epoch, 0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        offset = self._step - self._in_epoch
+        for within, loss in self._losses.finish():
+            recording.add_loss(self.record, offset + within, loss)
+        recording.add_epoch(self.record, epoch, self._step, logs or {})
+        if self._invariants is not None:
+            seen = recording.samples_of_epoch(self.record, self._fit, self._in_epoch)
+            self._attempt("the epoch", lambda: self._invariants.epoch(*seen))
+        is_last = epoch + 1 >= (self.params or {}).get("epochs", 0) or self._model.stop_training
+        if is_last or (self.every == "epoch" and is_due(epoch + 1)):
+            self._look(epoch)
+        else:
+            self._judge()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.every != "epoch" and self._step - self._looked >= self.every:
+            self._look(self._epoch)
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self._invariants is not None:
+            self._attempt("the validation", lambda: self._invariants.evaluation_begins(self.model))
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._invariants is not None:
+            self._attempt("the validation", lambda: self._invariants.evaluation_ends(self.model))
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._looked != self._step:
+            self._look(self._epoch)
+        if self._run is not None:
+            self._run.release(self._around)
+        # What holds the model or the data.
+        self._run = self._instruments = self._invariants = None
+        self._before, self._losses = [], steps.Losses()
+
+    # What it does.
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the record and the findings as JSON."""
+        write({**self.record, "findings": [finding.to_dict() for finding in self.findings]}, path)
+
+    def _begin(self, fit):
+        model, x = self._model, fit.get("x")
+        if not model.built or not model.optimizer.built:
+            _backend.build(model, fit["epoch_iterator"])
+        recording.open_fit(self.record, model, fit, source.kind(x))
+        validation, size = fit.get("validation_data"), fit.get("batch_size") or 32
+        if self._given[0] is not None:
+            samples = source.from_arrays(*self._given, None, validation, size)
+        elif isinstance(x, keras.utils.PyDataset):
+            samples = source.from_dataset(x, validation)
+        elif self.record["fit"]["source"] == "arrays":
+            samples = source.from_arrays(x, fit.get("y"), fit.get("sample_weight"), validation, size)
+        else:
+            self._waits, self._validation = True, validation
+            return
+        self._open(samples)
+
+    def _open(self, samples):
+        """Measures everything that is known before the first step."""
+        model = self._model
+        batches = [
+            None if batch is None else as_tensors("Doctor", model, batch)
+            for batch in (samples.signals, samples.train, samples.validation)
+        ]
+        self._instruments = Instruments(model, *batches)
+        fit = self.record["fit"]
+        options = {"batch_size": fit["batch_size"], "shuffle": fit["shuffle"], "whole": samples.whole}
+        opened = self.record if not self.record["probes"] else new_record()
+        self._instruments.open(opened, samples.data, samples.validation_data, **options)
+        no_gradient = opened["probes"][0]["no_gradient"]
+        self._invariants = self._attempt("the invariants", lambda: Invariants(model, batches[0], no_gradient))
+        self._looked = 0
+        self._judge()
+
+    def _around(self, plain, *args):
+        """Wraps the train function, which gets an iterator of batches or, on PyTorch, a list; on JAX the state, too."""
+        if self._callbacks is not None and not calls_directly(self._callbacks()):
+            return plain(*args)
+        *state, data = args
+        state = state[0] if state else None
+        if self._waits:
+            self._waits = False
+            batches = data if isinstance(data, list) else list(itertools.islice(data, self._model.steps_per_execution))
+            if not batches:
+                raise StopIteration
+            self._attempt("the first batch", lambda: self._first_batch(state, batches[0]))
+            args = (*args[:-1], batches if state is None else iter(batches))
+        observed = self._is_observed()
+        if observed:
+            self._attempt("the weights before a step", lambda: self._snap(state))
+        result = plain(*args)
+        self._step += self._model.steps_per_execution
+        self._in_epoch += self._model.steps_per_execution
+        logs, after = (result[0], result[1]) if state is not None else (result, None)
+        self._losses.note(self._in_epoch, logs)
+        if observed:
+            self._attempt("the weights after a step", lambda: self._compare(after))
+        return result
+
+    def _first_batch(self, state, batch):
+        steps.exposed(self._model, state)
+        self._open(source.from_batch(batch, self._validation))
+
+    def _is_observed(self):
+        """The first three steps of the run, and the first two of each epoch at whose end the doctor looks."""
+        if self._instruments is None:
+            return False
+        return self._step < _FIRST_STEPS or (self._in_epoch < 2 and is_due(self._epoch + 1))
+
+    def _snap(self, state):
+        self._before = [*self._before[-1:], steps.snapshot(self._model, state, self._step < _FIRST_STEPS)]
+
+    def _compare(self, state):
+        recording.add_step(self.record, self._model, self._step, self._before, state, self._invariants)
+
+    def _look(self, epoch):
+        """Measures the model as it is now, and judges."""
+        if self._instruments is not None and self._looked != self._step:
+            # On JAX, reading `self.model` writes the state of the running epoch back to the variables.
+            self._attempt(
+                "the model", lambda: recording.add_probe(self.record, self._instruments, self.model, self._step, epoch)
+            )
+            self._looked = self._step
+        self._judge()
+
+    def _probe(self, epoch):
+        # On JAX, reading `self.model` writes the state of the running epoch back to the variables.
+        recording.add_probe(self.record, self._instruments, self.model, self._step, epoch)
+
+    def _judge(self):
+        if self._invariants is not None:
+            self.record["invariants"] = self._invariants.result()
+        answers = judge(self.record, self.rules)
+        known = {(finding.rule, finding.layer, finding.severity) for finding in self.findings}
+        self.findings = merged(self.findings, answers, self._step)
+        self.unknown = [answer for answer in answers if isinstance(answer, Unknown)]
+        new = [f for f in self.findings if f.is_open and (f.rule, f.layer, f.severity) not in known]
+        for finding in new if self.verbose else ():
+            say(f"Doctor: {finding}")
+        if self.strict and any(finding.severity == "high" for finding in new):
+            worst = next(finding for finding in new if finding.severity == "high")
+            raise RuntimeError(f"Doctor: {worst}")
+
+    def _attempt(self, subject, act):
+        """Calls `act()`; an error is written down and said once, because a `fit` must not fail by being looked at."""
+        try:
+            return act()
+        except RuntimeError as error:
+            if self.strict and str(error).startswith("Doctor: "):
+                raise
+            self._cannot_see(subject, error)
+        except Exception as error:
+            self._cannot_see(subject, error)
+        return None
+
+    def _cannot_see(self, subject, error):
+        sentence = reason(subject, error)
+        if sentence not in self.record["unseen"]:
+            self.record["unseen"].append(sentence)
+            if self.verbose:
+                say(f"Doctor: could not look at {sentence}")
+
+    # Resuming.
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The record and the findings, for `restore` in another process."""
+        text = json.dumps(plain({"record": self.record, "findings": [f.to_dict() for f in self.findings]}))
+        return {"text": np.frombuffer(text.encode(), "uint8").copy(), "step": np.array(getattr(self, "_step", 0))}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Continues the record of `state` in the next `fit`."""
+        self._restored = dict(state)
+
+    def _resume(self):
+        if self._restored is not None:
+            saved = json.loads(bytes(np.asarray(self._restored["text"], "uint8")).decode())
+            self.record = saved["record"]
+            self.findings = [Finding(**finding) for finding in saved["findings"]]
+            self._step = int(self._restored["step"])
+            self._restored = None

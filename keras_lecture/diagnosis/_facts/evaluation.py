@@ -1,0 +1,167 @@
+"""The loss of a model on a few samples in inference mode with its standard error, and that of a constant output."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_lecture import _backend
+from keras_lecture._core.masks import mask_of, with_mask
+from keras_lecture._core.objective import loss_on
+from keras_lecture.diagnosis._facts.losses import compiled_losses
+
+_BLOCKS = 8
+
+
+class Evaluation:
+    """Evaluates a model on batches of one shape: loss, its standard error, accuracy, predictions.
+
+    The loss is the one that Keras's `evaluate` reports. Its error comes from the spread of the losses of 8 blocks of
+    samples, without the losses that layers add.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self._losses = compiled_losses(model)
+        self._run = _backend.compile(self._evaluate)
+        self._constant = _backend.compile(self._loss_of)
+
+    def __call__(self, batch: tuple[Any, Any, Any]) -> dict[str, Any]:
+        predictions, loss, parts, regularization = self._run(*_values(self.model), batch)
+        parts = ops.convert_to_numpy(parts).astype("float64")
+        predictions = keras.tree.map_structure(_array, predictions)
+        with np.errstate(all="ignore"):
+            error = float(np.std(parts, ddof=1) / np.sqrt(len(parts))) if len(parts) > 1 else None
+        return {
+            "loss": float(ops.convert_to_numpy(loss)),
+            "error": error,
+            "regularization": float(ops.convert_to_numpy(regularization)),
+            "accuracy": _accuracy(self._losses, batch[1], predictions),
+            "same_output": all(_is_constant(leaf) for leaf in keras.tree.flatten(predictions)),
+            "predictions": predictions,
+        }
+
+    def of_constant(self, batch: tuple[Any, Any, Any], constant: Any) -> float:
+        """The loss without regularization if the outputs were `constant`, a structure of arrays like the outputs."""
+        weights, others, metrics = _values(self.model)
+        loss, regularization = self._constant(weights, others, metrics, batch, constant)
+        return float(ops.convert_to_numpy(loss)) - float(ops.convert_to_numpy(regularization))
+
+    def _evaluate(self, weights, others, metrics, batch):
+        loss, (predicted, *_) = loss_on(self.model, batch, others, metrics, training=False)(weights)
+        parts = []
+        for block, outputs in zip(_blocks(batch), _blocks(predicted), strict=True):
+            part, _ = loss_on(self.model, block, others, metrics, training=False)(weights, outputs)
+            parts.append(ops.cast(part, "float32"))
+        return predicted, loss, ops.stack(parts), self._regularization(weights, others, metrics)
+
+    def _loss_of(self, weights, others, metrics, batch, constant):
+        loss, _ = loss_on(self.model, batch, others, metrics, training=False)(weights, constant)
+        return loss, self._regularization(weights, others, metrics)
+
+    def _regularization(self, weights, others, metrics):
+        """The penalties on weights, which are part of every loss."""
+        model = self.model
+        groups = model.trainable_variables, model.non_trainable_variables, model.metrics_variables
+        with _backend.scope(groups, (weights, others, metrics), collect_losses=True):
+            return sum((ops.cast(loss, "float32") for loss in model.losses), ops.zeros(()))
+
+
+def chance(evaluation: Evaluation, batch: tuple[Any, Any, Any], like: Any) -> dict[str, Any] | None:
+    """The smallest loss of an output that is the same for every sample, among means, medians and class frequencies."""
+    model = evaluation.model
+    if type(model).compute_loss is not keras.Model.compute_loss or batch[1] is None:
+        return None
+    outputs = keras.tree.flatten(like)
+    targets = [_array(leaf) for leaf in keras.tree.flatten(batch[1])]
+    families = [each["family"] for each in evaluation._losses]
+    if not len(outputs) == len(targets) == len(families) or any(t.dtype.kind not in "biuf" for t in targets):
+        return None
+    candidates = [
+        _constants(target, output, each)
+        for target, output, each in zip(targets, outputs, evaluation._losses, strict=True)
+    ]
+    best = [options[0] for options in candidates]
+    losses = []
+    for position, options in enumerate(candidates):
+        scores = []
+        for option in options:
+            trial = [*best[:position], option, *best[position + 1 :]]
+            scores.append(evaluation.of_constant(batch, keras.tree.pack_sequence_as(like, trial)))
+        scores = [score if np.isfinite(score) else np.inf for score in scores]
+        best[position] = options[int(np.argmin(scores))]
+        losses.append(min(scores))
+    if not np.isfinite(losses[-1]):
+        return None
+    constant = keras.tree.pack_sequence_as(like, best)
+    return {"loss": losses[-1], "accuracy": _accuracy(evaluation._losses, batch[1], constant)}
+
+
+def _constants(target, output, loss):
+    """Constant outputs of the shape of `output`; the first is the mean of the targets."""
+    target = target.astype("float64")
+    if loss["family"] == "sparse_categorical_crossentropy" and target.shape != output.shape:
+        target = np.eye(output.shape[-1])[
+            np.clip(target.reshape(output.shape[:-1]).astype(int), 0, output.shape[-1] - 1)
+        ]
+    elif target.ndim == output.ndim - 1:
+        target = target[..., None]
+    means = target.mean(axis=0)
+    centers = [means, np.median(target, axis=0), np.zeros_like(means)]
+    if "crossentropy" in loss["family"] and loss["from_logits"]:
+        shares = np.clip(means, 1e-7, 1 - 1e-7)
+        centers.append(np.log(shares) - (np.log1p(-shares) if loss["family"] == "binary_crossentropy" else 0.0))
+    return [np.broadcast_to(center, output.shape).astype(output.dtype) for center in centers]
+
+
+def _accuracy(losses, y, predictions):
+    """The share of right classes of a model with one output that predicts classes, else `None`."""
+    if len(losses) != 1 or y is None:
+        return None
+    targets, outputs = keras.tree.flatten(y), keras.tree.flatten(predictions)
+    if len(targets) != 1 or len(outputs) != 1:
+        return None
+    target, output, loss = _array(targets[0]), outputs[0], losses[0]
+    if loss["family"] in ("categorical_crossentropy", "sparse_categorical_crossentropy") and output.shape[-1] > 1:
+        truth = target.argmax(-1) if target.shape == output.shape else target.reshape(output.shape[:-1])
+        return float(np.mean(output.argmax(-1) == truth))
+    if loss["family"] in ("binary_crossentropy", "hinge") and target.size == output.size:
+        threshold = 0.0 if loss["from_logits"] or loss["family"] == "hinge" else 0.5
+        return float(np.mean((output.reshape(-1) > threshold) == (target.reshape(-1) > max(target.min(), 0.0))))
+    return None
+
+
+def _blocks(structure):
+    """The samples in up to 8 blocks of equal size; a few at the end may be left out."""
+    count = min(int(leaf.shape[0]) for leaf in keras.tree.flatten(structure) if leaf is not None)
+    blocks = min(_BLOCKS, count)
+    size = count // blocks
+
+    def part(start):
+        def cut(leaf):
+            if leaf is None:
+                return None
+            cut = leaf[start : start + size]
+            mask = mask_of(leaf)
+            return cut if mask is None else with_mask(cut, mask[start : start + size])
+
+        return keras.tree.map_structure(cut, structure)
+
+    return [part(index * size) for index in range(blocks)]
+
+
+def _is_constant(output):
+    with np.errstate(all="ignore"):
+        spread = np.ptp(output.reshape(len(output), -1).astype("float64"), axis=0)
+        return bool(np.all(spread <= 1e-6 * np.maximum(np.abs(output).max(), 1e-30))) if len(output) > 1 else False
+
+
+def _array(tensor):
+    array = ops.convert_to_numpy(ops.stop_gradient(ops.convert_to_tensor(tensor)))
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array
+
+
+def _values(model):
+    groups = model.trainable_variables, model.non_trainable_variables, model.metrics_variables
+    return [[ops.convert_to_tensor(v) for v in group] for group in groups]

@@ -1,0 +1,74 @@
+"""The losses that a model was compiled with, by family."""
+
+from typing import Any
+
+import keras
+
+# Names in snake case, without underscores, of Keras's functions and classes and of ours.
+_FAMILIES = {
+    "categoricalcrossentropy": "categorical_crossentropy",
+    "categoricalfocalcrossentropy": "categorical_crossentropy",
+    "sparsecategoricalcrossentropy": "sparse_categorical_crossentropy",
+    "softmaxcrossentropy": "softmax_crossentropy",
+    "binarycrossentropy": "binary_crossentropy",
+    "binaryfocalcrossentropy": "binary_crossentropy",
+    "meansquarederror": "squared",
+    "mse": "squared",
+    "l2": "squared",
+    "meanabsoluteerror": "absolute",
+    "mae": "absolute",
+    "l1": "absolute",
+    "huber": "absolute",
+    "logcosh": "absolute",
+    "meanabsolutepercentageerror": "absolute",
+    "mape": "absolute",
+    "meansquaredlogarithmicerror": "squared",
+    "msle": "squared",
+    "hinge": "hinge",
+    "squaredhinge": "hinge",
+    "smoothhinge": "hinge",
+    "logistic": "hinge",
+}
+
+
+def compiled_losses(model: keras.Model) -> list[dict[str, Any]]:
+    """One entry for each output that has a loss: its class, family and options."""
+    loss = getattr(model, "loss", None)
+    if loss is None:
+        return []
+    if isinstance(loss, dict):
+        return [_described(each, str(name)) for name, each in loss.items() if each is not None]
+    entries = [_described(each, "") for each in keras.tree.flatten(loss) if each is not None]
+    outputs = len(getattr(model, "outputs", None) or ())
+    return entries * outputs if len(entries) == 1 and outputs > 1 else entries
+
+
+def _described(loss, output):
+    if isinstance(loss, str):
+        try:
+            loss = keras.losses.get(loss)
+        except ValueError:
+            return _entry(output, loss, "other", None, 0.0, None)
+    name = getattr(loss, "__name__", type(loss).__name__)
+    family = _FAMILIES.get(name.replace("_", "").lower(), "other")
+    is_ours = type(loss).__module__.startswith("keras_lecture.")
+    # The function inside of Keras's wrapper of a user's function has no such options.
+    from_logits = getattr(loss, "from_logits", False if "crossentropy" in family else None)
+    if is_ours and "crossentropy" in family:
+        from_logits = True
+    if family == "softmax_crossentropy":
+        # It takes class numbers and distributions.
+        family = "sparse_categorical_crossentropy"
+    smoothing = getattr(loss, "label_smoothing", 0.0)
+    return _entry(output, name, family, from_logits, float(smoothing or 0.0), getattr(loss, "ignore_class", None))
+
+
+def _entry(output, name, family, from_logits, smoothing, ignored):
+    return {
+        "output": output,
+        "class": name,
+        "family": family,
+        "from_logits": from_logits,
+        "label_smoothing": smoothing,
+        "ignore_class": ignored,
+    }

@@ -1,0 +1,181 @@
+"""Facts about a model as it was built and compiled: its layers in call order, weights, outputs, losses, optimizer.
+
+The fields are those of `record["model"]`:
+
+    name, kind, parameters, trainable_parameters, custom_train_step, custom_compute_loss
+    optimizer    class, learning_rate, schedule, momentum, clips
+    losses       output, class, family, from_logits, label_smoothing: see `_facts/losses.py`
+    layers       name, class, activation, shape, units, trainable, use_bias, rate, calls, sources, is_output, weights
+    outputs      name, shape, layer, activation; after `start_facts` also smallest, largest, sums_to_one, constant
+    untracked    names of layers that the forward pass calls and that Keras does not track
+"""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_lecture import _backend
+from keras_lecture._core.weights import layers, role
+from keras_lecture._training.chain import innermost
+from keras_lecture.diagnosis._facts import calls
+from keras_lecture.diagnosis._facts.initializers import looks_untouched
+from keras_lecture.diagnosis._facts.losses import compiled_losses
+
+
+def model_facts(model: keras.Model, batch: tuple[Any, Any, Any]) -> dict[str, Any]:
+    """The facts of a built and compiled model; `batch` gives the shapes of a forward pass."""
+    found, outputs = _traced(model, batch[0])
+    return {
+        "name": model.name,
+        "kind": _kind(model),
+        "parameters": int(model.count_params()),
+        "trainable_parameters": int(sum(math.prod(v.shape) for v in model.trainable_variables)),
+        "custom_train_step": type(model).train_step is not keras.Model.train_step,
+        "custom_compute_loss": type(model).compute_loss is not keras.Model.compute_loss,
+        "optimizer": _optimizer(model.optimizer),
+        "losses": compiled_losses(model),
+        "layers": [_layer(call) for call in found],
+        "outputs": outputs,
+        "untracked": [],
+    }
+
+
+def _kind(model):
+    if isinstance(model, keras.Sequential):
+        return "sequential"
+    return "functional" if getattr(model, "inputs", None) else "subclassed"
+
+
+def _optimizer(optimizer):
+    core = innermost(optimizer)
+    rate = getattr(core, "_learning_rate", None)
+    is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+    try:
+        value = float(ops.convert_to_numpy(core.learning_rate))
+    except (AttributeError, TypeError, ValueError, NotImplementedError):
+        value = None
+    clips = any(getattr(core, name, None) for name in ("clipnorm", "clipvalue", "global_clipnorm"))
+    return {
+        "class": type(core).__name__,
+        "learning_rate": value,
+        "schedule": is_schedule,
+        "momentum": getattr(core, "momentum", None) if isinstance(getattr(core, "momentum", None), float) else None,
+        "clips": bool(clips),
+        "accumulates": getattr(core, "gradient_accumulation_steps", None),
+    }
+
+
+class _Call:
+    """The first call of a layer: what it received and returned."""
+
+    def __init__(self, layer, sources, shape):
+        self.layer, self.sources, self.shape = layer, sources, shape
+        self.count, self.is_output = 1, False
+
+
+def _traced(model, x):
+    """The calls of the leaf layers in order, and the outputs of the model."""
+    found, outputs = {}, []
+    operations = [each for layer in layers(model) for each in getattr(layer, "operations", ())]
+    operations = [each for each in operations if not isinstance(each, keras.layers.Layer)]
+    operations = list({id(each): each for each in operations}.values())
+
+    def run(weights, others, x):
+        found.clear(), outputs.clear()
+        # The names of the layers behind each tensor, which must stay alive so that its identity is unique.
+        origin = {id(tensor): ({""}, tensor) for tensor in calls.tensors(x)}
+
+        def see(layer, inputs, result):
+            sources = set()
+            for tensor in calls.tensors(inputs):
+                sources |= origin[id(tensor)][0] if id(tensor) in origin else {None}
+            own = sources
+            if isinstance(layer, keras.layers.Layer):
+                own = {layer.name}
+                if id(layer) in found:
+                    found[id(layer)].count += 1
+                else:
+                    signal = next(iter(calls.tensors(result)), None)
+                    shape = [] if signal is None else [_size(size) for size in tuple(signal.shape)[1:]]
+                    found[id(layer)] = _Call(layer, sorted(name for name in sources if name is not None), shape)
+            origin.update({id(tensor): (own, tensor) for tensor in calls.tensors(result)})
+            return result
+
+        groups = model.trainable_variables, model.non_trainable_variables
+        with _backend.scope(groups, (weights, others)), calls.intercepted([*calls.leaves(model), *operations], see):
+            result = model(x, training=False)
+        names = getattr(model, "output_names", None) or ()
+        for index, tensor in enumerate(calls.tensors(result)):
+            own = sorted(name for name in origin.get(id(tensor), ({None},))[0] if name is not None)
+            last = next((call for call in found.values() if call.layer.name in own), None)
+            if last is not None:
+                last.is_output = True
+            outputs.append(
+                {
+                    "name": names[index] if index < len(names) else f"output_{index}",
+                    "shape": [_size(size) for size in tuple(tensor.shape)[1:]],
+                    "layer": own[0] if own else None,
+                    "activation": None if last is None else calls.activation(last.layer),
+                }
+            )
+
+    values = [[ops.convert_to_tensor(v) for v in g] for g in (model.trainable_variables, model.non_trainable_variables)]
+    try:
+        _backend.trace(run, *values, x)
+    except Exception:
+        found.clear()
+    return list(found.values()), outputs
+
+
+def _size(size):
+    return None if size is None else int(size)
+
+
+def _layer(call):
+    layer = call.layer
+    rank = len(call.shape) + 1
+    rate = getattr(layer, "rate", None)
+    return {
+        "name": layer.name,
+        "class": type(layer).__name__,
+        "activation": calls.activation(layer),
+        "shape": call.shape,
+        "units": call.shape[calls.channel_axis(layer, rank) - 1] if call.shape else None,
+        "trainable": bool(layer.trainable),
+        "use_bias": getattr(layer, "use_bias", None),
+        "rate": float(rate) if isinstance(rate, int | float) else None,
+        "calls": call.count,
+        "sources": call.sources,
+        "is_output": call.is_output,
+        "samples_batch_statistics": isinstance(layer, keras.layers.BatchNormalization) and bool(layer.trainable),
+        "weights": [_weight(layer, variable) for variable in layer.weights],
+    }
+
+
+def _weight(layer, variable):
+    values = np.asarray(ops.convert_to_numpy(variable)).astype("float64")
+    trainable = any(variable is each for each in layer.trainable_variables)
+    name = variable.name
+    is_statistic = name.startswith("moving_") or variable.dtype in ("int32", "uint32", "int64", "bool")
+    kind = "statistic" if is_statistic else role(name, variable.shape)
+    columns = values.reshape(-1, values.shape[-1]) if values.ndim > 1 else None
+    with np.errstate(all="ignore"):
+        return {
+            "path": variable.path,
+            "name": name,
+            "role": kind,
+            "shape": [int(size) for size in variable.shape],
+            "trainable": trainable,
+            "size": int(values.size),
+            "rms": float(np.sqrt(np.mean(values**2))) if values.size else 0.0,
+            "mean": float(values.mean()) if values.size else 0.0,
+            "largest": float(np.abs(values).max(initial=0.0)),
+            "constant": bool(values.size > 1 and np.all(values == values.flat[0])),
+            "equal_units": bool(
+                kind == "kernel" and columns is not None and columns.shape[1] > 1 and np.all(columns == columns[:, :1])
+            ),
+            "untouched": looks_untouched(layer, name, values),
+        }

@@ -1,0 +1,198 @@
+"""Which variables move in training steps, and which should."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_lecture.diagnosis._facts import variables
+from keras_lecture.diagnosis._facts.entries import Facts, entry, listed
+from keras_lecture.diagnosis._facts.recorded_pass import epsilon, same
+from keras_lecture.optimizers._search.closure import Closure
+
+# An update of a single element is at least this share of η·min(|g|, 1), by every rule of Keras and ours.
+_SHARE = 2.0**-10
+
+
+class Movement:
+    """The movement of a model's variables over the observed training steps.
+
+    A weight counts as unmoved if none of its elements changed in any step in which the optimizer applied an update with
+    a learning rate above 0.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.steps = 0
+        self.applied = 0
+        self.rate: float | None = None
+        self.named = variables.named_variables(model)
+        self._keys = {id(v): key for key, v in self.named.items()}
+        self._optimizer = variables.innermost(getattr(model, "optimizer", None))
+        self._outer = getattr(model, "optimizer", None)
+        self.trainable = [self._keys[id(v)] for v in model.trainable_variables]
+        self.frozen = [self._keys[id(v)] for v in variables.frozen(model) if id(v) in self._keys]
+        self.moved: set[str] = set()
+        self.moved_when_applied: set[str] = set()
+        self.certain: dict[str, bool] = {}
+        self.zero: dict[str, bool] = {}
+        self._counts: list[tuple[float, float]] = []
+        self._skipped = False
+
+    def add(self, before: dict[str, np.ndarray], after: dict[str, np.ndarray], gradients: dict | None) -> None:
+        """Adds one step."""
+        self.steps += 1
+        moved = {key for key, value in before.items() if key in after and not same(_wide(value), _wide(after[key]))}
+        self.moved |= moved
+        self._count(before, after)
+        self.rate = self._rate(before)
+        if not self._has_applied(before, after) or not self.rate:
+            return
+        self.applied += 1
+        self.moved_when_applied |= moved
+        for key in self.trainable:
+            if key not in before:
+                continue
+            self.zero[key] = not np.any(_wide(before[key]))
+            if gradients is not None and key in gradients:
+                self._compare(key, _wide(before[key]), _wide(gradients[key]))
+
+    def _compare(self, key, weight, gradient):
+        """Notes whether the gradient of this step is large enough for a certain movement."""
+        if not np.any(gradient) or not np.all(np.isfinite(gradient)):
+            self.certain.setdefault(key, False)
+            return
+        update = self.rate * np.minimum(np.abs(gradient), 1.0) * _SHARE
+        clips = any(getattr(self._optimizer, name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
+        rounding = epsilon(self.named[key].dtype) * np.abs(weight)
+        large = np.any(gradient[weight == 0]) if clips else np.any(update > rounding)
+        self.certain[key] = self.certain.get(key, False) or bool(large)
+        self.certain.setdefault(f"{key} ≠ 0", True)
+
+    def result(self, facts: Facts, custom: bool, no_gradient: Any) -> Facts:
+        """The facts about movement; `facts` are those before the first step."""
+        found = self._weights(custom, no_gradient)
+        moving = [key for key in self.frozen if key in self.moved]
+        if not self.frozen:
+            found["frozen_weights_stay"] = entry(None, None, "no weight is frozen")
+        elif custom:
+            found["frozen_weights_stay"] = entry(None, None, "the model's own `train_step` may assign frozen weights")
+        else:
+            detail = f"{listed(moving)} moved" if moving else f"{len(self.frozen)} frozen weights"
+            found["frozen_weights_stay"] = entry(not moving, moving[0] if moving else None, detail)
+        for name in ("statistics_move", "random_state_moves"):
+            found[name] = self._expected(facts.get(name, {}))
+        found["iterations_advance"] = self._iterations(custom)
+        return found
+
+    def _weights(self, custom, no_gradient):
+        names = ("weights_move", "updates_above_rounding")
+        reason = self._reason(custom)
+        unmoved = [key for key in self.trainable if key not in self.moved_when_applied and not self._held(key)]
+        if reason or not unmoved:
+            return {name: entry(None if reason else True, None, reason or "") for name in names}
+        certain = [key for key in unmoved if self.certain.get(key)]
+        rounded = [key for key in unmoved if key not in certain and f"{key} ≠ 0" in self.certain]
+        facts = {
+            names[0]: entry(True, None, f"{len(self.trainable) - len(unmoved)} weights moved, the others without one"),
+            names[1]: entry(not rounded, rounded[0] if rounded else None, f"{listed(rounded)} did not move"),
+        }
+        if certain:
+            facts[names[0]] = entry(False, certain[0], f"{listed(certain)} did not move in {self.applied} steps")
+        elif no_gradient is not None:
+            facts |= self._by_probe(unmoved, set(no_gradient))
+        elif not self.certain:
+            facts[names[0]] = entry(None, None, f"the gradients of {listed(unmoved)} are unknown")
+        return facts
+
+    def _by_probe(self, unmoved, no_gradient):
+        """Weights with a gradient on the probe that did not move: the batches may have given them none."""
+        suspects = [key for key in unmoved if key not in no_gradient and key not in self.certain]
+        if not suspects:
+            return {}
+        candidates = [key for key in self.trainable if key not in no_gradient]
+        detail = f"{listed(suspects)} did not move in {self.applied} steps, with a gradient on the probe"
+        found = entry(False, suspects[0], detail)
+        # If nothing at all moves, not even a weight of zeros, whose first update cannot be lost in rounding.
+        everything = len(suspects) == len(candidates) and any(self.zero.get(key) for key in suspects)
+        if not everything:
+            found["severity"] = "low"
+        return {"weights_move": found}
+
+    def _reason(self, custom):
+        """Why the movement of weights cannot be judged."""
+        if custom:
+            return "the model's own `train_step` decides which weights move"
+        if not self.applied:
+            return "no update with a learning rate above 0 was seen"
+        if isinstance(self._optimizer, Closure) and not self.moved_when_applied & set(self.trainable):
+            return "the line search found no step"
+        return None
+
+    def _held(self, key):
+        """Whether something else than the gradient may hold a weight in its place."""
+        variable = self.named[key]
+        shrinks = any(getattr(self._optimizer, name, None) for name in ("l1", "l1_regularization_strength"))
+        return variable.constraint is not None or (shrinks and self.zero.get(key, False))
+
+    def _expected(self, fact):
+        """Whether the variables moved that a training pass moves."""
+        paths = [path for path in fact.get("paths", ()) if path in self.named]
+        if fact.get("holds") is False:
+            return fact
+        if not paths:
+            return entry(None, None, "a training pass moves no such variable")
+        still = [path for path in paths if path not in self.moved]
+        detail = f"{listed(still)} did not move in {self.steps} steps" if still else f"{len(paths)} variables moved"
+        return {**entry(not still, still[0] if still else None, detail), "paths": paths}
+
+    def _iterations(self, custom):
+        if custom or not self._counts:
+            return entry(None, None, "the model's own `train_step` counts" if custom else "no count was seen")
+        if self._skipped:
+            return entry(None, None, "loss scaling skipped a step")
+        still = any(after <= before for before, after in self._counts)
+        found = entry(not still, None, f"{self._counts[0][0]:.0f} before and {self._counts[-1][1]:.0f} after")
+        if still and not callable(getattr(self._optimizer, "_learning_rate", None)):
+            found["severity"] = "low"
+        return found
+
+    def _count(self, before, after):
+        key = self._keys.get(id(getattr(self._optimizer, "_iterations", None)))
+        if key in before and key in after:
+            self._counts.append((float(before[key]), float(after[key])))
+        scale = self._keys.get(id(getattr(self._outer, "dynamic_scale", None)))
+        if scale in before and scale in after and float(after[scale]) < float(before[scale]):
+            self._skipped = True
+
+    def _has_applied(self, before, after):
+        """Whether an update was applied, and the gradient not only accumulated or dropped by loss scaling."""
+        key = self._keys.get(id(getattr(self._optimizer, "_iterations", None)))
+        if key not in before or key not in after:
+            return True
+        first, last = int(before[key]), int(after[key])
+        period = getattr(self._optimizer, "gradient_accumulation_steps", None) or 1
+        if first == last:
+            # An optimizer that does not count, unless loss scaling skipped the step.
+            return period == 1 and not self._skipped
+        return any((step + 1) % period == 0 for step in range(first, last))
+
+    def _rate(self, before):
+        """The learning rate of a step; `None` if unknown."""
+        rate = getattr(self._optimizer, "_learning_rate", None)
+        key = self._keys.get(id(rate))
+        try:
+            if key in before:
+                return float(before[key])
+            if callable(rate) and isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+                step = self._keys.get(id(self._optimizer._iterations))
+                period = getattr(self._optimizer, "gradient_accumulation_steps", None) or 1
+                return float(ops.convert_to_numpy(rate(ops.convert_to_tensor(int(before[step]) // period))))
+        except Exception:
+            return None
+        return None
+
+
+def _wide(values):
+    values = np.asarray(values)
+    return values if values.dtype.kind in "iub" else values.astype("float64")

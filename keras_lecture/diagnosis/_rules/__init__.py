@@ -1,0 +1,52 @@
+"""All rules, by family, and their judgement of a record."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from keras_lecture.diagnosis._rules import data, flow, generalization, invariants, outputs, progress, structure
+from keras_lecture.diagnosis._rules.rule import SEVERITIES, Finding, Rule, Unknown
+
+_FAMILIES = (invariants, data, outputs, structure, flow, progress, generalization)
+# A rule may have two criteria: one for the audit and one for the run.
+RULES: dict[str, list[Rule]] = {}
+for _family in _FAMILIES:
+    for _rule in _family.RULES:
+        RULES.setdefault(_rule.id, []).append(_rule)
+
+
+def judge(record: dict[str, Any], rules: str | Iterable[str] = "default") -> list[Finding | Unknown]:
+    """The answers of the rules (all, or those with the given ids): findings, the most severe first, then unknowns.
+
+    A rule that fails on a record with unexpected values answers `Unknown` and names the error: it must not end a `fit`.
+    """
+    names = RULES if isinstance(rules, str) else rules
+    answers = []
+    for rule in (rule for name in names for rule in RULES[name]):
+        try:
+            answers.extend(rule.judge(rule, record))
+        except Exception as error:
+            answers.append(rule.unknown(f"{type(error).__name__}: {error}", "a report of this error to its developers"))
+    findings = sorted((answer for answer in answers if isinstance(answer, Finding)), key=_order)
+    first = {}
+    for finding in findings:
+        first.setdefault((finding.rule, finding.layer), finding)
+    return [*first.values(), *(answer for answer in answers if isinstance(answer, Unknown))]
+
+
+def merged(earlier: list[Finding], answers: list[Finding | Unknown], step: int) -> list[Finding]:
+    """The findings so far with the present answers: new ones are added, known ones extended, absent ones closed."""
+    present = {(f.rule, f.layer): f for f in answers if isinstance(f, Finding)}
+    result = []
+    for finding in earlier:
+        again = present.pop((finding.rule, finding.layer), None)
+        if again is None:
+            result.append(dataclasses.replace(finding, is_open=False))
+        else:
+            result.append(dataclasses.replace(again, first_step=finding.first_step, last_step=step))
+    new = [dataclasses.replace(f, first_step=min(f.first_step, step), last_step=step) for f in present.values()]
+    return sorted([*result, *new], key=lambda f: (not f.is_open, *_order(f)))
+
+
+def _order(finding):
+    return -SEVERITIES.index(finding.severity), -finding.confidence, finding.first_step

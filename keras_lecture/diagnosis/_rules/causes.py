@@ -1,0 +1,241 @@
+"""Which cause explains a run: what the audit contradicts, and which symptom leads when several appear together.
+
+A symptom is escalated only where it leads, so that one fault gives one finding of medium or high severity.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_lecture.diagnosis._record.record import Record, number
+from keras_lecture.diagnosis._rules import measures
+from keras_lecture.diagnosis._rules.evidence import Progress, points, progress
+from keras_lecture.diagnosis._rules.trends import finite, fit_losses
+
+_CROSSENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
+# Scales of the input of a first layer beyond which the input is the cause; standardized data have rms 1 and offset 0.
+_LARGEST_RMS, _SMALLEST_RMS, _LARGEST_OFFSET, _LARGEST_SPREAD = 10.0, 0.01, 3.0, 1000.0
+
+
+def has_other_cause(record: Record) -> bool:
+    """Whether the audit's part of the record holds a fault that explains missing progress."""
+    return (
+        any(_is_unscaled(entry) for entry in (record.get("start") or {}).get("first_inputs") or [])
+        or any(_contradicts(record, loss) for loss in (record.get("model") or {}).get("losses") or [])
+        or any(entry.get("holds") is False for entry in (record.get("invariants") or {}).values())
+        or has_nonfinite_data(record)
+        or _is_symmetric(record)
+        or _is_frozen(record)
+    )
+
+
+def has_nonfinite_data(record: Record) -> bool:
+    """Whether the training data hold values that are not finite."""
+    data = record.get("data") or {}
+    return any(entry.get("nonfinite") for entry in [*(data.get("inputs") or []), *(data.get("targets") or [])])
+
+
+def leading(record: Record) -> str | None:
+    """The id of the symptom that explains why the run fails, or `None`."""
+    if has_other_cause(record):
+        return None
+    state = progress(record)
+    return next((name for name, holds in _LEADERS if holds(record, state)), None)
+
+
+def severity(record: Record, rule: str, worst: str = "medium") -> str:
+    """`worst` if the rule names the leading symptom, else `"low"`."""
+    return worst if leading(record) == rule else "low"
+
+
+def nonfinite_steps(record: Record) -> list[int]:
+    """Steps at which the training loss, a signal or a weight's gradient was not finite."""
+    steps = []
+    for probe in record.get("probes") or []:
+        loss = number((probe.get("train") or {}).get("loss"))
+        if (loss is not None and not math.isfinite(loss)) or any(row.get("nonfinite") for row in probe["layers"]):
+            steps.append(int(probe["step"]))
+    losses = record.get("losses") or {}
+    for step, loss in zip(losses.get("steps", []), losses.get("values", []), strict=False):
+        if loss is not None and not math.isfinite(float(loss)):
+            steps.append(int(step))
+    return sorted(steps)
+
+
+def has_exploded(record: Record) -> bool:
+    """Whether the training loss stays above its start and above the loss of a constant prediction."""
+    train, state, (_, values) = points(record, "train"), progress(record), fit_losses(record)
+    if len(train) < 2 or state.start is None or state.now is None:
+        return False
+    level = max(state.start, state.start if state.reference is None else state.reference)
+    stays = not len(values) or np.median(values[-max(1, len(values) // 4) :]) >= values[0]
+    return bool(stays and state.now - level > 0.5 * abs(level) + 5 * train[-1].error)
+
+
+def harms(record: Record, state: Progress) -> list[str]:
+    """What steps that are too long have done: signs of damage since the start."""
+    signs = []
+    probes = record.get("probes") or []
+    if not nonfinite_at_start(record) and nonfinite_steps(record):
+        signs.append("the loss is no longer finite")
+    if has_exploded(record):
+        signs.append("the loss stays above its start")
+    if state.lost >= 0.5:
+        signs.append(f"{state.lost:.0%} of the best gain is lost")
+    if state.stage == "none" and len(probes) > 1:
+        same = [(probe.get("train") or {}).get("same_output") for probe in (probes[0], probes[-1])]
+        if same == [False, True]:
+            signs.append("all outputs became equal")
+        if _died(record):
+            signs.append("units died since the start")
+        steps, values = fit_losses(record)
+        level = max(abs(values[0]), abs(state.reference or 0.0)) if len(values) > 3 else math.inf
+        if len(values) > 3 and values[1 : 1 + len(values) // 2].max(initial=0.0) > 3 * level:
+            signs.append("the loss had a peak over three times its start")
+    return signs
+
+
+def nonfinite_at_start(record: Record) -> bool:
+    """Whether something was not finite before the first step."""
+    return 0 in nonfinite_steps(record)
+
+
+def bad_start(record: Record) -> bool:
+    """Whether signals or gradients were already out of proportion before the first step."""
+    first = next(iter(record.get("probes") or []), None)
+    if first is None or first["step"] != 0:
+        return False
+    growth = measures.forward_ratio(record, first)
+    return (growth is not None and growth[0] > 100) or max(
+        measures.elasticities(record, first).values(), default=0
+    ) > 1e3
+
+
+def typical_largest_ratio(record: Record) -> float | None:
+    """Median over the kernels of their largest observed update ratio."""
+    ratios = [max(values) for values in measures.update_ratios(record).values()]
+    return float(np.median(ratios)) if ratios else None
+
+
+def largest_travel(record: Record, state: Progress) -> tuple[float, float] | None:
+    """The largest usual update ratio of a kernel, and the largest relative change that the whole run allows at it."""
+    ratio = measures.largest_usual_ratio(record)
+    if ratio is None or not state.steps:
+        return None
+    has_schedule = ((record.get("model") or {}).get("optimizer") or {}).get("schedule")
+    planned = state.steps if has_schedule or not state.run else state.steps / state.run
+    return ratio, ratio * planned
+
+
+def _is_unscaled(entry):
+    """Whether the input of a first layer is far from standardized."""
+    rms, offset = finite(entry.get("rms")), finite(entry.get("offset"))
+    spread = [finite(entry.get(f"feature_std_{end}")) for end in ("smallest", "largest")]
+    return (
+        (rms is not None and not _SMALLEST_RMS <= rms <= _LARGEST_RMS)
+        or (offset is not None and offset > _LARGEST_OFFSET and (rms or 0.0) > 1)
+        or (all(spread) and spread[1] / spread[0] > _LARGEST_SPREAD)
+    )
+
+
+def _contradicts(record, loss):
+    """Whether the last activation contradicts the loss."""
+    for output in (record.get("model") or {}).get("outputs") or []:
+        if loss.get("output") not in (None, output.get("name")):
+            continue
+        activation, family = output.get("activation"), loss.get("family")
+        units = (output.get("shape") or [None])[-1]
+        if family in _CROSSENTROPIES:
+            if loss.get("from_logits") is not None and loss["from_logits"] == (activation in ("softmax", "sigmoid")):
+                return True
+            if activation in ("relu", "tanh") or (activation == "softmax" and units == 1):
+                return True
+            if family != "binary_crossentropy" and (activation == "sigmoid" or units == 1):
+                return True
+        if family in ("squared", "absolute") and activation == "softmax" and units == 1:
+            return True
+    return False
+
+
+def _is_symmetric(record):
+    """Whether all units of a hidden kernel are equal and the outputs of its units are still equal in the last probe."""
+    last = (record.get("probes") or [{"layers": []}])[-1]
+    for row, layer in measures.rows(record, last):
+        equal = any(w.get("role") == "kernel" and w.get("equal_units") for w in layer.get("weights") or [])
+        if equal and not layer.get("is_output") and (layer.get("units") or 1) > 1 and (row.get("equal") or 0) > 0.9:
+            return True
+    return False
+
+
+def _is_frozen(record):
+    """Whether the model has weights of which none is trainable."""
+    model = record.get("model") or {}
+    return bool(model.get("parameters")) and model.get("trainable_parameters") == 0
+
+
+def _died(record):
+    """Whether a layer lost nearly all of its units since the first probe."""
+    first, last = (measures.dead_layers(record, record["probes"][i]) for i in (0, -1))
+    return any(
+        dead / units >= 0.9 and name in first and first[name][0] / first[name][1] < 0.5
+        for name, (dead, units) in last.items()
+    )
+
+
+def _explodes_from_start(record, state):
+    return bad_start(record) and bool(state.stuck or has_exploded(record) or nonfinite_steps(record))
+
+
+def _is_too_fast(record, state):
+    ratio, signs = typical_largest_ratio(record), harms(record, state)
+    if signs and state.steps >= 3 and (ratio is None or ratio >= 0.05 or has_exploded(record)):
+        return not bad_start(record)
+    return state.stuck and ratio is not None and ratio >= 0.3
+
+
+def _is_dead(record, state):
+    last = (record.get("probes") or [{"layers": []}])[-1]
+    layers = measures.dead_layers(record, last)
+    return state.stuck and any(dead / units >= 0.9 for dead, units in layers.values())
+
+
+def _has_no_gradient(record, state):
+    last = (record.get("probes") or [{"layers": []}])[-1]
+    zero, total = measures.zero_kernels(record, last)
+    return state.stuck and total > 0 and len(zero) == total
+
+
+def _is_overregularized(record, state):
+    share, shrunk = measures.regularization_share(record), measures.shrunk_weights(record)
+    return state.stuck and ((share is not None and share > 0.5) or (shrunk is not None and shrunk < 0.1))
+
+
+def _is_saturated(record, state):
+    ends = [measures.saturated_layers(record, probe) for probe in (record.get("probes") or [])[-2:]]
+    return state.stuck and bool(ends) and all(max(end.values(), default=0) >= 0.5 for end in ends)
+
+
+def _vanishes(record, state):
+    last = (record.get("probes") or [{"layers": []}])[-1]
+    ratio = measures.backward_ratio(record, last)
+    return state.stuck and ratio is not None and ratio[0] <= 1e-3
+
+
+def _is_too_slow(record, state):
+    travel = largest_travel(record, state)
+    if travel is None or state.stage not in ("none", "little") or (state.run or 1.0) < 0.25 or state.steps < 20:
+        return False
+    return 0 < travel[0] <= 1e-4 and travel[1] < 0.05
+
+
+_LEADERS: tuple[tuple[str, Callable[[Record, Progress], bool]], ...] = (
+    ("exploding-gradient", _explodes_from_start),
+    ("learning-rate-too-high", _is_too_fast),
+    ("dead-relu", _is_dead),
+    ("zero-gradient", _has_no_gradient),
+    ("too-much-regularization", _is_overregularized),
+    ("saturation", _is_saturated),
+    ("vanishing-gradient", _vanishes),
+    ("learning-rate-too-low", _is_too_slow),
+)

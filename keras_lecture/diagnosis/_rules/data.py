@@ -1,0 +1,243 @@
+"""Rules about the data set: order, balance, the split into training and validation, and whether it can be learned."""
+
+from typing import Any
+
+from keras_lecture.diagnosis._rules import inputs
+from keras_lecture.diagnosis._rules.harm import is_stuck, last_probe, percent, steps_of, value
+from keras_lecture.diagnosis._rules.rule import Rule
+
+CLASS_KINDS = ("classes", "one-hot")
+
+
+def _data(record):
+    return record.get("data") or {}
+
+
+def unshuffled_batches(rule: Rule, record: dict[str, Any]):
+    """Rows sorted by class, or neighbors that resemble each other, in batches that are not shuffled."""
+    fit, data = record.get("fit") or {}, _data(record)
+    shuffle = fit["shuffle"] if "shuffle" in fit else data.get("shuffle")
+    if shuffle:
+        return
+    for target in data.get("targets") or []:
+        if data.get("whole") is False:
+            yield from _first_batch(rule, target, fit)
+            continue
+        order, repeats = target.get("order") or {}, target.get("autocorrelation")
+        purity, expected = order.get("purity"), order.get("expected_purity")
+        if purity is not None and order["z"] < -6 and purity > expected + 0.2 * (1 - expected):
+            # Batches of mostly one class: each step unlearns the other classes.
+            sorted_rows = purity > expected + 0.6 * (1 - expected)
+            yield rule.found(
+                f"The rows are sorted by the classes of {target['name']}, and the batches are not shuffled.",
+                {
+                    "share of a batch's commonest class": f"{percent(purity)} ({percent(expected)} in random order)",
+                    "changes of class between rows": f"{percent(order['changes'])} ({percent(order['expected'])})",
+                },
+                severity="medium" if sorted_rows and shuffle is False else "low",
+                confidence=0.95,
+            )
+        elif repeats is not None and repeats > 0.5 and target.get("rows", 0) >= 50:
+            yield rule.found(
+                f"Consecutive rows have similar values of {target['name']}, and the batches are not shuffled.",
+                {"correlation of consecutive targets": f"{repeats:.2f} (criterion: below 0.5)"},
+                severity="medium" if shuffle is False and repeats > 0.98 and is_stuck(record) else "low",
+                confidence=0.6,
+            )
+
+
+def _first_batch(rule, target, fit):
+    """A generator shows one batch: with several units, a batch of one class is hardly a random one."""
+    outputs = target.get("units") or 2
+    if (
+        target.get("kind") in CLASS_KINDS
+        and target.get("distinct") == 1
+        and target.get("rows", 0) >= 16
+        and outputs > 1
+    ):
+        cause = f"All {target['rows']} rows of the first batch have the same class."
+        yield rule.found(cause, {"classes in the batch": "1 (criterion: several)"}, severity="low", confidence=0.6)
+
+
+def unbalanced_batches(rule: Rule, record: dict[str, Any]):
+    """One class is far more frequent than another."""
+    fit = record.get("fit") or {}
+    for target in _data(record).get("targets") or []:
+        common, rare = target.get("commonest"), target.get("rarest")
+        if target.get("kind") not in CLASS_KINDS or not common or not rare or target.get("distinct", 0) < 2:
+            continue
+        # Of few rows, differences are chance.
+        if common / rare < 4 or target.get("rows", 0) < 50 or len(target.get("shape", ())) > 1 and not _is_flat(target):
+            continue
+        weighted = fit.get("class_weight") or fit.get("weighted") or bool(_data(record).get("weights"))
+        ignored = _predicts_only(record, common) and not weighted
+        yield rule.found(
+            f"The commonest class of {target['name']} has {common / rare:.0f} times as many rows as the rarest.",
+            {"commonest : rarest class": f"{common / rare:.1f} : 1 (criterion: below 4)"},
+            severity="medium" if ignored and common / rare >= 5 else "low",
+            confidence=0.8,
+            steps=steps_of(record),
+        )
+
+
+def _is_flat(target):
+    return target.get("kind") == "one-hot" or target.get("shape") in ([], [1])
+
+
+def _predicts_only(record, common):
+    """Whether the model still predicts the commonest class alone although a simple method does better."""
+    probe, baseline = last_probe(record), _data(record).get("baseline") or {}
+    accuracy = value(probe, "train", "accuracy")
+    better = baseline.get("accuracy") is not None and baseline["accuracy"] > (baseline.get("chance") or 1.0) + 0.02
+    late = probe is not None and (value(probe, "epoch") or 0) >= 4
+    return bool(late and better and accuracy is not None and abs(accuracy - common) < 0.01)
+
+
+def shifted_validation(rule: Rule, record: dict[str, Any]):
+    """Validation data that do not represent the training data."""
+    held_out = _data(record).get("validation")
+    if not held_out:
+        return
+    for cause, evidence, severity in _differences(held_out):
+        yield rule.found(cause, evidence, severity=severity, confidence=0.9 if severity != "low" else 0.6)
+        return
+
+
+def _differences(held_out):
+    """The differences, the most serious first: only one is reported, because they come together."""
+    new, missing = held_out.get("new") or 0.0, held_out.get("missing") or []
+    improbable = [entry for entry in missing if entry[2] < 1e-6]
+    scale, p = held_out.get("scale"), held_out.get("input_p")
+    if new > 0.05:
+        evidence = {"validation rows of classes without a training row": f"{percent(new)} (criterion: none)"}
+        yield "The validation data contain classes that the training data lack.", evidence, "medium"
+    if scale is not None and not 0.2 < scale < 5:
+        evidence = {"scale of validation / training inputs": f"{scale:.3g} (criterion: 0.2 to 5)"}
+        yield "The validation inputs have another scale than the training inputs.", evidence, "medium"
+    if improbable:
+        classes = ", ".join(str(entry[0]) for entry in improbable[:5])
+        evidence = {"classes without a validation row": f"{classes} (probability by chance {improbable[0][2]:.0e})"}
+        yield "The validation data lack classes of the training data.", evidence, "medium"
+    shift, label_shift, label_p = (held_out.get(key) for key in ("input_shift", "label_shift", "label_p"))
+    if label_p is not None and label_p < 1e-6 and label_shift > 0.1:
+        evidence = {"difference of the targets": f"{label_shift:.2f} (probability by chance {label_p:.0e})"}
+        limit = 1.0 if held_out.get("label_scale") is not None else 0.3
+        # Classes balanced by repeated training rows differ in their shares only, and on purpose.
+        grade = _grade(label_shift, limit) if p is not None and p < 1e-6 else "low"
+        yield "The validation targets are distributed unlike the training targets.", evidence, grade
+    if p is not None and p < 1e-6 and (shift > 0.3 or held_out["input_shift_largest"] > 1):
+        evidence = {"shift of a feature, median": f"{shift:.2f} standard deviations (probability by chance {p:.0e})"}
+        yield "The validation inputs are distributed unlike the training inputs.", evidence, _grade(shift, 1.0)
+    if held_out["rows"] < 25:
+        evidence = {"validation rows": f"{held_out['rows']} (criterion: at least 25)"}
+        yield "So few validation rows measure the accuracy with an error of 10 % and more.", evidence, "low"
+    elif missing:
+        evidence = {"classes without a validation row": f"{len(missing)} (criterion: none)"}
+        yield "The validation data lack rare classes.", evidence, "low"
+
+
+def _grade(shift, limit):
+    return "medium" if shift > limit else "low"
+
+
+def leaked_validation(rule: Rule, record: dict[str, Any]):
+    """Validation rows that are training rows."""
+    data = _data(record)
+    held_out = data.get("validation") or {}
+    shared, twins = held_out.get("shared"), held_out.get("twins")
+    if shared is None or twins is None:
+        return
+    rows = held_out["rows"]
+    # Data with few different rows contain twins in any split.
+    excess = shared - twins
+    error = (max(shared * (1 - shared), twins * (1 - twins), 1 / rows) / rows) ** 0.5
+    if excess <= max(3 * error, 0.01) or shared * rows < 3:
+        return
+    tiny = data.get("rows", 0) < 50 or held_out.get("same")
+    yield rule.found(
+        f"{percent(shared)} of the validation rows are training rows, so that they cannot show overfitting.",
+        {"validation rows among the training rows": f"{percent(shared)} (twins within these: {percent(twins)})"},
+        severity="low" if excess < 0.05 or tiny and rows < 50 else "medium",
+        confidence=0.95,
+    )
+
+
+def unrelated_labels(rule: Rule, record: dict[str, Any]):
+    """Neither nearest neighbors nor ridge regression predict the targets better than on permuted targets."""
+    data = _data(record)
+    if not data.get("targets"):
+        return
+    baseline = data.get("baseline")
+    if not baseline or baseline.get("p") is None:
+        yield rule.unknown("no simple method applies to these inputs", "numeric inputs and at least 20 rows")
+        return
+    if baseline["rows"] < 100:
+        yield rule.unknown(f"{baseline['rows']} rows are too few to tell", "at least 100 rows")
+        return
+    if baseline["p"] > 0.01:
+        yield rule.found(
+            "Nearest neighbors and ridge regression cannot predict the targets from the inputs: are rows paired?",
+            {"probability of their skill by chance": f"{baseline['p']:.2g} (criterion: below 0.01)"},
+            severity="low",
+            confidence=0.6,
+        )
+
+
+RULES = [
+    *inputs.RULES,
+    Rule(
+        "unshuffled-batches",
+        "medium",
+        "share of a batch's commonest class as in random order; correlation of consecutive targets < 0.5",
+        "The order of the rows is compared with a random order of the same rows.",
+        "never: shuffled batches need no answer, and data that cannot be seen have no order to judge",
+        "Deck E (shuffle the data in each epoch)",
+        "Shuffle the rows before each epoch.",
+        "model.fit(x, y, shuffle=True)\ndataset = dataset.shuffle(len(dataset))",
+        unshuffled_batches,
+    ),
+    Rule(
+        "unbalanced-batches",
+        "medium",
+        "commonest / rarest class < 4",
+        "It is a ratio of counts.",
+        "never: targets without classes have no balance",
+        "Deck E (all classes equally represented in batches)",
+        "Draw batches with the same number of rows of each class, or weight the classes.",
+        "batches = keras_lecture.data.BalancedBatches(x, y, batch_size=32)\nmodel.fit(batches)",
+        unbalanced_batches,
+    ),
+    Rule(
+        "bad-split",
+        "medium",
+        "no class is absent, probability of the difference of means or class shares by chance > 1e-6, at least 25 rows",
+        "Differences are in standard deviations of the training data, with their sampling error.",
+        "never: without validation data there is no split",
+        "Decks A, D (representative split 60/20/20)",
+        "Split at random and with the same share of each class in every part.",
+        "(x, y), validation_data, test_data = keras_lecture.data.split(x, y)",
+        shifted_validation,
+    ),
+    Rule(
+        "leaked-validation",
+        "medium",
+        "share of validation rows among the training rows ≤ share of training rows with a twin, + 3 standard errors",
+        "It is a share of equal rows, compared with the share within the training data.",
+        "never: without validation data there is no leak",
+        "Decks A, B, D (a held-out set)",
+        "Split before rows are repeated or augmented, and keep validation rows out of the training data.",
+        "(x, y), validation_data, test_data = keras_lecture.data.split(x, y)",
+        leaked_validation,
+    ),
+    Rule(
+        "unlearnable-labels",
+        "low",
+        "p > 0.01 for the skill of nearest neighbors and of ridge regression against permuted targets",
+        "A p-value by permutation does not depend on any scale.",
+        "token inputs, or fewer than 100 rows",
+        "Deck A (underfit in the tuning table)",
+        "Check that row i of the targets belongs to row i of the inputs, for example that both were shuffled alike.",
+        "order = np.random.permutation(len(x))\nx, y = x[order], y[order]",
+        unrelated_labels,
+    ),
+]

@@ -1,0 +1,185 @@
+"""Evidence in a record: the losses on the probes and the progress of the run.
+
+    share = (reference − now) / (reference − floor)
+
+`reference` is the loss of the best constant prediction, or the loss at the start where that is unknown; `floor` is the
+smallest value that the loss can take. Both cancel the scale of the loss. For a squared error the share is R².
+"""
+
+import dataclasses
+
+import numpy as np
+
+from keras_lecture.diagnosis._record.record import Record
+from keras_lecture.diagnosis._rules.trends import finite, fit_losses, is_falling, thin
+
+# Families of losses that cannot fall below zero.
+_NON_NEGATIVE = (
+    "categorical_crossentropy",
+    "sparse_categorical_crossentropy",
+    "binary_crossentropy",
+    "hinge",
+    "squared",
+    "absolute",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A loss on the probe after so many steps, with its standard error."""
+
+    step: int
+    loss: float
+    error: float
+    accuracy: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far the training loss has come.
+
+    `stage` is `"none"` (no better than a constant prediction), `"little"`, `"good"` or `"unknown"`. `run` is the share
+    of the planned steps that are done. `stuck` means that enough steps were done and the loss is still at `"none"`.
+    """
+
+    steps: int
+    run: float | None
+    start: float | None
+    now: float | None
+    best: float | None
+    error: float
+    reference: float | None
+    floor: float | None
+    share: float | None
+    best_share: float | None
+    kept_share: float | None
+    accuracy_gain: float | None
+    falling: bool | None
+    stage: str
+    stuck: bool
+
+    @property
+    def lost(self) -> float:
+        """The share of the best gain that was lost again."""
+        if not self.best_share or self.best_share <= 0.1 or self.kept_share is None:
+            return 0.0
+        return (self.best_share - self.kept_share) / self.best_share
+
+    @property
+    def text(self) -> str:
+        """The progress as evidence of a finding."""
+        if self.share is None:
+            return f"{self.stage} after {self.steps} steps"
+        return f"{self.share:.1%} of the way from a constant prediction to a perfect one after {self.steps} steps"
+
+
+def points(record: Record, part: str) -> list[Point]:
+    """The losses without regularization of the `"train"`, `"validation"` or `"training_mode"` part at each probe."""
+    result = []
+    for probe in record.get("probes", []):
+        state = probe.get(part) or {}
+        loss = finite(state.get("loss"))
+        if loss is not None:
+            loss -= finite((probe.get("train") or {}).get("regularization")) or 0.0
+            error = finite(state.get("error")) or 0.0
+            result.append(Point(int(probe["step"]), loss, error, finite(state.get("accuracy"))))
+    return result
+
+
+def steps_done(record: Record) -> int:
+    """The number of optimizer steps that the record covers."""
+    steps = [probe["step"] for probe in record.get("probes", [])[-1:]]
+    steps += [epoch.get("step") or 0 for epoch in record.get("epochs", [])[-1:]]
+    steps += (record.get("losses") or {}).get("steps", [])[-1:]
+    return int(max(steps, default=0))
+
+
+def share_of_run(record: Record) -> float | None:
+    """The share of the planned steps that are done."""
+    fit = record.get("fit") or {}
+    epochs, length = fit.get("epochs"), fit.get("steps_per_epoch")
+    if not epochs or not length:
+        return None
+    return min(1.0, steps_done(record) / max(1, (epochs - (fit.get("initial_epoch") or 0)) * length))
+
+
+def loss_floor(record: Record) -> float | None:
+    """The smallest possible loss: zero, the entropy of smoothed labels, or `None` if the loss is not known."""
+    losses = (record.get("model") or {}).get("losses") or []
+    outputs = {output.get("name"): output for output in (record.get("model") or {}).get("outputs") or []}
+    total = 0.0
+    for loss in losses:
+        if loss.get("family") not in _NON_NEGATIVE:
+            return None
+        output = outputs.get(loss.get("output")) or next(iter(outputs.values()), {})
+        units = (output.get("shape") or [2])[-1] or 2
+        classes = 2 if loss["family"] == "binary_crossentropy" else max(2, units)
+        weight = finite(loss.get("weight"))
+        total += (1.0 if weight is None else weight) * _smoothed(loss.get("label_smoothing") or 0.0, classes)
+    return total if losses else None
+
+
+def _smoothed(rate, classes):
+    """The entropy of one-hot labels smoothed at this rate."""
+    shares = np.array([1 - rate + rate / classes] + [rate / classes] * (classes - 1))
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum())
+
+
+def progress(record: Record) -> Progress:
+    """The progress of the training loss, in inference or in training mode, whichever is further."""
+    train = points(record, "train")
+    other = {point.step: point.loss for point in points(record, "training_mode")}
+    curve = [(p.step, min(p.loss, other.get(p.step, p.loss))) for p in train]
+    if len(curve) < 2:
+        curve = list(zip(*thin(*fit_losses(record)), strict=True))
+    start_of_run = record.get("start") or {}
+    chance = finite((start_of_run.get("chance") or {}).get("loss"))
+    start = curve[0][1] if curve else finite(start_of_run.get("loss"))
+    now, best = (curve[-1][1], min(loss for _, loss in curve)) if curve else (None, None)
+    reference, floor = (start if chance is None else chance), loss_floor(record)
+    error = train[-1].error if train else 0.0
+    # One probe may be a bump: what the last two have in common is lost.
+    kept = min((loss for _, loss in curve[-2:]), default=None)
+    shares = [_share(reference, loss, floor) for loss in (now, best, kept)]
+    gain = _accuracy_gain(train, finite(start_of_run.get("accuracy")))
+    falling = is_falling(record)
+    steps, run = steps_done(record), share_of_run(record)
+    stage = _stage(shares[0], gain, (reference, now, error, floor)) if len(curve) > 1 else "unknown"
+    enough = steps >= 20 and (run is None or run >= (0.5 if falling else 0.25))
+    return Progress(
+        steps, run, start, now, best, error, reference, floor, *shares, gain, falling, stage, stage == "none" and enough
+    )
+
+
+def _share(reference, loss, floor):
+    """The share of the way from the reference to the floor."""
+    if reference is None or loss is None or floor is None or reference <= floor:
+        return None
+    return (reference - loss) / (reference - floor)
+
+
+def _accuracy_gain(train, chance):
+    """The share of the way from the accuracy of a constant prediction to 1."""
+    if not train or train[-1].accuracy is None or chance is None or chance >= 1:
+        return None
+    return (train[-1].accuracy - chance) / (1 - chance)
+
+
+def _stage(share, gain, losses):
+    """The stage of the run, from the loss and from the accuracy."""
+    reference, now, error, floor = losses
+    if share is None:
+        # Without a floor only a fall beyond the error counts, and a small one cannot be judged.
+        if floor is not None or reference is None or now is None:
+            return "unknown"
+        fall = reference - now
+        if fall > max(5 * error, 0.1 * abs(reference)):
+            return "good"
+        return "none" if fall <= 2 * error else "unknown"
+    if share >= 0.3 or (gain is not None and gain >= 0.5):
+        return "good"
+    significant = reference - now > 3 * error
+    if share > 0.05 or (share > 0.02 and significant) or (gain is not None and gain > 0.1):
+        return "little"
+    return "none"

@@ -1,0 +1,211 @@
+"""Rules on the flow of signals and gradients through the layers: a layer is compared with the other layers."""
+
+from keras_lecture.diagnosis._rules import measures, units
+from keras_lecture.diagnosis._rules.causes import has_exploded, has_other_cause, leading, nonfinite_steps, severity
+from keras_lecture.diagnosis._rules.evidence import progress
+from keras_lecture.diagnosis._rules.rule import Rule
+
+_HIDDEN = "a probe with the gradients of at least three hidden layers with kernels"
+
+
+def _ends(record):
+    """The first and the last probe with rows of layers, each once."""
+    probes = [probe for probe in record.get("probes") or [] if probe.get("layers")]
+    return probes[:1] + probes[1:][-1:]
+
+
+def _zero_gradient(rule, record):
+    ends = _ends(record)
+    if not ends:
+        yield rule.unknown("No probe holds gradients.", "a probe with gradients")
+        return
+    state = progress(record)
+    zero, total = measures.zero_kernels(record, ends[-1])
+    if not total or not zero or state.stage == "good" and len(zero) == total:
+        return
+    step = ends[-1]["step"]
+    is_all = len(zero) == total
+    worst = severity(record, rule.id, "high")
+    if is_all and step == 0 and worst == "low" and leading(record) is None and state.stage == "unknown":
+        worst = "medium"
+    yield rule.found(
+        "No kernel has a gradient, so no step changes the model."
+        if is_all
+        else "The gradient of some kernels is exactly zero, so they do not learn.",
+        {
+            "kernels with zero gradient": f"{len(zero)} of {total} (criterion: exactly zero on the whole probe)",
+            "layers": ", ".join(zero[:4]) + (" …" if len(zero) > 4 else ""),
+            "training loss": state.text,
+        },
+        severity=worst,
+        confidence=0.95 if is_all else 0.6,
+        layer=zero[0],
+        steps=(ends[0]["step"] if measures.zero_kernels(record, ends[0])[0] else step, step),
+    )
+
+
+def _vanishing_gradient(rule, record):
+    state, ends = progress(record), _ends(record)
+    seen = [(probe, measures.backward_ratio(record, probe)) for probe in ends]
+    seen = [(probe, ratio) for probe, ratio in seen if ratio is not None]
+    if not seen:
+        yield rule.unknown("Fewer than three hidden layers have a gradient.", _HIDDEN)
+        return
+    small = [(probe, ratio) for probe, ratio in seen if ratio[0] <= 1e-2]
+    # A converged model may keep a small ratio, and it means nothing there.
+    if not small or (state.stage == "good" and seen[-1][1][0] > 1e-4):
+        return
+    ratio, layer = small[-1][1]
+    worst = severity(record, rule.id, "high" if ratio <= 1e-6 and (state.run or 0) >= 0.5 else "medium")
+    yield rule.found(
+        "The gradient gets smaller from layer to layer on its way to the first layers, which therefore hardly learn.",
+        {
+            "gradient at the first hidden layer": f"{ratio:.1e} of the one at the last (criterion: at most 1e-2)",
+            "training loss": state.text,
+        },
+        severity=worst,
+        confidence=0.9 if worst != "low" else 0.5,
+        layer=layer,
+        steps=(small[0][0]["step"], small[-1][0]["step"]),
+    )
+
+
+def _exploding_gradient(rule, record):
+    state, ends = progress(record), _ends(record)
+    if not ends or not any(measures.elasticities(record, probe) for probe in ends):
+        yield rule.unknown("No probe holds gradients and norms of kernels.", "a probe with gradients")
+        return
+    # Once the loss is low, only the start is of interest.
+    for probe in ends[:1] if state.stage == "good" else reversed(ends):
+        ratio = measures.backward_ratio(record, probe)
+        growth = measures.elasticities(record, probe)
+        path = max(growth, key=growth.get, default=None)
+        is_steep, is_deep = path is not None and growth[path] > 100, ratio is not None and ratio[0] > 1e3
+        # A signal that grows with depth makes the first steps as wrong as a steep loss does.
+        forward = measures.forward_ratio(record, probe) if probe["step"] == 0 else None
+        has_grown = forward is not None and forward[0] > 100
+        if path is None or not (is_steep or is_deep or has_grown):
+            continue
+        is_fatal = bool(nonfinite_steps(record)) or has_exploded(record)
+        evidence = {"training loss": state.text}
+        if is_deep:
+            evidence["gradient at the first hidden layer"] = f"{ratio[0]:.1e} of the one at the last (criterion: > 1e3)"
+        if has_grown:
+            evidence["growth of the signal"] = f"{forward[0]:.1e} from the first hidden layer (criterion: > 100)"
+        evidence["change of the loss per change of a kernel"] = f"{growth[path]:.1e} (criterion: > 100, relative)"
+        worst = severity(record, rule.id, "high" if is_fatal else "medium")
+        yield rule.found(
+            "The gradient is out of proportion to the loss and the weights, so that an ordinary step overshoots.",
+            evidence,
+            severity=worst,
+            confidence=0.9 if worst != "low" else 0.5,
+            layer=ratio[1] if is_deep else path.rsplit("/", 1)[0],
+            steps=(ends[0]["step"], probe["step"]),
+        )
+        return
+
+
+def _signal(rule, record, is_wrong, cause, criterion):
+    """Findings on the spread of the signal at the last hidden layer relative to the first, before the first step."""
+    probe = next(iter(_ends(record)), None)
+    ratio = measures.forward_ratio(record, probe) if probe else None
+    if ratio is None:
+        yield rule.unknown("Fewer than three hidden layers with kernels were measured.", _HIDDEN)
+        return
+    state = progress(record)
+    if not is_wrong(ratio[0]):
+        return
+    # The gradient's own rules name the consequence; the signal alone is medium only where nothing else leads.
+    is_extreme = not 1e-4 <= ratio[0] <= 1e4
+    worst = (
+        "medium" if state.stuck and is_extreme and leading(record) is None and not has_other_cause(record) else "low"
+    )
+    yield rule.found(
+        cause,
+        {
+            "spread of the signal": f"{ratio[0]:.1e} at the last hidden layer relative to the first ({criterion})",
+            "training loss": state.text,
+        },
+        severity=worst,
+        confidence=0.8,
+        layer=ratio[1],
+        steps=(probe["step"], probe["step"]),
+    )
+
+
+def _shrinking_signal(rule, record):
+    cause = "The signal gets smaller from layer to layer, and the gradient of the weights with it."
+    yield from _signal(rule, record, lambda ratio: ratio < 0.05, cause, "criterion: below 0.05")
+
+
+def _growing_signal(rule, record):
+    cause = "The signal grows from layer to layer, and the loss and its gradient with it."
+    yield from _signal(rule, record, lambda ratio: ratio > 30, cause, "criterion: above 30")
+
+
+RULES = [
+    Rule(
+        id="zero-gradient",
+        severity="high",
+        criterion="‖∂L/∂w‖ = 0 exactly on the probe, for all trainable kernels or for some; high for all of them "
+        "while the loss is no better than that of a constant prediction",
+        scale_free="Zero has no scale.",
+        unknown_when="No probe holds gradients.",
+        lecture="Deck A, activation functions: the learning goes on only if the gradient is non-zero",
+        cure="Look for dead or saturated units, for an operation without a derivative (argmax, round) and for detached "
+        "layers between this layer and the loss; initialize with He's or Glorot's variance.",
+        code='keras.layers.Dense(64, activation="leaky_relu", kernel_initializer="he_normal")',
+        judge=_zero_gradient,
+    ),
+    Rule(
+        id="vanishing-gradient",
+        severity="medium",
+        criterion="‖∂L/∂a₁‖ / ‖∂L/∂aₙ‖ ≤ 1e-2, a₁ and aₙ the outputs of the first and last hidden layer; medium at "
+        "1e-3 while the loss is no better than that of a constant prediction",
+        scale_free="Both gradients are of the same loss on the same samples, so its scale and the batch size cancel.",
+        unknown_when="The model has fewer than three hidden layers with kernels, or their gradients were not measured.",
+        lecture="Deck C, gradients that vanish through small outputs and saturated activations",
+        cure="Use ReLU with He initialization, batch normalization or residual connections.",
+        code='keras.Sequential([keras.layers.Dense(64, kernel_initializer="he_normal", use_bias=False), '
+        'keras.layers.BatchNormalization(), keras.layers.Activation("relu")])',
+        judge=_vanishing_gradient,
+    ),
+    Rule(
+        id="exploding-gradient",
+        severity="high",
+        criterion="‖∂L/∂w‖·‖w‖/|L| > 100 for a kernel w, ‖∂L/∂a₁‖/‖∂L/∂aₙ‖ > 1e3, or std(aₙ)/std(a₁) > 100 at the "
+        "start; medium if it was so before the first step and the loss makes no progress, high if the loss rises and "
+        "stays",
+        scale_free="The first number is the relative change of the loss per relative change of the weight.",
+        unknown_when="No probe holds gradients and norms of kernels.",
+        lecture="Deck B, initialization: a too large initialization leads to exploding gradients",
+        cure="Initialize with He's or Glorot's variance, and clip the norm of the gradient.",
+        code='keras.optimizers.Adam(1e-3, global_clipnorm=1.0)  # and kernel_initializer="glorot_uniform"',
+        judge=_exploding_gradient,
+    ),
+    Rule(
+        id="shrinking-signal",
+        severity="low",
+        criterion="std(aₙ)/std(a₁) < 0.05 before the first step, a₁ and aₙ the outputs of the first and last hidden "
+        "layer",
+        scale_free="A ratio of two signals of the same model on the same samples.",
+        unknown_when="The model has fewer than three hidden layers with kernels.",
+        lecture="Deck C, vanishing gradient through small outputs; deck B, the variance remains the same across layers",
+        cure="Initialize so that the variance stays the same: He for ReLU, Glorot for tanh; or normalize each layer.",
+        code='keras.layers.Dense(64, activation="relu", kernel_initializer="he_normal")',
+        judge=_shrinking_signal,
+    ),
+    Rule(
+        id="growing-signal",
+        severity="low",
+        criterion="std(aₙ)/std(a₁) > 30 before the first step, a₁ and aₙ the outputs of the first and last hidden "
+        "layer",
+        scale_free="A ratio of two signals of the same model on the same samples.",
+        unknown_when="The model has fewer than three hidden layers with kernels.",
+        lecture="Deck C, big random numbers; deck B, the variance remains the same across layers",
+        cure="Initialize so that the variance stays the same: He for ReLU, Glorot for tanh; or normalize each layer.",
+        code='keras.layers.Dense(64, activation="relu", kernel_initializer="he_normal")',
+        judge=_growing_signal,
+    ),
+    *units.RULES,
+]

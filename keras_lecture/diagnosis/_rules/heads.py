@@ -1,0 +1,111 @@
+"""The outputs of a model, each with its loss and its target."""
+
+import dataclasses
+from typing import Any
+
+from keras_lecture.diagnosis._rules.harm import layers
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """An output, its loss and its target."""
+
+    name: str
+    layer: str | None
+    activation: str | None
+    shape: tuple[int | None, ...]
+    output: dict[str, Any]
+    loss: str
+    family: str | None
+    from_logits: bool | None
+    ignore_class: int | None
+    target: str
+    facts: dict[str, Any]
+    is_accuracy_watched: bool
+
+    @property
+    def units(self) -> int | None:
+        return self.shape[-1] if self.shape else 1
+
+    @property
+    def kind(self) -> str | None:
+        return self.facts.get("kind")
+
+    @property
+    def is_softmax(self) -> bool:
+        """By name, or because the rows of the probe sum to one."""
+        return self.activation in ("softmax", "sparsemax") or bool(self.output.get("sums_to_one"))
+
+    @property
+    def is_single_softmax(self) -> bool:
+        return self.units == 1 and self.activation == "softmax"
+
+    @property
+    def is_probability(self) -> bool:
+        """Whether the values are in [0, 1] by the activation; by the probe if the activation is unknown."""
+        if self.activation in ("sigmoid", "hard_sigmoid", "softmax", "sparsemax"):
+            return True
+        if self.activation in ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus"):
+            return False
+        low, high = self.output.get("smallest"), self.output.get("largest")
+        return low is None or high is None or (float(low) >= 0 and float(high) <= 1)
+
+
+def heads(record: dict[str, Any]) -> list[Head]:
+    """One entry for each output with a loss; without outputs of known number, none."""
+    model, data = record.get("model") or {}, record.get("data") or {}
+    outputs, losses, targets = model.get("outputs") or [], model.get("losses") or [], data.get("targets") or []
+    measured = (record.get("start") or {}).get("outputs") or []
+    result = []
+    for index, output in enumerate(outputs):
+        named = [loss for loss in losses if loss.get("output") == output.get("name")]
+        loss = named[0] if named else losses[index] if len(losses) == len(outputs) else None
+        if loss is None:
+            continue
+        facts = _target(targets, output.get("name"), index, len(outputs)) | {"is_batch": data.get("whole") is False}
+        seen = output | (measured[index] if len(measured) == len(outputs) else {})
+        result.append(
+            Head(
+                name="the output" if len(outputs) == 1 else f"output {output.get('name')!r}",
+                layer=output.get("layer"),
+                activation=_activation(record, output),
+                shape=tuple(output.get("shape") or ()),
+                output=seen,
+                loss=loss.get("class") or "the loss",
+                family=loss.get("family"),
+                from_logits=loss.get("from_logits"),
+                ignore_class=loss.get("ignore_class"),
+                target=facts.get("name", "y"),
+                facts=facts,
+                is_accuracy_watched=_watches_accuracy(record),
+            )
+        )
+    return result
+
+
+def _activation(record, output):
+    """The last activation; a layer that only reshapes or casts has that of its source."""
+    by_name = {layer["name"]: layer for layer in layers(record)}
+    activation, layer = output.get("activation"), by_name.get(output.get("layer"))
+    for _ in range(len(by_name)):
+        if activation is not None or layer is None or layer.get("class") not in TRANSPARENT:
+            break
+        sources = [by_name.get(name) for name in layer.get("sources") or ()]
+        layer = sources[0] if len(sources) == 1 else None
+        activation = layer.get("activation") if layer else None
+    return activation
+
+
+TRANSPARENT = ("Dropout", "Reshape", "Flatten", "Permute", "Identity", "ActivityRegularization")
+
+
+def _target(targets, name, index, count):
+    named = [facts for facts in targets if facts.get("name") == f"y[{name!r}]"]
+    if named:
+        return named[0]
+    return targets[index] if len(targets) == count else {}
+
+
+def _watches_accuracy(record):
+    logs = [epoch.get("logs") or {} for epoch in (record.get("epochs") or [])[:1]]
+    return any("acc" in key for log in logs for key in log)

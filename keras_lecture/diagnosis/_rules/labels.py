@@ -1,0 +1,201 @@
+"""Rules about targets: their values and shapes against the loss and the output, and their scale."""
+
+from typing import Any
+
+from keras_lecture.diagnosis._rules.harm import is_stuck, steps_of
+from keras_lecture.diagnosis._rules.heads import Head, heads
+from keras_lecture.diagnosis._rules.rule import Rule
+
+ENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
+
+
+def label_mismatch(rule: Rule, record: dict[str, Any]):
+    """The first contradiction between each target, its loss and its output."""
+    for facts in (record.get("data") or {}).get("targets") or []:
+        if facts.get("kind") in ("strings", "objects"):
+            cause = f"{facts['name']} contains {facts['kind']}, but a loss needs numbers."
+            evidence = {"data type": f"{facts.get('dtype')} (criterion: numbers)"}
+            yield rule.found(cause, evidence, confidence=0.99, code="classes, y = np.unique(y, return_inverse=True)")
+    for head in heads(record):
+        if head.facts.get("smallest") is None:
+            continue
+        found = next(iter(_contradictions(head)), None)
+        if found is None:
+            continue
+        cause, severity, cure = found
+        shape, facts = tuple(head.facts.get("shape") or ()), head.facts
+        yield rule.found(
+            cause,
+            {
+                "targets": f"shape {('samples', *shape)}, values {facts['smallest']:g} to {facts['largest']:g}",
+                "output": f"shape {('samples', *head.shape)}, loss {head.loss}",
+            },
+            severity=severity,
+            confidence=0.95 if severity == "high" else 0.8,
+            layer=head.layer,
+            cure=cure,
+        )
+
+
+def _contradictions(head: Head):
+    if head.family == "sparse_categorical_crossentropy":
+        yield from _numbered(head)
+    if head.family == "categorical_crossentropy":
+        yield from _distributions(head)
+    if head.family == "binary_crossentropy":
+        yield from _binary(head)
+    if head.family in ("binary_crossentropy", "squared", "absolute"):
+        yield from _shapes(head)
+    is_constant = head.facts.get("distinct") == 1 and head.facts.get("rows", 0) >= 10
+    if is_constant and head.family not in (None, "other") and not head.facts.get("is_batch"):
+        severity = "high" if head.family in ENTROPIES else "low"
+        yield f"{head.target} has the same value in every row.", severity, "Check the targets."
+
+
+def _numbered(head):
+    facts, units = head.facts, head.units
+    if _is_distribution(head):
+        # Losses of this library take both forms.
+        if head.loss != "SoftmaxCrossEntropy":
+            cause = f"{head.loss} expects class numbers, but {head.target} has one column for each class."
+            yield cause, "high", 'Use the loss "categorical_crossentropy".'
+        return
+    if not facts["whole"]:
+        yield f"{head.loss} expects class numbers, but {head.target} has fractional values.", "high", _REGRESSION
+    outside = facts["smallest"] < 0 or (units is not None and facts["largest"] >= units)
+    ignored = head.ignore_class is not None and head.ignore_class in (facts["smallest"], facts["largest"])
+    if outside and not ignored:
+        cause = f"{head.target} contains classes outside of 0 to {units - 1 if units else 'K − 1'}."
+        yield cause, "high", "Number the classes from 0, and give the last layer one unit for each."
+    yield from _unused(head)
+
+
+def _unused(head):
+    """Many more units than classes: they cost nothing but learn that they are wrong."""
+    distinct, units = head.facts.get("distinct"), head.units
+    if (
+        head.facts.get("kind") == "classes"
+        and (distinct or 0) > 1
+        and units
+        and units >= 2 * distinct
+        and units > distinct + 2
+    ):
+        rows = head.facts.get("rows", 0)
+        if rows >= 10 * units:
+            yield (
+                f"The output has {units} units, but {head.target} only {distinct} classes.",
+                "low",
+                "Use one unit for each class.",
+            )
+
+
+def _is_distribution(head):
+    shape = tuple(head.facts.get("shape") or ())
+    return len(shape) == len(head.shape) and bool(shape) and shape[-1] == head.units and (head.units or 0) > 1
+
+
+def _distributions(head):
+    facts, shape = head.facts, tuple(head.facts.get("shape") or ())
+    width = shape[-1] if shape else 1
+    if len(shape) < len(head.shape) or (width == 1 and (head.units or 1) > 1):
+        cause = f"{head.loss} expects one column for each class, but {head.target} contains class numbers."
+        yield cause, "high", 'Use the loss "sparse_categorical_crossentropy", or keras.utils.to_categorical(y).'
+        return
+    if head.units is not None and width != head.units:
+        cause = f"{head.target} has {width} columns, but the output has {head.units} units."
+        yield cause, "high", "Give the last layer one unit for each class."
+    if facts["smallest"] < 0:
+        yield f"{head.loss} expects probabilities, but {head.target} has negative values.", "high", _ZERO_ONE
+    if facts["kind"] == "multi-hot" and width > 1:
+        cause = f"Rows of {head.target} do not sum to one, as the probabilities of exclusive classes do."
+        yield cause, "medium", 'Use the loss "binary_crossentropy" with sigmoids.'
+    elif facts["kind"] in ("numbers", "classes"):
+        cause = f"{head.loss} expects probabilities, but the rows of {head.target} do not sum to one."
+        yield cause, "high" if facts["largest"] > 1 else "medium", _REGRESSION
+
+
+def _binary(head):
+    facts = head.facts
+    if facts["smallest"] >= 0 and facts["largest"] <= 1:
+        return
+    if facts["whole"] and facts["smallest"] >= -1 and facts.get("distinct") == 2:
+        low, high = facts["smallest"], facts["largest"]
+        cause = f"{head.loss} expects the labels 0 and 1, but {head.target} has {low:g} and {high:g}."
+        yield cause, "high", _ZERO_ONE
+    elif facts["whole"] and head.kind == "classes":
+        cause = f"{head.loss} expects the labels 0 and 1, but {head.target} has {facts.get('distinct')} classes."
+        yield cause, "high", "Use one unit for each class, a softmax and the sparse categorical cross entropy."
+    else:
+        yield f"{head.loss} expects values in [0, 1], but {head.target} leaves this interval.", "high", _REGRESSION
+
+
+def fits(head: Head) -> bool:
+    """Whether targets and output have the same shape; axes of size one at the end do not matter."""
+    target, output = (_without_ones(shape) for shape in (head.facts.get("shape") or (), head.shape))
+    return len(target) == len(output) and all(a == b or None in (a, b) for a, b in zip(target, output, strict=True))
+
+
+def _shapes(head):
+    """Shapes that Keras broadcasts or refuses."""
+    if fits(head):
+        return
+    target, output = (_without_ones(shape) for shape in (head.facts.get("shape") or (), head.shape))
+    cause = (
+        f"{head.target} has the shape {('samples', *target)}, but the output {('samples', *output)}: one is repeated."
+    )
+    yield cause, "high", "Give the output the shape of the targets, or one column for each class to the targets."
+
+
+def _without_ones(shape):
+    shape = tuple(shape)
+    while shape and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def unscaled_target(rule: Rule, record: dict[str, Any]):
+    """Targets of a regression that are far from unit scale."""
+    for head in heads(record):
+        rms, std = head.facts.get("rms"), head.facts.get("std")
+        if head.family not in ("squared", "absolute") or head.kind != "numbers" or not rms or not std:
+            continue
+        if std > 0.02 and rms < 10:
+            continue
+        extreme = rms > 30 or rms / std > 30
+        yield rule.found(
+            f"{head.target} has a root mean square of {rms:.3g} and a spread of {std:.3g} instead of about 1.",
+            {"root mean square": f"{rms:.3g} (criterion: below 10)", "spread": f"{std:.3g} (criterion: above 0.02)"},
+            severity="medium" if extreme and is_stuck(record) else "low",
+            confidence=0.8,
+            layer=head.layer,
+            steps=steps_of(record),
+        )
+
+
+_ZERO_ONE = "Convert the labels to 0 and 1."
+_REGRESSION = "Use a regression loss for numbers, or turn the targets into classes."
+
+RULES = [
+    Rule(
+        "label-mismatch",
+        "high",
+        "class numbers from 0 to units − 1, probabilities that sum to one, shape of targets = shape of output",
+        "It compares classes with numbers of units, and shapes.",
+        "never: it has no say on losses that it does not know",
+        "Decks A, C (losses), deck A (y ∈ {−1, 1})",
+        "Give the targets the form that the loss expects.",
+        "classes, y = np.unique(y, return_inverse=True)  # 0, …, K − 1",
+        label_mismatch,
+    ),
+    Rule(
+        "unscaled-target",
+        "medium",
+        "rms < 10 and standard deviation > 0.02 of the targets of a regression",
+        "Initializers give outputs of about unit variance: the scale is theirs.",
+        "never: without a regression loss it has no say",
+        "Decks A, B, C (zero mean, unit variance)",
+        "Standardize the targets, and undo it after `predict`.",
+        "mean, std = y.mean(), y.std()\nmodel.fit(x, (y - mean) / std)\nmodel.predict(x) * std + mean",
+        unscaled_target,
+    ),
+]

@@ -1,0 +1,184 @@
+"""Rules on the learning rate, judged by the updates that it makes and by their consequences, never by its own value."""
+
+from keras_lecture.diagnosis._rules import measures
+from keras_lecture.diagnosis._rules.causes import harms, largest_travel, severity, typical_largest_ratio
+from keras_lecture.diagnosis._rules.evidence import progress
+from keras_lecture.diagnosis._rules.general import general_cause, median_cosine
+from keras_lecture.diagnosis._rules.rule import Rule
+from keras_lecture.diagnosis._rules.trends import late_fall
+
+
+def _too_high(rule, record):
+    state = progress(record)
+    early, largest = measures.first_update_ratio(record), typical_largest_ratio(record)
+    signs = harms(record, state)
+    if early is None and not signs and state.stage == "unknown":
+        yield rule.unknown("Neither updates nor losses were observed.", "the first three steps of a fit")
+        return
+    if not signs and (early is None or early < 0.2):
+        return
+    is_over = state.stage == "none" and len(signs) > 0
+    worst = severity(record, rule.id, "high" if is_over and (state.run or 1.0) >= 0.1 else "medium")
+    # Long first steps alone do no harm, as with a layer that starts small.
+    worst = worst if signs else "low"
+    evidence = {}
+    if early is not None:
+        evidence["update relative to the weights, steps 1–3"] = f"{early:.1e} (criterion: above 0.2; 1e-3 is usual)"
+    if largest is not None and early is not None and largest > 2 * early:
+        evidence["largest update relative to the weights"] = f"{largest:.1e}"
+    if signs:
+        evidence["damage"] = ", ".join(signs)
+    yield rule.found(
+        "The steps are so long that they destroy what was learned."
+        if signs
+        else "The first steps change the weights by a large part of their size.",
+        {**evidence, "training loss": state.text},
+        severity=worst,
+        confidence=0.85 if worst != "low" else 0.4,
+        steps=(1, max(1, state.steps)),
+    )
+
+
+def _too_low(rule, record):
+    state, travel = progress(record), largest_travel(record, progress(record))
+    if travel is None:
+        yield rule.unknown("No update was observed.", "the updates of the first three steps")
+        return
+    ratio, total = travel
+    if state.stage == "good" or not 0 < ratio <= 1e-4 or total >= 0.2:
+        return
+    last = (record.get("probes") or [{"layers": []}])[-1]
+    gradients = measures.elasticities(record, last)
+    # Without a gradient the updates are small for another reason.
+    if gradients and max(gradients.values()) < 1e-6:
+        return
+    worst = severity(record, rule.id, "medium")
+    yield rule.found(
+        "The steps are so short that the whole run can hardly change the weights.",
+        {
+            "update relative to the weights": f"{ratio:.1e} in the kernel that moves most (criterion: at most 1e-4)",
+            "over the whole run": f"at most {total:.1%} of a kernel (criterion: below 20 %; 5 % for medium)",
+            "training loss": state.text,
+        },
+        severity=worst,
+        confidence=0.9 if worst != "low" else 0.6,
+        steps=(1, max(1, state.steps)),
+    )
+
+
+def _slow_learning(rule, record):
+    state, late = progress(record), late_fall(record)
+    if late is None or state.falling is None or state.stage == "unknown":
+        yield rule.unknown("Too few losses to measure a slope.", "at least six losses of the training")
+        return
+    latest = measures.latest_update_ratio(record)
+    # A schedule may have ended the learning before the loss was low.
+    has_ended = latest is not None and latest <= 1e-5
+    is_early = state.steps < 20 or ((state.run or 1.0) < 0.1 and len(record.get("probes") or []) < 4)
+    if state.stage == "good" or is_early or not (state.falling or has_ended):
+        return
+    is_cause = general_cause(record) == rule.id
+    yield rule.found(
+        "The training loss falls steadily but so slowly that most of the way is left."
+        if state.falling
+        else "The updates have become so small that the training loss falls no further.",
+        {
+            "training loss": state.text,
+            "fall in the last third of the steps": f"{late:.0%} of the whole fall (a line has 33 %)",
+            **({"update relative to the weights": f"{latest:.1e} at the latest step"} if has_ended else {}),
+        },
+        severity="medium" if is_cause else "low",
+        confidence=0.8 if is_cause else 0.5,
+        steps=(0, state.steps),
+    )
+
+
+def _zig_zag(rule, record):
+    state, cosine = progress(record), median_cosine(record)
+    positive = _positive_layers(record)
+    if cosine is None and not positive:
+        yield rule.unknown("No two consecutive updates were observed.", "the updates of two consecutive steps")
+        return
+    is_turning = cosine is not None and cosine < -0.3
+    if not is_turning and (len(positive) < 2 or state.stage in ("good", "unknown")):
+        return
+    is_cause = is_turning and general_cause(record) == rule.id
+    evidence = {"training loss": state.text}
+    if cosine is not None:
+        evidence["cosine of consecutive updates"] = f"{cosine:.2f} (criterion: below −0.3)"
+    if positive:
+        evidence["layers with only positive outputs"] = ", ".join(positive[:4])
+    yield rule.found(
+        "Consecutive updates point against each other, so that most of their length is lost."
+        if is_turning
+        else "Sigmoids give only positive signals, so that all gradients of a unit's weights have the same sign.",
+        evidence,
+        severity="medium" if is_cause else "low",
+        confidence=0.8 if is_cause else 0.4,
+        steps=(1, state.steps),
+    )
+
+
+def _positive_layers(record):
+    """Hidden sigmoid layers whose mean output exceeds its spread, in the last probe."""
+    last = (record.get("probes") or [{"layers": []}])[-1]
+    return [
+        row["layer"]
+        for row, layer in measures.rows(record, last)
+        if (row.get("activation") or layer.get("activation")) == "sigmoid"
+        and not layer.get("is_output")
+        and (measures.finite(row.get("mean")) or 0.0) > (measures.finite(row.get("std")) or 0.0)
+    ]
+
+
+RULES = [
+    Rule(
+        id="learning-rate-too-high",
+        severity="high",
+        criterion="median over the kernels of max ‖Δw‖/‖w‖ in the first three steps > 0.2, or damage since the "
+        "start: the loss stays above its start, half of the best gain is lost, all outputs became equal, units died, "
+        "or not finite",
+        scale_free="An update is compared with its weight, and a loss with the run's own start and best.",
+        unknown_when="Neither updates nor losses were observed.",
+        lecture="Deck A, tuning table: the training error explodes to infinity; deck C, learning rate: implications",
+        cure="Divide the learning rate by ten, and again until the loss falls; `keras-lecture find-lr` finds a range.",
+        code="model.compile(keras.optimizers.Adam(1e-4, global_clipnorm=1.0), loss=model.loss)",
+        judge=_too_high,
+    ),
+    Rule(
+        id="learning-rate-too-low",
+        severity="medium",
+        criterion="max over the kernels of the usual ‖Δw‖/‖w‖ ≤ 1e-4, and times the planned steps < 20 % (medium: 5 "
+        "%), while the loss is near that of a constant prediction",
+        scale_free="An update is compared with its weight, and the sum with the length of the run.",
+        unknown_when="No update was observed.",
+        lecture="Deck A, tuning table: the training error decreases very slowly; deck C, learning rate: implications",
+        cure="Multiply the learning rate by ten, and again while the loss still falls smoothly.",
+        code="model.compile(keras.optimizers.Adam(1e-3), loss=model.loss)",
+        judge=_too_low,
+    ),
+    Rule(
+        id="slow-learning",
+        severity="medium",
+        criterion="the 95 % confidence interval of the recent slope (Theil–Sen) is below zero and the share of the "
+        "way is small; medium at the end of a run without progress and without a specific cause",
+        scale_free="The share of the way compares the loss with a constant prediction and with its floor.",
+        unknown_when="Fewer than six training losses were recorded.",
+        lecture="Deck A, tuning table: the training error decreases very slowly; deck B, momentum and adaptive rates",
+        cure="Use Adam or momentum, a larger learning rate, normalized inputs, or more epochs.",
+        code="model.compile(keras.optimizers.Adam(1e-3), loss=model.loss)",
+        judge=_slow_learning,
+    ),
+    Rule(
+        id="zig-zag",
+        severity="medium",
+        criterion="median cosine of consecutive updates < −0.3; or two hidden sigmoid layers with mean > std of the "
+        "output",
+        scale_free="A cosine has no scale.",
+        unknown_when="No two consecutive updates were observed.",
+        lecture="Deck A, undesired zig-zag behaviour",
+        cure="Use momentum, a smaller learning rate, inputs with zero mean, and tanh or ReLU in place of sigmoid.",
+        code="model.compile(keras.optimizers.SGD(1e-2, momentum=0.9), loss=model.loss)",
+        judge=_zig_zag,
+    ),
+]

@@ -1,0 +1,105 @@
+"""Rules on a training loss that ends too high: underfit, too little capacity, cut short."""
+
+from keras_lecture.diagnosis._rules.evidence import progress
+from keras_lecture.diagnosis._rules.general import FEW_STEPS, capacity_hint, general_cause
+from keras_lecture.diagnosis._rules.rule import Rule
+from keras_lecture.diagnosis._rules.trends import is_plateau, late_fall
+
+
+def _stagnation(rule, record, cause, needs):
+    """A finding that the training loss has stopped falling too early."""
+    state, flat = progress(record), is_plateau(record)
+    if (flat is None and (state.run or 0.0) < 0.99) or state.stage == "unknown":
+        yield rule.unknown("Too few losses to tell a plateau from a fall.", "five training losses and two probes")
+        return
+    is_far = state.share is None or state.share < 0.6
+    is_over = (state.run or 0.0) >= 0.99 and state.stage in ("none", "little")
+    # Far from perfect may be the noise in the data: only a run that is no better than a constant is surely ill.
+    if not (flat and state.steps >= 20 or is_over) or (state.stage == "good" and not is_far) or needs == "":
+        return
+    is_cause = general_cause(record) == rule.id
+    yield rule.found(
+        cause,
+        {
+            "training loss": state.text,
+            "trend": "a plateau (criterion: the slope's 95 % interval holds zero, or a fall below 2 % of the range)"
+            if flat
+            else "the run is over",
+            **({"structure": needs} if needs else {}),
+        },
+        severity="medium" if is_cause else "low",
+        confidence=0.8 if is_cause else 0.4,
+        steps=(0, state.steps),
+    )
+
+
+def _underfit(rule, record):
+    yield from _stagnation(rule, record, "The training loss ends far from that of a perfect prediction.", None)
+
+
+def _too_little_capacity(rule, record):
+    cause = "The model is too small, or too linear, for the training data: their loss stays high."
+    yield from _stagnation(rule, record, cause, capacity_hint(record) or "")
+
+
+def _cut_short(rule, record):
+    state, late = progress(record), late_fall(record)
+    if late is None or state.falling is None or state.run is None:
+        yield rule.unknown("Too few losses, or the planned number of steps is not known.", "six training losses")
+        return
+    if state.run < 0.99 or not state.falling or late < 0.1 or (state.share or 0.0) > 0.9:
+        return
+    is_cause = general_cause(record) == rule.id
+    yield rule.found(
+        "The run ends while the training loss still falls.",
+        {
+            "fall in the last third of the steps": f"{late:.0%} of the whole fall (criterion: at least 10 %)",
+            "steps": f"{state.steps} (criterion for medium: at most {FEW_STEPS}, without progress)",
+            "training loss": state.text,
+        },
+        severity="medium" if is_cause else "low",
+        confidence=0.8,
+        steps=(0, state.steps),
+    )
+
+
+_TUNING = "Deck A, tuning table: "
+RULES = [
+    Rule(
+        id="underfit",
+        severity="medium",
+        criterion="the training loss is on a plateau with less than 60 % of the way done; medium if it is no better "
+        "than a constant prediction and nothing specific explains it",
+        scale_free="The share of the way compares the loss with a constant prediction and with its floor.",
+        unknown_when="Fewer than five training losses, or a loss without a known floor or chance level.",
+        lecture=_TUNING + "the training error is huge: underfitting",
+        cure="Decrease the regularization, increase the capacity, and check that labels belong to their inputs.",
+        code='keras.layers.Dense(256, activation="relu")  # more units; and less Dropout and weight decay',
+        judge=_underfit,
+    ),
+    Rule(
+        id="too-little-capacity",
+        severity="medium",
+        criterion="as underfit, and the model has no hidden layer, no activation, or a hidden layer narrower than "
+        "the output",
+        scale_free="The share of the way compares the loss with a constant prediction and with its floor.",
+        unknown_when="Fewer than five training losses, or a loss without a known floor or chance level.",
+        lecture=_TUNING + "the training error is huge: underfitting",
+        cure="Add units or layers, with activations between them.",
+        code='keras.Sequential([keras.layers.Dense(128, activation="relu"), keras.layers.Dense(128, '
+        'activation="relu")])',
+        judge=_too_little_capacity,
+    ),
+    Rule(
+        id="cut-short",
+        severity="medium",
+        criterion="the run ends, its recent slope's 95 % interval is below zero, and the last third of the steps "
+        "brought at least 10 % of the fall; medium for a short run with hardly any progress that falls along a line",
+        scale_free="The fall is compared with the whole fall of the same run.",
+        unknown_when="Fewer than six training losses, or an unknown number of planned steps.",
+        lecture=_TUNING + "the training error decreases very slowly",
+        cure="Train for more epochs, with early stopping on the validation loss.",
+        code="model.fit(x, y, epochs=100, validation_split=0.2, callbacks=[keras.callbacks.EarlyStopping(patience=5)])",
+        judge=_cut_short,
+    ),
+]

@@ -1,0 +1,109 @@
+"""Rules on units that no longer react: dead ReLUs and saturated sigmoids."""
+
+from keras_lecture.diagnosis._rules import measures
+from keras_lecture.diagnosis._rules.causes import has_other_cause, leading, severity
+from keras_lecture.diagnosis._rules.evidence import progress
+from keras_lecture.diagnosis._rules.rule import Rule
+
+
+def _measured(record, measure):
+    """Pairs of a step and what `measure` finds in its probe, where it finds something."""
+    found = [(int(probe["step"]), measure(record, probe)) for probe in record.get("probes") or []]
+    return [(step, layers) for step, layers in found if layers]
+
+
+def _dead_relu(rule, record):
+    seen = _measured(record, measures.dead_layers)
+    if not seen:
+        yield rule.unknown("No layer of the ReLU family was measured.", "a probe of a layer with a ReLU")
+        return
+    state = progress(record)
+    step, layers = seen[-1]
+    for name, (dead, units) in layers.items():
+        share = dead / units
+        # Sparse is not dead: a unit counts only if it rests on every sample of the probe.
+        if share < 0.25 or dead < 2 and units > 1:
+            continue
+        history = [s for s, earlier in seen if name in earlier and earlier[name][0] / earlier[name][1] >= 0.25]
+        worst = "low"
+        if share >= 0.9:
+            worst = severity(record, rule.id, "high" if share == 1 else "medium")
+            worst = "medium" if worst == "low" and _stops_output(record, share, state) else worst
+        yield rule.found(
+            f"{dead} of {units} units are at rest on every sample and get no gradient.",
+            {
+                "dead units": f"{share:.0%} (criterion: at least 25 %; 90 % without progress)",
+                "seen in probes": f"{len(history)} of {len(seen)}",
+                "training loss": state.text,
+            },
+            severity=worst,
+            confidence=0.95 if worst != "low" else 0.6,
+            layer=name,
+            steps=(history[0], step),
+        )
+        if worst != "low":
+            return
+
+
+def _stops_output(record, share, state):
+    """Whether a wholly dead layer cuts the output from the input before any progress could be seen."""
+    same = (record["probes"][-1].get("train") or {}).get("same_output")
+    return bool(
+        share == 1 and same and state.stage == "unknown" and not has_other_cause(record) and not leading(record)
+    )
+
+
+def _saturation(rule, record):
+    seen = _measured(record, measures.saturated_layers)
+    if not seen:
+        yield rule.unknown("No hidden layer has a sigmoid or tanh that was measured.", "a probe of such a layer")
+        return
+    state = progress(record)
+    step, layers = seen[-1]
+    name = max(layers, key=layers.get)
+    history = [s for s, earlier in seen if earlier.get(name, 0) >= 0.5]
+    if not history or (state.stage == "good" and layers[name] < 0.9):
+        return
+    worst = severity(record, rule.id, "high" if layers[name] > 0.99 and (state.run or 0) >= 0.5 else "medium")
+    yield rule.found(
+        "Most outputs of this layer lie where the activation is flat, so that hardly any gradient passes.",
+        {
+            "saturated share": f"{layers[name]:.0%} (criterion: at least 50 % in a hidden layer)",
+            "seen in probes": f"{len(history)} of {len(seen)}",
+            "training loss": state.text,
+        },
+        severity=worst,
+        confidence=0.9 if worst != "low" else 0.5,
+        layer=name,
+        steps=(history[0], history[-1]),
+    )
+
+
+RULES = [
+    Rule(
+        id="dead-relu",
+        severity="medium",
+        criterion="share of units with output 0 on every sample of the probe ≥ 25 %; medium at 90 % and high at 100 "
+        "% of a layer while the loss is no better than that of a constant prediction",
+        scale_free="Counts units, and rest is an exact zero.",
+        unknown_when="No layer of the ReLU family was measured.",
+        lecture="Deck A, ReLU: zero gradient when saturated (partially: dead ReLU)",
+        cure="Use a leaky ReLU or ELU, He initialization with zero biases, and a smaller learning rate.",
+        code='keras.layers.Dense(64, activation="leaky_relu", kernel_initializer="he_normal", '
+        'bias_initializer="zeros")',
+        judge=_dead_relu,
+    ),
+    Rule(
+        id="saturation",
+        severity="medium",
+        criterion="share of hidden outputs where the activation's derivative is below 5 % of its maximum ≥ 50 %; "
+        "medium in the two latest probes while the loss is no better than that of a constant prediction",
+        scale_free="The derivative is compared with its own maximum.",
+        unknown_when="No hidden layer has a sigmoid or tanh.",
+        lecture="Deck A, sigmoid: zero gradient when saturated; deck C, big random numbers",
+        cure="Scale the inputs to mean 0 and variance 1, initialize with Glorot's variance, or use ReLU.",
+        code='keras.Sequential([keras.layers.BatchNormalization(), keras.layers.Dense(64, activation="tanh", '
+        'kernel_initializer="glorot_uniform")])',
+        judge=_saturation,
+    ),
+]

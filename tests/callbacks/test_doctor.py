@@ -1,0 +1,309 @@
+"""`Doctor` in `fit`: it sees, names and records; it changes nothing, and never makes a `fit` fail.
+
+What each rule finds is tested with the rules; how well all of them judge is measured by the ward.
+"""
+
+import json
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from support.harness import BACKEND
+
+from keras_lecture import data
+from keras_lecture.callbacks import (
+    Doctor,
+    EarlyStopping,
+    ExactResume,
+    GradientClipping,
+    GradientMonitor,
+    TerminateOnNonFinite,
+)
+from keras_lecture.callbacks._doctor import recording
+from keras_lecture.callbacks._doctor.schedule import is_due, thinned
+from keras_lecture.diagnosis._record.record import new_record, plain, read
+
+DIGITS = load_digits()
+X, Y = (DIGITS.images[:320, ..., None] / 16).astype("float32"), DIGITS.target[:320]
+# Compiling by XLA takes longer than the tests; TensorFlow does not need it.
+COMPILED = {"jit_compile": False} if BACKEND == "tensorflow" else {}
+
+
+def classifier(seed=0, optimizer=None, **options):
+    """A small net with everything that has a state: batch statistics, dropout, Adam."""
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(4, 3, strides=2, activation="relu"),
+            keras.layers.BatchNormalization(momentum=0.8),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    optimizer = optimizer or keras.optimizers.Adam(0.01)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **COMPILED, **options)
+    return model
+
+
+def fit(model, *callbacks, x=X[:256], y=Y[:256], epochs=2, **options):
+    keras.utils.set_random_seed(1)
+    options = {"validation_data": (X[256:], Y[256:]), "verbose": 0, **options}
+    if y is not None:
+        options |= {"y": y, "batch_size": 32}
+    return model.fit(x, epochs=epochs, callbacks=[*callbacks], **options).history
+
+
+class Rows(keras.utils.PyDataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return X[index * 32 : index * 32 + 32], Y[index * 32 : index * 32 + 32]
+
+
+def batches_of(kind):
+    """The training data of a `fit` in some form, as its arguments."""
+    if kind == "arrays":
+        return {}
+    if kind == "PyDataset":
+        return {"x": Rows(), "y": None}
+    if kind == "balanced batches":
+        return {"x": data.BalancedBatches(X[:256], Y[:256], batch_size=32, seed=0), "y": None}
+    if kind == "generator":
+        rows = Rows()
+        return {"x": (rows[index % 8] for index in range(100)), "y": None, "steps_per_epoch": 8, "shuffle": False}
+    if BACKEND == "torch":
+        import torch
+
+        rows = torch.utils.data.TensorDataset(torch.tensor(X[:256]), torch.tensor(Y[:256]))
+        return {"x": torch.utils.data.DataLoader(rows, batch_size=32, shuffle=True), "y": None, "shuffle": False}
+    import tensorflow as tf
+
+    return {"x": tf.data.Dataset.from_tensor_slices((X[:256], Y[:256])).batch(32), "y": None, "shuffle": False}
+
+
+@pytest.mark.parametrize("kind", ["arrays", "PyDataset", "balanced batches", "generator", "the framework's own"])
+def test_the_run_is_the_same_with_and_without_it(kind):
+    """Weights, statistics and history are equal bit by bit, whatever the form of the data."""
+    plain_model, watched = classifier(), classifier()
+    before = fit(plain_model, **batches_of(kind))
+    doctor = Doctor(verbose=0)
+    after = fit(watched, doctor, **batches_of(kind))
+    assert before == after
+    for old, new in zip(plain_model.get_weights(), watched.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert doctor.record["unseen"] == []
+    length = doctor.record["epochs"][0]["step"]
+    assert [probe["step"] for probe in doctor.record["probes"]] == [0, length, 2 * length]
+    assert [step["step"] for step in doctor.record["steps"]] == [1, 2, 3, length + 1, length + 2]
+    assert not [finding for finding in doctor.findings if finding.severity != "low"]
+
+
+def test_two_fits_and_a_new_compile():
+    """Each `fit` has a record of its own; the instruments follow a new loss."""
+    model, doctor = classifier(), Doctor(verbose=0)
+    fit(model, doctor)
+    first = doctor.record
+    model.compile("sgd", "sparse_categorical_crossentropy", **COMPILED)
+    fit(model, doctor, epochs=1)
+    assert first is not doctor.record
+    assert doctor.record["model"]["optimizer"]["class"] == "SGD" and len(doctor.record["epochs"]) == 1
+
+
+def test_beside_every_other_callback_in_any_order():
+    """The same weights as with the others alone."""
+
+    def others():
+        return [GradientMonitor(), GradientClipping(1.0), TerminateOnNonFinite(), EarlyStopping(patience=5)]
+
+    alone, watched = classifier(), classifier()
+    fit(alone, *others())
+    first, second, *rest = others()
+    doctor = Doctor(verbose=0)
+    history = fit(watched, first, doctor, second, *rest)
+    assert "gradient_norm" in history and doctor.record["unseen"] == []
+    for old, new in zip(alone.get_weights(), watched.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_sick_run_is_named_while_it_trains(capsys):
+    """A probability that no sigmoid bounds: found before the first step, with a cure that can be copied."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(1)])
+    model.compile("adam", "binary_crossentropy", **COMPILED)
+    x = np.random.default_rng(0).normal(size=(128, 2))
+    doctor = Doctor()
+    model.fit(x, x[:, 0] > 0, epochs=2, verbose=0, callbacks=[doctor])
+    worst = doctor.findings[0]
+    assert (worst.rule, worst.severity, worst.first_step, worst.is_open) == ("output-loss-mismatch", "high", 0, True)
+    assert "sigmoid" in worst.code and worst.evidence and worst.lecture
+    printed = capsys.readouterr().out
+    assert printed.count("output-loss-mismatch") == 1 and printed.startswith("Doctor: high:")
+
+
+def test_strict_raises_at_a_finding_of_high_severity():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("adam", "binary_crossentropy", **COMPILED)
+    x = np.random.default_rng(0).normal(size=(64, 2))
+    with pytest.raises(RuntimeError, match="Doctor: high: output-loss-mismatch"):
+        model.fit(x, x[:, 0] > 0, verbose=0, callbacks=[Doctor(strict=True, verbose=0)])
+    # What the failed `fit` has left behind does not touch the next one.
+    model.fit(x, x[:, 0] > 0, verbose=0)
+
+
+def test_a_nan_in_the_data_is_named():
+    x = X[:256].copy()
+    x[7, 2, 2] = np.nan
+    doctor = Doctor(verbose=0)
+    fit(classifier(), doctor, x=x)
+    assert any(f.severity == "high" and "finite" in f.rule for f in doctor.findings)
+
+
+class Custom(keras.Model):
+    """The train step of Keras's guides, one per backend in the guides, here in the backend-free form: Keras's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+
+    def call(self, inputs):
+        return self.dense(inputs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return keras.ops.mean(keras.ops.abs(y - y_pred))
+
+
+def test_a_model_with_a_loss_of_its_own():
+    """Chance has no meaning for such a loss and is left out; the rest is measured."""
+    model = Custom()
+    model.compile("adam", **COMPILED)
+    doctor = Doctor(verbose=0)
+    rng = np.random.default_rng(0)
+    model.fit(rng.normal(size=(64, 3)), rng.normal(size=(64, 1)), epochs=2, verbose=0, callbacks=[doctor])
+    assert doctor.record["start"]["chance"] is None and doctor.record["start"]["loss"] > 0
+    assert doctor.record["probes"][-1]["layers"][0]["gradient"] > 0
+
+
+class Breaks(keras.layers.Layer):
+    """Works in `fit` only: it refuses the doctor's batch size."""
+
+    def call(self, inputs):
+        if inputs.shape[0] not in (None, 24):
+            raise RuntimeError("24 samples or none")
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def test_what_cannot_be_looked_at_is_said_once_and_the_fit_goes_on(capsys):
+    model = keras.Sequential([keras.Input((3,)), Breaks(), keras.layers.Dense(1)])
+    model.compile("adam", "mse", **COMPILED)
+    x = np.random.default_rng(0).normal(size=(96, 3))
+    doctor = Doctor(x[:30], x[:30, :1])
+    history = model.fit(x, x[:, :1], batch_size=24, epochs=3, verbose=0, callbacks=[doctor]).history
+    assert len(history["loss"]) == 3
+    assert doctor.record["unseen"] and any("24 samples or none" in sentence for sentence in doctor.record["unseen"])
+    out = capsys.readouterr().out
+    assert out.count("signals and gradients") <= 1
+
+
+def test_steps_instead_of_epochs():
+    doctor = Doctor(every=3, verbose=0)
+    fit(classifier(), doctor, epochs=1)
+    assert [probe["step"] for probe in doctor.record["probes"]] == [0, 3, 6, 8]
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras 3.15 takes one step per execution on PyTorch")
+def test_several_steps_in_one_execution():
+    doctor = Doctor(verbose=0)
+    fit(classifier(steps_per_execution=4), doctor)
+    assert doctor.record["unseen"] == [] and doctor.record["epochs"][-1]["step"] == 16
+
+
+def test_a_model_without_a_sample_of_its_own_uses_the_given_one():
+    doctor = Doctor(X[:40], Y[:40], verbose=0)
+    fit(classifier(), doctor, **batches_of("generator"))
+    assert doctor.record["data"]["rows"] == 40
+
+
+def test_resumed_runs_continue_their_record(tmp_path):
+    """Oracle: the record of the same run without interruption; tolerance 1e-4, saved records have 5 digits."""
+
+    def stopped(epochs):
+        model, doctor = classifier(), Doctor(verbose=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit(model, doctor, ExactResume(tmp_path / "run"), epochs=epochs)
+        return doctor
+
+    stopped(2)
+    resumed = stopped(4)
+    whole = Doctor(verbose=0)
+    fit(classifier(), whole, epochs=4)
+    assert [e["epoch"] for e in resumed.record["epochs"]] == [0, 1, 2, 3]
+    np.testing.assert_allclose(resumed.record["losses"]["values"], whole.record["losses"]["values"], rtol=1e-4)
+    assert resumed.record["losses"]["steps"] == whole.record["losses"]["steps"]
+
+
+def test_saved_records_are_json_of_a_version(tmp_path):
+    doctor = Doctor(verbose=0)
+    fit(classifier(), doctor)
+    doctor.save(tmp_path / "run.json")
+    record = read(tmp_path / "run.json")
+    assert record["schema"] == 1 and record["findings"] == [finding.to_dict() for finding in doctor.findings]
+    (tmp_path / "other.json").write_text(json.dumps({"schema": 99}))
+    with pytest.raises(ValueError, match="no record of schema 1"):
+        read(tmp_path / "other.json")
+
+
+def test_a_long_run_of_a_deep_net_stays_small():
+    """Under 1 MB for 1,000 epochs of a net with 50 layers: the numbers of a real probe, repeated."""
+    doctor = Doctor(verbose=0)
+    model = classifier()
+    fit(model, doctor)
+    probe, step = doctor.record["probes"][-1], doctor.record["steps"][-1]
+    dense = next(row for row in probe["layers"] if row["class"] == "Dense")
+    layers = [{**dense, "layer": f"block_{index}_dense"} for index in range(50)]
+    paths = [f"model/block_{index}/{name}" for index in range(50) for name in ("kernel", "bias")]
+    moves = {path: {"update": 0.00123456, "moved": True} for path in paths}
+
+    class Instruments:
+        unseen = ()
+
+        def probe(self, step, epoch):
+            return {**probe, "step": step, "epoch": epoch, "layers": layers}
+
+    record = {**new_record(), "model": {"layers": doctor.record["model"]["layers"][-1:] * 50}}
+    for epoch in range(1000):
+        recording.add_epoch(record, epoch, epoch * 64, {"loss": 1 / 3, "accuracy": 2 / 3, "val_loss": 1 / 7})
+        for index in range(64):
+            recording.add_loss(record, epoch * 64 + index, 1 / 3)
+        if is_due(epoch + 1):
+            recording.add_probe(record, Instruments(), None, epoch * 64, epoch)
+            record["steps"] = thinned([*record["steps"], {**step, "weights": moves}] * 2, recording._STEPS)
+    assert len(json.dumps(plain(record))) < 1_000_000
+
+
+def test_the_looks_become_rarer():
+    assert [epoch for epoch in range(1, 65) if is_due(epoch)] == [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"every": 0}, "every"),
+        ({"every": "step"}, "every"),
+        ({"rules": "all"}, "rules"),
+        ({"rules": ["dead-reluu"]}, "Did you mean 'dead-relu'"),
+        ({"verbose": 2}, "verbose"),
+        ({"strict": 1}, "strict"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        Doctor(**arguments)

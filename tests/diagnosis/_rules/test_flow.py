@@ -1,0 +1,108 @@
+"""Rules on signals, gradients and units: sick records, near misses of healthy runs, and records that cannot tell."""
+
+import pytest
+from diagnosis._rules.runs import alarms, answers, change_rows, healthy, severities, stuck
+
+from keras_lecture.diagnosis._rules import flow
+
+UNKNOWN = {"zero-gradient", "vanishing-gradient", "exploding-gradient", "dead-relu", "saturation"}
+
+
+def test_healthy_runs_raise_no_alarm():
+    for epochs in (1, 3, 10, 200):
+        assert alarms(healthy(epochs), flow) == []
+
+
+@pytest.mark.parametrize("rule", [rule.id for rule in flow.RULES])
+def test_nothing_measured_is_unknown(rule):
+    found, unknown = answers(flow, rule, {"probes": []})
+    assert found == [] and len(unknown) == 1
+
+
+def test_zero_gradient_everywhere_is_high():
+    record = stuck()
+    for probe in record["probes"]:
+        for row in probe["layers"]:
+            row["weights"][0]["gradient"] = 0.0
+    assert severities(flow, "zero-gradient", record) == ["high"]
+
+
+def test_zero_gradient_of_a_converged_run_is_silent():
+    record = healthy()
+    for row in record["probes"][-1]["layers"]:
+        row["weights"][0]["gradient"] = 0.0
+    assert severities(flow, "zero-gradient", record) == []
+
+
+def test_zero_gradient_behind_a_zero_kernel_at_the_start_heals():
+    # A residual branch that starts with a zero kernel.
+    record = change_rows(healthy(), slice(0, 1), ["a"], weight_gradient=0.0)
+    assert severities(flow, "zero-gradient", record) == []
+
+
+def test_vanishing_gradient_without_progress():
+    record = change_rows(stuck(), gradient=[1e-8, 1e-6, 1e-3])
+    assert severities(flow, "vanishing-gradient", record) == ["medium"]
+    assert alarms(record, flow) == ["vanishing-gradient"]
+
+
+def test_vanishing_gradient_of_a_run_that_learns_is_low_at_most():
+    record = change_rows(healthy(), gradient=[1e-8, 1e-6, 1e-3])
+    assert set(severities(flow, "vanishing-gradient", record)) <= {"low"}
+
+
+def test_small_gradients_in_all_layers_do_not_vanish():
+    # Converged, or the flat end of a schedule: all layers alike.
+    assert severities(flow, "vanishing-gradient", change_rows(healthy(), gradient=1e-12)) == []
+
+
+def test_exploding_gradient_from_the_start():
+    record = change_rows(stuck(level=9.0), weight_gradient=1e4)
+    assert severities(flow, "exploding-gradient", record) in (["medium"], ["high"])
+
+
+def test_large_early_gradients_are_no_explosion():
+    record = change_rows(healthy(), slice(0, 2), weight_gradient=30.0)
+    assert severities(flow, "exploding-gradient", record) == []
+    record = change_rows(healthy(), slice(0, 2), weight_gradient=1e4)
+    assert alarms(record, flow) == []
+
+
+@pytest.mark.parametrize(("rule", "spreads"), [("shrinking-signal", [1, 0.1, 0.01]), ("growing-signal", [1, 10, 99])])
+def test_signal_by_depth(rule, spreads):
+    assert severities(flow, rule, change_rows(healthy(), slice(0, 1), std=spreads)) == ["low"]
+    assert severities(flow, rule, change_rows(healthy(), slice(0, 1), std=[1.0, 1.5, 0.6])) == []
+
+
+def test_dead_layer_without_progress_is_high():
+    record = change_rows(stuck(), names=["b"], dead=32, zeros=1.0)
+    assert severities(flow, "dead-relu", record) == ["high"]
+
+
+def test_sparse_units_are_not_dead():
+    assert severities(flow, "dead-relu", change_rows(healthy(), zeros=0.95, dead=3)) == []
+
+
+def test_dead_units_of_a_run_that_learns_are_low():
+    assert severities(flow, "dead-relu", change_rows(healthy(), names=["b"], dead=30)) == ["low"]
+
+
+def test_units_killed_by_a_high_rate_are_the_rates_fault():
+    record = change_rows(stuck(update=0.5), slice(1, None), ["b"], dead=32)
+    assert severities(flow, "dead-relu", record) == ["low"]
+
+
+def test_saturation_without_progress():
+    record = change_rows(stuck(activation="tanh"), saturated=0.9)
+    assert severities(flow, "saturation", record) == ["medium"]
+    assert severities(flow, "saturation", change_rows(stuck(activation="tanh"), saturated=0.3)) == []
+
+
+def test_saturation_of_a_trained_model_is_success():
+    assert severities(flow, "saturation", change_rows(healthy(activation="tanh"), saturated=0.7)) == []
+
+
+def test_the_audits_cause_keeps_symptoms_low():
+    record = change_rows(stuck(), names=["b"], dead=32)
+    record["start"]["first_inputs"] = [{"layer": "a", "rms": 150.0, "offset": 1.0}]
+    assert severities(flow, "dead-relu", record) == ["low"]

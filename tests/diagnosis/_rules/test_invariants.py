@@ -1,0 +1,43 @@
+"""The rules about invariants, on hand-written records."""
+
+import pytest
+
+from keras_lecture.diagnosis._rules.invariant_texts import TEXTS
+from keras_lecture.diagnosis._rules.invariants import RULES
+from keras_lecture.diagnosis._rules.rule import Finding, Unknown
+
+PAIRS = list(zip(RULES, TEXTS, strict=True))
+
+
+def judged(rule, fact):
+    return list(rule.judge(rule, {"invariants": {} if fact is None else fact}))
+
+
+@pytest.mark.parametrize(("rule", "text"), PAIRS, ids=[rule.id for rule in RULES])
+def test_a_violation_is_a_finding(rule, text):
+    (found,) = judged(rule, {text.fact: {"holds": False, "where": "dense", "detail": "so it is"}})
+    assert isinstance(found, Finding)
+    assert (found.rule, found.severity, found.layer) == (rule.id, text.severity, "dense")
+    assert "so it is" in str(found)
+
+
+@pytest.mark.parametrize(("rule", "text"), PAIRS, ids=[rule.id for rule in RULES])
+def test_no_violation_is_no_finding(rule, text):
+    assert judged(rule, {text.fact: {"holds": True, "where": None, "detail": ""}}) == []
+
+
+@pytest.mark.parametrize(("rule", "text"), PAIRS, ids=[rule.id for rule in RULES])
+def test_short_evidence_is_unknown(rule, text):
+    for fact in (None, {text.fact: {"holds": None, "where": None, "detail": "nothing was seen"}}):
+        (answer,) = judged(rule, fact)
+        assert isinstance(answer, Unknown)
+
+
+def test_a_fact_may_lower_the_severity():
+    rule, text = PAIRS[0]
+    (found,) = judged(rule, {text.fact: {"holds": False, "where": None, "detail": "", "severity": "low"}})
+    assert found.severity == "low"
+
+
+def test_ids_and_facts_are_unique():
+    assert len({rule.id for rule in RULES}) == len({text.fact for text in TEXTS}) == len(RULES)

@@ -1,0 +1,188 @@
+"""Rules on the training loss and the learning rate: sick records, near misses of healthy runs, unknown."""
+
+import numpy as np
+import pytest
+from diagnosis._rules.runs import (
+    STEPS_PER_EPOCH,
+    alarms,
+    answers,
+    change_rows,
+    falling,
+    healthy,
+    run,
+    severities,
+    stuck,
+)
+
+from keras_lecture.diagnosis._rules import flow, generalization, progress
+
+
+def linear(start, end, epochs=10):
+    return list(np.linspace(start, end, epochs + 1))
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 5, 30, 1000])
+def test_healthy_runs_raise_no_alarm(epochs):
+    assert alarms(healthy(epochs), progress, flow, generalization) == []
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        # A plateau at the noise floor.
+        [2.3, 1.6, *[1.5] * 20],
+        # A restart's bumps.
+        [2.3, 1.0, 0.5, 0.9, 0.4, 0.3, 0.7, 0.3, 0.2, 0.6, 0.2, 0.1],
+        # Still falling well when few epochs are over.
+        [2.3, 1.9, 1.5],
+        # The flat end of a cosine schedule.
+        [*falling(10), *[0.1001] * 10],
+        # A slow start.
+        [2.3, 2.29, 2.25, 2.0, 1.5, 1.0, 0.6, 0.4, 0.3, 0.2],
+        # A start far above a constant prediction.
+        [60.0, 5.0, 2.0, 1.0, 0.6, 0.4],
+    ],
+)
+def test_near_misses_raise_no_alarm(losses):
+    assert alarms(run(losses), progress, flow, generalization) == []
+
+
+@pytest.mark.parametrize("length", range(2, 11))
+def test_a_slow_start_raises_no_alarm_on_its_way(length):
+    losses = [2.31, 2.30, 2.27, 2.2, 2.0, 1.5, 1.0, 0.6, 0.4, 0.3, 0.2]
+    record = run(losses[:length])
+    record["fit"]["epochs"] = 10
+    assert alarms(record, progress, flow, generalization) == []
+
+
+@pytest.mark.parametrize("rule", [rule.id for rule in progress.RULES])
+def test_an_empty_record_is_unknown(rule):
+    found, unknown = answers(progress, rule, {"probes": [], "losses": {}, "epochs": [], "steps": []})
+    assert found == [] and len(unknown) == 1
+
+
+def test_non_finite_is_high_and_names_the_layer():
+    record = change_rows(healthy(update=0.5), slice(3, None), ["b"], nonfinite=7)
+    for probe in record["probes"][3:]:
+        probe["train"]["loss"] = "nan"
+    record["losses"]["values"][40:] = [float("nan")] * len(record["losses"]["values"][40:])
+    found, _ = answers(progress, "non-finite", record)
+    assert [(f.severity, f.layer, f.first_step) for f in found] == [("high", "b", 150)]
+    assert severities(progress, "learning-rate-too-high", record) == ["medium"]
+
+
+def test_one_infinite_loss_that_heals_is_low():
+    record = healthy()
+    record["losses"]["values"][3] = float("inf")
+    assert severities(progress, "non-finite", record) == ["low"]
+
+
+def test_non_finite_validation_alone_is_medium():
+    record = healthy(validation=falling(10))
+    record["probes"][-1]["validation"]["loss"] = "nan"
+    assert severities(progress, "non-finite", record) == ["medium"]
+
+
+def test_loss_that_stays_above_its_start():
+    record = run([2.4, 9.0, 14.0, 12.0, 15.0, 13.0], update=0.4)
+    assert severities(progress, "learning-rate-too-high", record) == ["high"]
+    assert severities(progress, "exploding-loss", record) == ["low"]
+    assert alarms(record, progress, flow) == ["learning-rate-too-high"]
+
+
+def test_early_peak_that_ends_as_constant_output():
+    record = run([2.4, *[2.303] * 9], update=0.5)
+    record["losses"]["values"][1:4] = [80.0, 30.0, 9.0]
+    for probe in record["probes"][1:]:
+        probe["train"]["same_output"] = True
+    assert severities(progress, "learning-rate-too-high", record) == ["high"]
+
+
+def test_best_gain_that_is_lost_again():
+    assert severities(progress, "learning-rate-too-high", run([2.3, 1.0, 0.6, 2.2, 2.3, 2.3], update=0.1)) == ["high"]
+
+
+def test_long_first_steps_of_a_run_that_learns_are_low():
+    assert severities(progress, "learning-rate-too-high", healthy(update=0.3)) == ["low"]
+    assert severities(progress, "learning-rate-too-high", healthy(update=0.05)) == []
+
+
+def test_learning_rate_too_low():
+    record = run(linear(2.4, 2.37), update=1e-6)
+    assert severities(progress, "learning-rate-too-low", record) == ["medium"]
+    assert alarms(record, progress, flow) == ["learning-rate-too-low"]
+
+
+def test_short_steps_of_a_trained_model_are_fine():
+    # Fine-tuning starts far below a constant prediction.
+    assert severities(progress, "learning-rate-too-low", run(linear(0.3, 0.29), update=1e-6)) == []
+
+
+def test_a_warm_up_is_not_judged_by_its_first_steps():
+    record = run([2.3, 2.25], update=1e-6)
+    record["fit"]["epochs"] = 20
+    record["model"]["optimizer"]["schedule"] = True
+    assert set(severities(progress, "learning-rate-too-low", record)) <= {"low"}
+    assert alarms(record, progress, flow) == []
+
+
+def test_slow_learning_without_progress():
+    record = run(linear(2.5, 2.3), update=1e-3)
+    assert severities(progress, "slow-learning", record) == ["medium"]
+    assert severities(progress, "learning-rate-too-low", record) == []
+
+
+def test_cut_short():
+    record = run([2.4, 2.3], update=1e-3)
+    assert STEPS_PER_EPOCH <= 100 and severities(progress, "cut-short", record) == ["medium"]
+    assert severities(progress, "cut-short", run(linear(2.4, 0.8))) == ["low"]
+    assert severities(progress, "cut-short", healthy()) == []
+
+
+def test_underfit_and_too_little_capacity():
+    assert severities(progress, "underfit", stuck()) == ["medium"]
+    assert alarms(stuck(), progress, flow) == ["underfit"]
+    narrow = stuck()
+    narrow["model"]["layers"][1]["units"] = 1
+    assert alarms(narrow, progress, flow) == ["too-little-capacity"]
+    # Far from perfect, but perhaps at the noise in the data.
+    assert set(severities(progress, "underfit", run([2.3, *[1.7] * 20]))) == {"low"}
+
+
+def test_oscillating_loss():
+    record = run([2.3, *[2.2, 2.6] * 6], update=0.02)
+    assert severities(progress, "oscillating-loss", record) == ["medium"]
+    assert severities(progress, "oscillating-loss", healthy(epochs=20)) == []
+
+
+def test_zig_zag():
+    record = stuck()
+    for step in record["steps"]:
+        step["cosine"] = -0.9
+    assert severities(progress, "zig-zag", record) == ["medium"]
+    assert severities(progress, "zig-zag", healthy()) == []
+    positive = change_rows(stuck(activation="sigmoid"), mean=0.5, std=0.1)
+    assert severities(progress, "zig-zag", positive) == ["low"]
+
+
+def test_a_contradiction_of_output_and_loss_keeps_symptoms_low():
+    record = stuck()
+    record["model"]["losses"][0]["from_logits"] = True
+    assert alarms(record, progress, flow, generalization) == []
+
+
+def test_a_loss_with_the_wrong_sign_falls_without_end():
+    losses = [1.0, 0.0, -10.0, -100.0, -1000.0, -10000.0]
+    record = run(losses, start={"loss": 1.0, "chance": None})
+    record["model"]["losses"][0]["family"] = "other"
+    assert severities(progress, "exploding-loss", record) == ["medium"]
+    # A log-likelihood may be negative, and levels off.
+    record = run([1.0, -2.0, -3.0, -3.2, -3.3, -3.3], start={"loss": 1.0, "chance": None})
+    record["model"]["losses"][0]["family"] = "other"
+    assert alarms(record, progress) == []
+
+
+def test_a_schedule_that_ends_too_soon():
+    record = run([2.3, 2.1, *[2.08] * 8])
+    record["steps"].append({"step": 450, "weights": {p: {"update": 1e-9} for p in record["steps"][0]["weights"]}})
+    assert severities(progress, "slow-learning", record) == ["low"]
