@@ -3,6 +3,7 @@
 # make lint    run the linter and report how complete the types are
 # make docs    run the examples and build the documentation into docs/_build/html
 # make bench   print the benchmark tables
+# make ward    train the sick and the healthy programs of the ward under the doctor and print how it judged them
 # make dist    build and check the wheel and the sdist in dist/
 # make test-oldest    run the test suite on the oldest supported Keras, in a separate environment
 # make test-nightly   run it on the latest keras-nightly, in a separate environment
@@ -32,7 +33,7 @@ NIGHTLY := .venv-nightly
 OLDEST := .venv-oldest
 OLDEST_KERAS := 3.15.0
 
-.PHONY: demo test test-newest test-oldest test-nightly lint docs dist bench clean
+.PHONY: demo test test-newest test-oldest test-nightly lint docs dist bench ward clean
 
 # A residual network with random affine augmentation and weight averaging. oneDNN kernels are off because TensorFlow
 # reports them on standard error. One thread, because in such small operations PyTorch's threads mostly wait for each
@@ -70,6 +71,11 @@ bench: $(INSTALLED)
 	@for script in $(filter-out %/measure.py %/native_cnn.py,$(wildcard tests/benchmarks/*.py)); do \
 		for backend in tensorflow torch jax; do KERAS_BACKEND=$$backend $(VENV)/bin/python $$script || exit 1; done; \
 	done
+
+ward: $(INSTALLED)
+	@mkdir -p runs
+	@OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(VENV)/bin/python tests/ward/ward_run.py --seeds 0,1,2 --out runs/ward.jsonl
+	@$(VENV)/bin/python tests/ward/ward_table.py runs/ward.jsonl
 
 # keras-nightly installs the package `keras` under another name, so the release is removed first.
 $(NIGHTLY)/.keras: pyproject.toml Makefile

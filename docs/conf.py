@@ -13,6 +13,7 @@ sys.path.insert(0, str(HERE))
 
 import offline  # noqa: E402
 import reference  # noqa: E402
+import rules  # noqa: E402
 import speed_chart  # noqa: E402
 
 import keras_lecture  # noqa: E402
@@ -64,6 +65,7 @@ def link_names(app, document, source):
 
 def setup(app):
     app.connect("builder-inited", lambda app: reference.write(HERE / "api"))
+    app.connect("builder-inited", lambda app: rules.write(HERE / "api/rules.inc"))
     app.connect("builder-inited", lambda app: speed_chart.draw(HERE / "speed.md", HERE / "api/speed.svg"))
     app.connect("source-read", link_names)
     app.connect("build-finished", offline.refuse)

@@ -53,7 +53,7 @@ class Doctor(keras.callbacks.Callback):
             `severity` (`"high"`: the run will not work; `"medium"`: it works worse than it could; `"low"`: worth
             knowing), `confidence`, `layer`, `first_step`, `last_step`, `evidence`, `cause`, `cure`, `code`, `lecture`.
         unknown: The answers of rules that could not tell.
-        record: Everything measured, as plain data that `json` can write.
+        record: Everything measured, as plain data that `json` can write; `save(path)` writes it with the findings.
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -131,7 +131,7 @@ class Doctor(keras.callbacks.Callback):
         is_last = epoch + 1 >= (self.params or {}).get("epochs", 0) or self._model.stop_training
         if is_last or (self.every == "epoch" and is_due(epoch + 1)):
             self._look(epoch)
-        else:
+        elif not np.isfinite(recording.last_loss(self.record)):
             self._judge()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:

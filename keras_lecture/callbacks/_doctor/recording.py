@@ -42,6 +42,11 @@ def add_loss(record: Record, step: int, loss: float) -> None:
     record["losses"] = {"steps": [pair[0] for pair in pairs], "values": [pair[1] for pair in pairs]}
 
 
+def last_loss(record: Record) -> float:
+    """The latest training loss; 0 before the first."""
+    return float(record["losses"]["values"][-1]) if record["losses"]["values"] else 0.0
+
+
 def add_epoch(record: Record, epoch: int, step: int, logs: dict[str, Any]) -> None:
     """Adds the logs of an epoch, as far as they are numbers."""
     values = {}

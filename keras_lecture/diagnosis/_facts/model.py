@@ -7,7 +7,6 @@ The fields are those of `record["model"]`:
     losses       output, class, family, from_logits, label_smoothing: see `_facts/losses.py`
     layers       name, class, activation, shape, units, trainable, use_bias, rate, calls, sources, is_output, weights
     outputs      name, shape, layer, activation; after `start_facts` also smallest, largest, sums_to_one, constant
-    untracked    names of layers that the forward pass calls and that Keras does not track
 """
 
 import math
@@ -39,7 +38,6 @@ def model_facts(model: keras.Model, batch: tuple[Any, Any, Any]) -> dict[str, An
         "losses": compiled_losses(model),
         "layers": [_layer(call) for call in found],
         "outputs": outputs,
-        "untracked": [],
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from keras_lecture.diagnosis._rules import data, flow, generalization, invariants, outputs, progress, structure
+from keras_lecture.diagnosis._rules.evidence import Judged
 from keras_lecture.diagnosis._rules.rule import SEVERITIES, Finding, Rule, Unknown
 
 _FAMILIES = (invariants, data, outputs, structure, flow, progress, generalization)
@@ -21,7 +22,7 @@ def judge(record: dict[str, Any], rules: str | Iterable[str] = "default") -> lis
     A rule that fails on a record with unexpected values answers `Unknown` and names the error: it must not end a `fit`.
     """
     names = RULES if isinstance(rules, str) else rules
-    answers = []
+    answers, record = [], Judged(record)
     for rule in (rule for name in names for rule in RULES[name]):
         try:
             answers.extend(rule.judge(rule, record))

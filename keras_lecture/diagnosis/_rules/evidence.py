@@ -126,8 +126,22 @@ def _smoothed(rate, classes):
     return float(-(shares * np.log(shares)).sum())
 
 
+class Judged(dict):
+    """A record during one judgement, so that all rules share its `Progress`."""
+
+    progress: Progress | None = None
+
+
 def progress(record: Record) -> Progress:
     """The progress of the training loss, in inference or in training mode, whichever is further."""
+    if not isinstance(record, Judged):
+        return _progress(record)
+    if record.progress is None:
+        record.progress = _progress(record)
+    return record.progress
+
+
+def _progress(record):
     train = points(record, "train")
     other = {point.step: point.loss for point in points(record, "training_mode")}
     curve = [(p.step, min(p.loss, other.get(p.step, p.loss))) for p in train]

@@ -135,17 +135,6 @@ def _is_at_rest(row):
     return bool(row.get("dead")) and row["dead"] == row.get("units")
 
 
-def untracked_layer(rule: Rule, record: dict[str, Any]):
-    """A layer with weights that the forward pass uses and that Keras does not train."""
-    for name in (record.get("model") or {}).get("untracked") or ():
-        yield rule.found(
-            f"{name} is used in the forward pass, but it is no attribute that Keras tracks: its weights never train.",
-            {"tracked": "no (criterion: yes)"},
-            confidence=0.97,
-            layer=name,
-        )
-
-
 RULES = [
     Rule(
         "symmetric-units",
@@ -179,17 +168,6 @@ RULES = [
         "Connect the layer to the output without argmax, round or stop_gradient between them, or remove it.",
         "outputs = keras.layers.Dense(10)(hidden)  # no keras.ops.stop_gradient between them",
         unused_weights,
-    ),
-    Rule(
-        "untracked-layer",
-        "high",
-        "every layer that the forward pass calls is tracked by Keras",
-        "It compares names.",
-        "never: without a forward pass nothing is listed",
-        'Deck A ("the learning goes on only if the gradient is non-zero")',
-        "Assign the layer to an attribute of the model in `__init__`, in a list or a dict if there are several.",
-        "self.blocks = [keras.layers.Dense(64) for _ in range(3)]",
-        untracked_layer,
     ),
     *normalization.RULES,
     *placement.RULES,

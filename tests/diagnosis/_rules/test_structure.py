@@ -62,11 +62,6 @@ def test_weights_without_a_gradient():
     assert not severities(RULES, "unused-weights", record(*model, probes=probes))
 
 
-def test_a_layer_outside_of_tracking():
-    assert severities(RULES, "untracked-layer", {"model": {"untracked": ["dense_7"]}}) == ["high"]
-    assert not severities(RULES, "untracked-layer", {"model": {"untracked": []}})
-
-
 def norm(name="norm", shape=(32,), **facts):
     return layer(name, "BatchNormalization", activation=None, weights=[], **facts) | {"shape": list(shape)}
 

@@ -1,0 +1,69 @@
+"""Epochs of `fit` with and without the doctor, which take turns in one process: what its looks cost.
+
+KERAS_BACKEND=torch python tests/benchmarks/doctor.py [epochs]
+
+A small CNN, 20 steps of 64 images an epoch. Sums, not medians: the doctor works in few epochs. The first epoch is left
+out: in it the frameworks compile.
+"""
+
+import resource
+import sys
+
+import keras
+import numpy as np
+from measure import environment, fits_in_turn
+
+from keras_lecture.callbacks import Doctor
+
+STEPS, SIZE = 20, 64
+
+
+def cnn():
+    convolution = {"kernel_size": 3, "padding": "same", "activation": "relu"}
+    return keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            keras.layers.Conv2D(32, **convolution),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Conv2D(64, **convolution),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10),
+        ]
+    )
+
+
+def contender(callbacks, x, y):
+    model = cnn()
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+
+    def fit(epochs, callbacks):
+        model.fit(x, y, batch_size=SIZE, epochs=epochs, verbose=0, callbacks=[*callbacks, *ours])
+
+    ours = callbacks
+    return fit
+
+
+def main():
+    epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(STEPS * SIZE, 32, 32, 3)).astype("float32")
+    y = rng.integers(0, 10, len(x))
+    fits = {
+        "plain fit": contender([], x, y),
+        "plain fit again": contender([], x, y),
+        "Doctor()": contender([Doctor(verbose=0)], x, y),
+    }
+    times = {name: np.array(t) for name, t in fits_in_turn(fits, seconds=0.0, least=epochs).items()}
+    plain = (times["plain fit"] + times["plain fit again"]) / 2
+    print(environment())
+    print(f"\n| {STEPS} steps an epoch | ms an epoch, median | {epochs} epochs, of plain fit | epochs 2–20 |")
+    print("|---|---|---|---|")
+    for name, seconds in times.items():
+        whole, first = seconds.sum() / plain.sum(), seconds[:19].sum() / plain[:19].sum()
+        print(f"| {name} | {np.median(seconds) * 1e3:,.0f} | {whole:.3f} | {first:.3f} |")
+    print(f"\nlargest memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
+if __name__ == "__main__":
+    main()
