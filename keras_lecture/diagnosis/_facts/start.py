@@ -34,7 +34,7 @@ def start_facts(model: keras.Model, batch: Batch, evaluation: Evaluation | None 
     except Exception as error:
         facts["unseen"].append(reason("the loss before the first step", error))
     try:
-        facts["first_inputs"] = _first_inputs(model, batch)
+        facts |= _received(model, batch)
     except Exception as error:
         facts["unseen"].append(reason("the inputs of the first layers", error))
     return facts
@@ -54,8 +54,8 @@ def _of_output(output):
         }
 
 
-def _first_inputs(model, batch):
-    """The inputs of the layers with a kernel that receive no output of another layer with a kernel."""
+def _received(model, batch):
+    """The inputs of embeddings, and of the layers with a kernel that receive no output of another such layer."""
     kernels = {id(weight.layer) for weight in weights_of(model) if weight.role == "kernel"}
     found, derived = [], {}
 
@@ -64,9 +64,10 @@ def _first_inputs(model, batch):
         is_layer = isinstance(layer, keras.layers.Layer)
         has_kernel = is_layer and any(id(part) in kernels for part in calls.layers(layer))
         from_kernel = any(id(tensor) in derived for tensor in received)
-        takes_floats = [tensor for tensor in received if calls.is_float(tensor)]
-        if has_kernel and not from_kernel and takes_floats and all(layer is not other for other, _ in found):
-            found.append((layer, takes_floats[0]))
+        is_first = has_kernel and not from_kernel and all(layer is not other for other, _ in found)
+        fitting = [t for t in received if calls.is_float(t) or isinstance(layer, keras.layers.Embedding)]
+        if is_first and fitting:
+            found.append((layer, fitting[0]))
         if has_kernel or from_kernel:
             derived.update({id(tensor): tensor for tensor in calls.tensors(outputs)})
         return outputs
@@ -85,12 +86,25 @@ def _first_inputs(model, batch):
         named.extend(layer for layer, _ in found)
         return [tensor for _, tensor in found]
 
-    values = [
-        [ops.convert_to_tensor(v) for v in group]
-        for group in (model.trainable_variables, model.non_trainable_variables)
-    ]
-    inputs = _backend.compile(run)(*values, batch[0])
-    return [_of_input(layer, ops.convert_to_numpy(tensor)) for layer, tensor in zip(named, inputs, strict=True)]
+    groups = model.trainable_variables, model.non_trainable_variables
+    values = [[ops.convert_to_tensor(v) for v in group] for group in groups]
+    inputs = map(ops.convert_to_numpy, _backend.compile(run)(*values, batch[0]))
+    pairs = list(zip(named, inputs, strict=True))
+    tokens = [pair for pair in pairs if isinstance(pair[0], keras.layers.Embedding)]
+    return {
+        "first_inputs": [_of_input(*pair) for pair in pairs if not isinstance(pair[0], keras.layers.Embedding)],
+        "embeddings": [_of_tokens(*pair) for pair in tokens],
+    }
+
+
+def _of_tokens(layer, array):
+    return {
+        "layer": layer.name,
+        "rows": int(layer.input_dim),
+        "units": int(layer.output_dim),
+        "smallest": float(array.min()),
+        "largest": float(array.max()),
+    }
 
 
 def _of_input(layer, array):

@@ -159,7 +159,9 @@ def _progress(record):
     gain = _accuracy_gain(train, finite(start_of_run.get("accuracy")))
     falling = is_falling(record)
     steps, run = steps_done(record), share_of_run(record)
-    stage = _stage(shares[0], gain, (reference, now, error, floor)) if len(curve) > 1 else "unknown"
+    # The loss of a constant comes from the same samples, so that their spread is in both.
+    margin = 2 * error if chance is None else 0.0
+    stage = _stage(shares[0], gain, (reference, now, error, floor), margin) if len(curve) > 1 else "unknown"
     enough = steps >= 20 and (run is None or run >= (0.5 if falling else 0.25))
     return Progress(
         steps, run, start, now, best, error, reference, floor, *shares, gain, falling, stage, stage == "none" and enough
@@ -180,8 +182,8 @@ def _accuracy_gain(train, chance):
     return (train[-1].accuracy - chance) / (1 - chance)
 
 
-def _stage(share, gain, losses):
-    """The stage of the run, from the loss and from the accuracy."""
+def _stage(share, gain, losses, margin):
+    """The stage of the run, from the loss and from the accuracy; a fall within the margin is none."""
     reference, now, error, floor = losses
     if share is None:
         # Without a floor only a fall beyond the error counts, and a small one cannot be judged.
@@ -190,7 +192,7 @@ def _stage(share, gain, losses):
         fall = reference - now
         if fall > max(5 * error, 0.1 * abs(reference)):
             return "good"
-        return "none" if fall <= 2 * error else "unknown"
+        return "none" if fall <= margin else "unknown"
     if share >= 0.3 or (gain is not None and gain >= 0.5):
         return "good"
     significant = reference - now > 3 * error

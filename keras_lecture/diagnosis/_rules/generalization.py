@@ -61,17 +61,20 @@ def _overfit(rule, record):
     fall = course.training[best].loss - course.training[-1].loss
     is_rising = best < len(course.validation) - 2 and rise > 3 * max(at_best.error, 0.0) and rise > 0
     has_gap = _gap(course, state)
-    if not (is_rising and fall > 0) and not has_gap:
+    forgets = _accuracy_fell(course, 0.06)
+    if not ((is_rising or forgets) and fall > 0) and not has_gap:
         return
     start = course.validation[0].loss
     level = start if state.reference is None else min(start, state.reference)
     gain = level - at_best.loss
     lost = rise / gain if gain > 2 * at_best.error and gain > 0 else None
     # Without any gain over chance the labels or the split are the cause.
-    is_ill = is_rising and lost is not None and (lost >= 0.25 or (lost >= 0.05 and _accuracy_fell(course)))
+    is_ill = is_rising and lost is not None and (lost >= 0.25 or (lost >= 0.05 and _accuracy_fell(course, 0.03)))
     yield rule.found(
         "The validation loss rises while the training loss still falls."
         if is_rising
+        else "The validation accuracy falls while the training loss still falls."
+        if forgets
         else "The model predicts the training data far better than the validation data.",
         {
             "validation loss": f"{last.loss:.3g} ± {last.error:.2g} (best: {at_best.loss:.3g} at step {at_best.step})",
@@ -93,12 +96,12 @@ def _gap(course, state):
     return last.loss - train.loss > max(4 * error, 0.5 * (state.reference - state.floor))
 
 
-def _accuracy_fell(course):
-    """Whether the validation accuracy is below its best, by more than 3 % and in the last two probes."""
+def _accuracy_fell(course, margin):
+    """Whether the validation accuracy is below its best, by more than the margin and in the last two probes."""
     seen = [point.accuracy for point in course.validation]
     if any(accuracy is None for accuracy in seen):
         return False
-    return max(seen) - max(seen[-2:]) > 0.03
+    return max(seen) - max(seen[-2:]) > margin
 
 
 def _bad_split(rule, record):

@@ -147,24 +147,34 @@ def input_dtype(rule: Rule, record: dict[str, Any]):
         ):
             cause = f"{entry['name']} has the data type {entry['dtype']}: an input of whole numbers is rarely scaled."
             yield rule.found(cause, evidence, severity="low", confidence=0.5)
-        yield from _out_of_range(rule, entry, embeddings, len(inputs))
+    yield from _out_of_range(rule, record)
 
 
-def _out_of_range(rule, entry, embeddings, count):
-    for layer in embeddings if count == 1 else ():
-        sizes = [weight["shape"][0] for weight in layer.get("weights") or () if weight.get("shape")]
-        largest, smallest = value(entry, "largest"), value(entry, "smallest")
-        if layer.get("sources") != [""] or not sizes or largest is None or smallest is None:
-            continue
-        if largest >= sizes[0] or smallest < 0:
+def _out_of_range(rule, record):
+    """Token numbers beyond an embedding: as it receives them or, where the forward pass failed, as they are in x."""
+    received = (record.get("start") or {}).get("embeddings")
+    for entry in _in_data(record) if received is None else received:
+        rows, smallest, largest = entry["rows"], entry["smallest"], entry["largest"]
+        if largest >= rows or smallest < 0:
             yield rule.found(
-                f"{entry['name']} contains token numbers outside of the {sizes[0]} rows of {layer['name']}.",
-                {"token numbers": f"{smallest:.0f} to {largest:.0f} (criterion: 0 to {sizes[0] - 1})"},
-                layer=layer["name"],
+                f"{entry['layer']} receives token numbers outside of its {rows} rows.",
+                {"token numbers": f"{smallest:.0f} to {largest:.0f} (criterion: 0 to {rows - 1})"},
+                layer=entry["layer"],
                 confidence=0.95,
                 cure="Give the embedding one row for each token number.",
-                code=f"keras.layers.Embedding({int(largest) + 1}, {layer.get('units') or 64})",
+                code=f"keras.layers.Embedding({int(largest) + 1}, {entry['units']})",
             )
+
+
+def _in_data(record):
+    """The only input of the model, as received by the embeddings that it feeds."""
+    inputs = (record.get("data") or {}).get("inputs") or []
+    for layer in layers(record) if len(inputs) == 1 else ():
+        sizes = [weight["shape"][0] for weight in layer.get("weights") or () if weight.get("shape")]
+        ends = [value(inputs[0], name) for name in ("smallest", "largest")]
+        if layer.get("class") == "Embedding" and layer.get("sources") == [""] and sizes and None not in ends:
+            name, units = layer["name"], layer.get("units") or 64
+            yield {"layer": name, "rows": sizes[0], "units": units, "smallest": ends[0], "largest": ends[1]}
 
 
 RULES = [

@@ -136,8 +136,12 @@ def fits(head: Head) -> bool:
 
 
 def _shapes(head):
-    """Shapes that Keras broadcasts or refuses."""
+    """Shapes that Keras broadcasts or refuses; a loss of the user's own may broadcast what Keras's losses align."""
     if fits(head):
+        ranks = len(head.facts.get("shape") or ()), len(head.shape)
+        if head.family == "other" and ranks[0] != ranks[1]:
+            cause = f"{head.target} has {ranks[0] + 1} axes, the output {ranks[1] + 1}: the loss may compare all pairs."
+            yield cause, "low", "Give the targets the shape of the output: `y = y[..., None]`."
         return
     target, output = (_without_ones(shape) for shape in (head.facts.get("shape") or (), head.shape))
     cause = (

@@ -70,6 +70,11 @@ def test_bad_split():
 def test_unlearnable_labels():
     never = list(np.linspace(2.4, 6.0, 21))
     record = run(falling(20), validation=never)
+    # Without an answer of a simple method, the run alone does not decide.
+    assert severities(generalization, "unlearnable-labels", record) == ["low"]
+    record["data"] = {"baseline": {"p": 0.001}}
+    assert severities(generalization, "unlearnable-labels", record) == ["low"]
+    record["data"] = {"baseline": {"p": 0.4}}
     assert severities(generalization, "unlearnable-labels", record) == ["medium"]
     assert severities(generalization, "overfit", record) == ["low"]
     assert severities(generalization, "unlearnable-labels", run(falling(20), validation=rising())) == []

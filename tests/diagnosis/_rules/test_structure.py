@@ -54,9 +54,11 @@ def test_frozen_layers():
 
 def test_weights_without_a_gradient():
     probes = [{"step": step, "no_gradient": ["hidden/kernel"], "layers": []} for step in (0, 10, 20)]
-    model = layer("hidden"), layer("output")
+    model = layer("first"), layer("hidden"), layer("output")
     assert severities(RULES, "unused-weights", record(*model, probes=probes[:1])) == ["low"]
     assert severities(RULES, "unused-weights", record(*model, probes=probes)) == ["medium"]
+    # All layers up to a point: the gradient is blocked on the way back, and another rule names the cause.
+    assert severities(RULES, "unused-weights", record(*model[1:], probes=probes)) == ["low"]
     for probe in probes:
         probe["layers"] = [{"layer": "hidden", "dead": 32, "units": 32}]
     assert not severities(RULES, "unused-weights", record(*model, probes=probes))
