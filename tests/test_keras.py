@@ -21,8 +21,10 @@ COINCIDENCES = {
     "_is_zerotensor",
     "_layers",
     "_losses",
+    "_numpy",
     "_parameters",
     "_path",
+    "_rank",
     "_values",
     "_variables",
 }

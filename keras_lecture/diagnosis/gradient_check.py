@@ -1,7 +1,6 @@
 """A comparison of a model's gradient with numeric derivatives of its loss."""
 
 import math
-import re
 import textwrap
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from keras_lecture._core.objective import build_for
 from keras_lecture._core.random_state import same_random_state
 from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import layers, weights
+from keras_lecture.diagnosis._facts.reasons import message
 from keras_lecture.diagnosis._numeric.double import Calls, in_double
 from keras_lecture.diagnosis._numeric.entries import EntryCheck
 from keras_lecture.diagnosis._numeric.objective import NumericObjective, as_tensor
@@ -150,7 +150,7 @@ def gradient_check(
                 return _checked(model, batch, arrays, samples, step, training, seed)
         # Any framework's error: the model's own code meets float64 where it takes float32 for granted.
         except Exception as error:
-            note = f"In the model's own precision, because float64 failed ({_reason(error)})."
+            note = f"In the model's own precision, because float64 failed ({message(error)})."
         return _checked(model, batch, arrays, samples, step, training, seed, note)
 
 
@@ -210,14 +210,6 @@ def _suspects(calls, rows, owners):
         if len(layers(calls.layers[key])) == 1:
             found.append(calls.layers[key].name)
     return found
-
-
-def _reason(error):
-    """The type and message of an error, without the frame and the colors in which Keras's layers print it."""
-    text = re.sub(r"\x1b\[\d*m|Exception encountered when calling [^\n]*\n", "", str(error)).partition(
-        "Arguments received"
-    )[0]
-    return textwrap.shorten(f"{type(error).__name__}: {text}", 160)
 
 
 def _listed(names):

@@ -238,7 +238,9 @@ class Skips(keras.optimizers.SGD):
     """Leaves some weights as they are."""
 
     def update_step(self, gradient, variable, learning_rate):
-        if "last" not in variable.path:
+        # On TensorFlow the step receives the framework's own variable.
+        known = [v for v in self._trainable_variables if v is variable or v.value is variable]
+        if "last" not in known[0].path:
             super().update_step(gradient, variable, learning_rate)
 
 

@@ -1,14 +1,23 @@
 """The reason why something could not be measured, in one line."""
 
 import re
+import textwrap
 
 _LENGTH = 240
-_FRAME = re.compile(r"Exception encountered when calling (.*)\.")
+_LAYER = "Exception encountered when calling "
+
+
+def message(error: Exception) -> str:
+    """`"Error: message"` without the frames, colors and arguments that Keras and TensorFlow put around a message."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received")[0]
+    if _LAYER in text:
+        # The innermost layer, and its message on the lines behind.
+        text = text.rpartition(_LAYER)[2].partition("\n")[2]
+    elif text.startswith("in user code:"):
+        text = text.strip().rpartition("\n")[2]
+    return textwrap.shorten(f"{type(error).__name__}: {text.strip()}", _LENGTH)
 
 
 def reason(subject: str, error: Exception) -> str:
-    """`"subject: Error: message"` from the first line of the message, behind Keras's name of the layer."""
-    lines = [line for line in re.sub(r"\x1b\[\d*m", "", str(error)).splitlines() if line.strip()]
-    frame = _FRAME.match(lines[0]) if lines else None
-    text = f"{lines[1]} ({frame[1]})" if frame and len(lines) > 1 else lines[0] if lines else ""
-    return f"{subject}: {type(error).__name__}: {text}"[:_LENGTH]
+    """The message of an error behind its subject."""
+    return textwrap.shorten(f"{subject}: {message(error)}", _LENGTH)

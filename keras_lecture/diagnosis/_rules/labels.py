@@ -46,6 +46,8 @@ def _contradictions(head: Head):
         yield from _binary(head)
     if head.family in ("binary_crossentropy", "squared", "absolute"):
         yield from _shapes(head)
+    if head.family == "other":
+        yield from _ranks(head)
     is_constant = head.facts.get("distinct") == 1 and head.facts.get("rows", 0) >= 10
     if is_constant and head.family not in (None, "other") and not head.facts.get("is_batch"):
         severity = "high" if head.family in ENTROPIES else "low"
@@ -136,18 +138,22 @@ def fits(head: Head) -> bool:
 
 
 def _shapes(head):
-    """Shapes that Keras broadcasts or refuses; a loss of the user's own may broadcast what Keras's losses align."""
+    """Shapes that Keras broadcasts or refuses."""
     if fits(head):
-        ranks = len(head.facts.get("shape") or ()), len(head.shape)
-        if head.family == "other" and ranks[0] != ranks[1]:
-            cause = f"{head.target} has {ranks[0] + 1} axes, the output {ranks[1] + 1}: the loss may compare all pairs."
-            yield cause, "low", "Give the targets the shape of the output: `y = y[..., None]`."
         return
     target, output = (_without_ones(shape) for shape in (head.facts.get("shape") or (), head.shape))
     cause = (
         f"{head.target} has the shape {('samples', *target)}, but the output {('samples', *output)}: one is repeated."
     )
     yield cause, "high", "Give the output the shape of the targets, or one column for each class to the targets."
+
+
+def _ranks(head):
+    """Axes that Keras's losses align, and that a user's own loss may broadcast to all pairs of rows."""
+    ranks = len(head.facts.get("shape") or ()), len(head.shape)
+    if ranks[0] != ranks[1]:
+        cause = f"{head.target} has {ranks[0] + 1} axes, the output {ranks[1] + 1}: the loss may compare all pairs."
+        yield cause, "low", "Give the targets the shape of the output: `y = y[..., None]`."
 
 
 def _without_ones(shape):

@@ -120,3 +120,13 @@ def test_targets_of_a_regression_far_from_unit_scale():
     record["probes"] = [{"step": 0}, {"step": 40, "epoch": 4, "train": {"loss": 28000.0}}]
     assert severities(RULES, "unscaled-target", record) == ["medium"]
     assert not severities(RULES, "unscaled-target", classifier("linear", "squared", None, 1, **NORMAL))
+
+
+def test_a_loss_of_the_users_own_may_broadcast():
+    """Targets (n, 1) against outputs (n, 1, 1): Keras's losses align them, `y_true - y_pred` compares all pairs."""
+    facts = {"name": "y", "kind": "numbers", "shape": [1], "smallest": -1.0, "largest": 1.0, "rows": 100}
+    model = {"losses": [{"output": "", "class": "Own", "family": "other"}]}
+    for shape, expected in (([1, 1], ["low"]), ([1], [])):
+        model["outputs"] = [{"name": "out", "shape": shape, "layer": "out"}]
+        record = {"model": model, "data": {"targets": [facts]}}
+        assert severities(RULES, "label-mismatch", record) == expected
