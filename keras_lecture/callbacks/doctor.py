@@ -33,7 +33,7 @@ class Doctor(keras.callbacks.Callback):
 
     Use it in any `fit`. It takes a small sample from the data of the running `fit`, audits model and data before the
     first step, checks in the first steps that the run does what was written, and looks at signals, gradients and losses
-    after the epochs 1, 2, 3, 4, 6, 8, 12, 16, … . New findings are printed, one line each. Costs a few passes over the
+    after the epochs 1, 2, 4, 8, 16, … . New findings are printed, one line each. Costs a few passes over the
     sample at each look, and nothing between them; the first look compiles.
 
         record = numbers measured in the run       findings = ⋃ rule(record)

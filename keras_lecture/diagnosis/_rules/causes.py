@@ -83,12 +83,12 @@ def harms(record: Record, state: Progress) -> list[str]:
         signs.append("the loss stays above its start")
     if state.lost >= 0.5:
         signs.append(f"{state.lost:.0%} of the best gain is lost")
+    if state.stage in ("none", "little") and _died(record):
+        signs.append("units died since the start")
     if state.stage == "none" and len(probes) > 1:
         same = [(probe.get("train") or {}).get("same_output") for probe in (probes[0], probes[-1])]
         if same == [False, True]:
             signs.append("all outputs became equal")
-        if _died(record):
-            signs.append("units died since the start")
         steps, values = fit_losses(record)
         level = max(abs(values[0]), abs(state.reference or 0.0)) if len(values) > 3 else math.inf
         if len(values) > 3 and values[1 : 1 + len(values) // 2].max(initial=0.0) > 3 * level:
