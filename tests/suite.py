@@ -18,6 +18,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 ROOMS = {
     "contracts": ("contracts",),
     "data": ("data", "initializers", "parity"),
+    "diagnosis": ("diagnosis",),
     "layers": ("layers",),
     "models": ("losses", "models"),
     "optimizers": ("optimizers",),
