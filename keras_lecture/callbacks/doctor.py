@@ -166,13 +166,13 @@ class Doctor(keras.callbacks.Callback):
         if not model.built or not model.optimizer.built:
             _backend.build(model, fit["epoch_iterator"])
         recording.open_fit(self.record, model, fit, source.kind(x))
-        validation, size = fit.get("validation_data"), fit.get("batch_size") or 32
+        validation = fit.get("validation_data")
         if self._given[0] is not None:
-            samples = source.from_arrays(*self._given, None, validation, size)
+            samples = source.from_arrays(*self._given, None, validation)
         elif isinstance(x, keras.utils.PyDataset):
             samples = source.from_dataset(x, validation)
         elif self.record["fit"]["source"] == "arrays":
-            samples = source.from_arrays(x, fit.get("y"), fit.get("sample_weight"), validation, size)
+            samples = source.from_arrays(x, fit.get("y"), fit.get("sample_weight"), validation)
         else:
             self._waits, self._validation = True, validation
             return

@@ -8,7 +8,7 @@ import numpy as np
 from keras_lecture.diagnosis._facts import batches
 
 # Samples for signals and gradients, and for losses in inference mode.
-_SIGNALS, _LOSSES = 64, 256
+_SIGNALS, _LOSSES = 32, 192
 _PARTS_OF_A_DATASET = 4
 
 
@@ -35,12 +35,12 @@ def kind(x: Any) -> str:
     return "arrays" if batches.size(x) is not None and not hasattr(x, "__next__") else "generator"
 
 
-def from_arrays(x: Any, y: Any, sample_weight: Any, validation: Any, batch_size: int, seed: int = 0) -> Samples:
+def from_arrays(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int = 0) -> Samples:
     """Samples from arrays, chosen with a generator of their own."""
     data = (x, y, sample_weight)
     count = batches.size(x)
     order = np.random.default_rng(seed).permutation(count)
-    few = np.sort(order[: max(min(_SIGNALS, count), min(batch_size, 2 * _SIGNALS, count))])
+    few = np.sort(order[: min(_SIGNALS, count)])
     more = np.sort(order[: min(_LOSSES, count)])
     valid, held_out = _validation(validation, seed)
     return Samples(_rows(data, few), _rows(data, more), valid, True, data, held_out)
@@ -51,14 +51,14 @@ def from_dataset(dataset: keras.utils.PyDataset, validation: Any, seed: int = 0)
     count = min(len(dataset) if dataset.num_batches else 1, _PARTS_OF_A_DATASET)
     parts = [_unpacked(dataset[index]) for index in range(count)]
     data = keras.tree.map_structure(lambda *leaves: None if leaves[0] is None else np.concatenate(leaves), *parts)
-    found = from_arrays(*data, validation, batches.size(parts[0][0]) or 32, seed)
+    found = from_arrays(*data, validation, seed)
     return found._replace(whole=False)
 
 
 def from_batch(batch: Any, validation: Any, seed: int = 0) -> Samples:
     """Samples from a batch of a generator or of another iterator."""
     data = _unpacked(batch)
-    return from_arrays(*data, validation, batches.size(data[0]) or 32, seed)._replace(whole=False)
+    return from_arrays(*data, validation, seed)._replace(whole=False)
 
 
 def _validation(validation, seed):

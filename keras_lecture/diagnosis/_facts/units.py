@@ -18,7 +18,7 @@ def scalars(output: Tensor, activation: str | None, axis: int) -> tuple[Tensor, 
     """The numbers of `SCALARS` in one vector (−1: not defined), and a row for each unit: projection and norm."""
     x = ops.cast(output, "float32")
     x = ops.reshape(ops.moveaxis(x, axis, -1), (-1, x.shape[axis])) if len(x.shape) > 1 else ops.reshape(x, (-1, 1))
-    # Evenly spaced positions of all samples are enough, and the numbers of large maps would cost more than the pass. The
+    # Evenly spaced positions of all samples are enough: the numbers of large maps would cost more than the pass. The
     # stride is odd, so that it visits all columns of a map.
     x = x[:: max(1, x.shape[0] // _ROWS) | 1]
     zero = ops.cast(ops.equal(x, 0.0), "float32")
