@@ -97,7 +97,7 @@ class Pipeline:
             if running_fit.number_of_fits(self.model) > 1:
                 # The outer `fit` continues with the train function that it finds on the model.
                 self._make(force=True)
-        elif isinstance(function, TrainFunction) and not self.runs:
+        elif isinstance(function, TrainFunction) and not self.runs and not self._stages_made:
             self.model.train_function = function.plain
         self._uninstall_if_idle()
 

@@ -49,9 +49,10 @@ class Doctor(keras.callbacks.Callback):
         strict: Whether to raise `RuntimeError` at a finding of high severity, for tests. Defaults to `False`.
 
     Attributes:
-        findings: The findings so far, the most severe first; one that healed has `is_open=False`. Each has `rule`,
-            `severity` (`"high"`: the run will not work; `"medium"`: it works worse than it could; `"low"`: worth
-            knowing), `confidence`, `layer`, `first_step`, `last_step`, `evidence`, `cause`, `cure`, `code`, `lecture`.
+        findings: The findings of the latest `fit`, the most severe first; one that healed has `is_open=False`. Each has
+            `rule`, `severity` (`"high"`: the run will not work; `"medium"`: it works worse than it could; `"low"`:
+            worth knowing), `confidence`, `layer`, `first_step`, `last_step`, `evidence`, `cause`, `cure`, `code`,
+            `lecture`.
         unknown: The answers of rules that could not tell.
         record: Everything measured, as plain data that `json` can write; `save(path)` writes it with the findings.
 

@@ -104,3 +104,14 @@ def test_bad_options():
     for option in ({"batch_size": 0}, {"validation_data": X}, {"rules": ["dead-rlu"]}, {"rules": "all"}):
         with pytest.raises(ValueError, match="audit"):
             audit(classifier(), X, Y, **option)
+
+
+def test_an_output_without_a_loss_is_not_judged_by_the_loss_of_another():
+    """Found by a user: the loss of the first output in a list with None was applied to the second, a regression."""
+    inputs = keras.Input((64,))
+    hidden = layers.Dense(8, "relu")(inputs)
+    outputs = [layers.Dense(10, name="classes")(hidden), layers.Dense(1, name="free")(hidden)]
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", [keras.losses.SparseCategoricalCrossentropy(from_logits=True), None])
+    found = audit(model, X, [Y, X[:, :1] - 0.5])
+    assert not [finding for finding in found if finding.severity != "low"]

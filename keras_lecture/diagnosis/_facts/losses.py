@@ -38,9 +38,12 @@ def compiled_losses(model: keras.Model) -> list[dict[str, Any]]:
         return []
     if isinstance(loss, dict):
         return [_described(each, str(name)) for name, each in loss.items() if each is not None]
-    entries = [_described(each, "") for each in keras.tree.flatten(loss) if each is not None]
-    outputs = len(getattr(model, "outputs", None) or ())
-    return entries * outputs if len(entries) == 1 and outputs > 1 else entries
+    names = list(getattr(model, "output_names", None) or ())
+    losses = list(loss) if isinstance(loss, list | tuple) else [loss] * max(1, len(names))
+    if len(losses) != len(names):
+        names = [""] * len(losses)
+    # An output may have no loss.
+    return [_described(each, name) for name, each in zip(names, losses, strict=True) if each is not None]
 
 
 def _described(loss, output):

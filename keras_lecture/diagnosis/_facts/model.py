@@ -105,7 +105,10 @@ def _traced(model, x):
         groups = model.trainable_variables, model.non_trainable_variables
         with _backend.scope(groups, (weights, others)), calls.intercepted([*calls.leaves(model), *operations], see):
             result = model(x, training=False)
-        names = getattr(model, "output_names", None) or ()
+        names = list(getattr(model, "output_names", None) or ())
+        if isinstance(result, dict):
+            keys = {id(tensor): str(key) for key, tensor in result.items()}
+            names = [keys.get(id(tensor), f"output_{index}") for index, tensor in enumerate(calls.tensors(result))]
         for index, tensor in enumerate(calls.tensors(result)):
             own = sorted(name for name in origin.get(id(tensor), ({None},))[0] if name is not None)
             last = next((call for call in found.values() if call.layer.name in own), None)

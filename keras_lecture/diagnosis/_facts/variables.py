@@ -47,7 +47,12 @@ def written_modes(model: keras.Model) -> list[tuple[keras.layers.Layer, bool]]:
     depths = [nodes for part in layers(model) for nodes in getattr(part, "_nodes_by_depth", {}).values()]
     nodes = [node for each in depths for node in each]
     found = [(node.operation, node.arguments.kwargs.get("training")) for node in nodes]
-    return [(layer, mode) for layer, mode in found if isinstance(mode, bool) and isinstance(layer, keras.layers.Layer)]
+    layered = [
+        (layer, mode) for layer, mode in found if isinstance(mode, bool) and isinstance(layer, keras.layers.Layer)
+    ]
+    # Keras itself writes `training=False` for single layers; for a model or batch normalization it is the user's.
+    fixed = (keras.Model, keras.layers.BatchNormalization)
+    return [(layer, mode) for layer, mode in layered if mode or isinstance(layer, fixed)]
 
 
 def has_custom_train_step(model: keras.Model) -> bool:

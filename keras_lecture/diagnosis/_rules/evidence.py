@@ -69,7 +69,8 @@ class Progress:
     def text(self) -> str:
         """The progress as evidence of a finding."""
         if self.share is None:
-            return f"{self.stage} after {self.steps} steps"
+            words = {"good": "clear progress", "little": "little progress", "none": "no progress"}
+            return f"{words.get(self.stage, 'progress unknown')} after {self.steps} steps"
         return f"{self.share:.1%} of the way from a constant prediction to a perfect one after {self.steps} steps"
 
 
@@ -162,7 +163,7 @@ def _progress(record):
     # The loss of a constant comes from the same samples, so that their spread is in both.
     margin = 2 * error if chance is None else 0.0
     stage = _stage(shares[0], gain, (reference, now, error, floor), margin) if len(curve) > 1 else "unknown"
-    enough = steps >= 20 and (run is None or run >= (0.5 if falling else 0.25))
+    enough = steps >= 40 and (run is None or run >= (0.5 if falling else 0.25))
     return Progress(
         steps, run, start, now, best, error, reference, floor, *shares, gain, falling, stage, stage == "none" and enough
     )

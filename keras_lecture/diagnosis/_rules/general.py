@@ -15,6 +15,9 @@ def general_cause(record: Record) -> str | None:
     state = progress(record)
     if has_other_cause(record) or leading(record) is not None:
         return None
+    if not (record.get("model") or {}).get("losses"):
+        # Without a compiled loss nobody knows how far it could fall.
+        return None
     if has_exploded(record):
         return "exploding-loss"
     planned = state.steps / state.run if state.run else state.steps

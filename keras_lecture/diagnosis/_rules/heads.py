@@ -59,7 +59,8 @@ def heads(record: dict[str, Any]) -> list[Head]:
     result = []
     for index, output in enumerate(outputs):
         named = [loss for loss in losses if loss.get("output") == output.get("name")]
-        loss = named[0] if named else losses[index] if len(losses) == len(outputs) else None
+        unnamed = len(losses) == len(outputs) and not any(loss.get("output") for loss in losses)
+        loss = named[0] if named else losses[index] if unnamed else None
         if loss is None:
             continue
         facts = _target(targets, output.get("name"), index, len(outputs)) | {"is_batch": data.get("whole") is False}

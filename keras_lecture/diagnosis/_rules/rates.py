@@ -15,7 +15,7 @@ def _too_high(rule, record):
     if early is None and not signs and state.stage == "unknown":
         yield rule.unknown("Neither updates nor losses were observed.", "the first three steps of a fit")
         return
-    if not signs and (early is None or early < 0.2):
+    if not signs and (early is None or early < 0.2 or state.stage == "good"):
         return
     is_over = state.stage == "none" and len(signs) > 0
     worst = severity(record, rule.id, "high" if is_over and (state.run or 1.0) >= 0.1 else "medium")
@@ -73,7 +73,8 @@ def _slow_learning(rule, record):
         return
     latest = measures.latest_update_ratio(record)
     # A schedule may have ended the learning before the loss was low.
-    has_ended = latest is not None and latest <= 1e-5
+    # A step that only accumulates gradients moves nothing.
+    has_ended = latest is not None and 0 < latest <= 1e-5
     is_early = state.steps < 20 or ((state.run or 1.0) < 0.1 and len(record.get("probes") or []) < 4)
     if state.stage == "good" or is_early or not (state.falling or has_ended):
         return

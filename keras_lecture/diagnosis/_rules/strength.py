@@ -13,7 +13,7 @@ ENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy", "bin
 def bad_start(rule: Rule, record: dict[str, Any]):
     """The untrained model is surer, or further off, than a constant prediction."""
     ratio = start_against_chance(record)
-    if ratio is None:
+    if ratio is None or (record.get("start") or {}).get("error") is None:
         yield rule.unknown(
             "the loss before the first step, or that of a constant prediction, is not known", "a probe batch"
         )

@@ -113,6 +113,9 @@ def unused_weights(rule: Rule, record: dict[str, Any]):
     if not found:
         return
     remains = bool(always) and not zero and any(path in always for _, path in found) and _is_a_branch(record, paths)
+    model = record.get("model") or {}
+    # The branch of an output without a loss has no gradient on purpose.
+    remains = remains and len(model.get("losses") or ()) >= len(model.get("outputs") or ())
     names = ", ".join(path for _, path in found[:4]) + (" …" if len(found) > 4 else "")
     yield rule.found(
         f"The loss does not depend on {names}: the gradient is exactly zero.",

@@ -131,8 +131,11 @@ def test_bottlenecks():
 
 
 def test_the_loss_at_the_start_against_chance():
-    start = {"loss": 12.0, "regularization": 0.0, "chance": {"loss": 2.3}}
+    start = {"loss": 12.0, "error": 0.1, "regularization": 0.0, "chance": {"loss": 2.3}}
     assert severities(RULES, "bad-start", record(layer("hidden"), layer("output"), start=start)) == ["low"]
+    # The loss of a single sample has no error, and a constant fits it exactly.
+    single = start | {"error": None}
+    assert not severities(RULES, "bad-start", record(layer("hidden"), layer("output"), start=single))
     start = {"loss": 12.0, "regularization": 9.5, "chance": {"loss": 2.3}}
     assert not severities(RULES, "bad-start", record(layer("hidden"), layer("output"), start=start))
     findings, unknown = answers(RULES, "bad-start", record(layer("hidden"), layer("output")))
