@@ -12,7 +12,7 @@ import pytest
 from sklearn.datasets import load_digits
 from support.harness import BACKEND
 
-from keras_lecture import data
+from keras_lecture import data, optimizers
 from keras_lecture.callbacks import (
     Doctor,
     EarlyStopping,
@@ -307,3 +307,13 @@ def test_the_looks_become_rarer():
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
         Doctor(**arguments)
+
+
+def test_the_train_function_of_a_search_stays_in_place():
+    """The doctor's wrapper was removed together with the pipeline's own, which an optimizer that is bound needs."""
+    model = classifier()
+    model.compile(optimizers.Armijo().bind(model), "sparse_categorical_crossentropy", **COMPILED)
+    fit(model, epochs=1)
+    before = type(model.train_function)
+    fit(model, Doctor(verbose=0), epochs=1)
+    assert type(model.train_function) is before

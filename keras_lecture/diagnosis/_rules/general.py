@@ -16,7 +16,7 @@ def general_cause(record: Record) -> str | None:
     if has_other_cause(record) or leading(record) is not None:
         return None
     if not (record.get("model") or {}).get("losses"):
-        # Without a compiled loss nobody knows how far it could fall.
+        # Without a compiled loss it is unknown how far the loss could fall.
         return None
     if has_exploded(record):
         return "exploding-loss"
