@@ -122,13 +122,7 @@ class Doctor(keras.callbacks.Callback):
         self._epoch, self._in_epoch = epoch, 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        offset = self._step - self._in_epoch
-        for within, loss in self._losses.finish():
-            recording.add_loss(self.record, offset + within, loss)
-        recording.add_epoch(self.record, epoch, self._step, logs or {})
-        if self._invariants is not None:
-            seen = recording.samples_of_epoch(self.record, self._fit, self._in_epoch)
-            self._attempt("the epoch", lambda: self._invariants.epoch(*seen))
+        self._attempt("the epoch", lambda: self._write_epoch(epoch, logs or {}))
         is_last = epoch + 1 >= (self.params or {}).get("epochs", 0) or self._model.stop_training
         if is_last or (self.every == "epoch" and is_due(epoch + 1)):
             self._look(epoch)
@@ -240,12 +234,17 @@ class Doctor(keras.callbacks.Callback):
     def _look(self, epoch):
         """Measures the model as it is now, and judges."""
         if self._instruments is not None and self._looked != self._step:
-            # On JAX, reading `self.model` writes the state of the running epoch back to the variables.
-            self._attempt(
-                "the model", lambda: recording.add_probe(self.record, self._instruments, self.model, self._step, epoch)
-            )
+            self._attempt("the model", lambda: self._probe(epoch))
             self._looked = self._step
         self._judge()
+
+    def _write_epoch(self, epoch, logs):
+        offset = self._step - self._in_epoch
+        for within, loss in self._losses.finish():
+            recording.add_loss(self.record, offset + within, loss)
+        recording.add_epoch(self.record, epoch, self._step, logs)
+        if self._invariants is not None:
+            self._invariants.epoch(*recording.samples_of_epoch(self.record, self._fit, self._in_epoch))
 
     def _probe(self, epoch):
         # On JAX, reading `self.model` writes the state of the running epoch back to the variables.
@@ -253,7 +252,7 @@ class Doctor(keras.callbacks.Callback):
 
     def _judge(self):
         if self._invariants is not None:
-            self.record["invariants"] = self._invariants.result()
+            self.record["invariants"] = self._attempt("the invariants", self._invariants.result) or {}
         answers = judge(self.record, self.rules)
         known = {(finding.rule, finding.layer, finding.severity) for finding in self.findings}
         self.findings = merged(self.findings, answers, self._step)
