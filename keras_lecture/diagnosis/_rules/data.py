@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_lecture.diagnosis._rules import inputs
+from keras_lecture.diagnosis._rules import fitting, inputs
 from keras_lecture.diagnosis._rules.harm import is_stuck, last_probe, percent, steps_of, value
 from keras_lecture.diagnosis._rules.rule import Rule
 
@@ -187,6 +187,7 @@ def unrelated_labels(rule: Rule, record: dict[str, Any]):
 
 RULES = [
     *inputs.RULES,
+    *fitting.RULES,
     Rule(
         "unshuffled-batches",
         "medium",

@@ -1,0 +1,71 @@
+"""Rules about the arguments of `fit`: the size of the batches, and the validation data."""
+
+from typing import Any
+
+from keras_lecture.diagnosis._rules.rule import Rule
+
+_SEARCHES = ("LBFGS", "Newton", "NewtonCG", "Armijo")
+_FEW_STEPS = 50
+
+
+def batch_size(rule: Rule, record: dict[str, Any]):
+    """Batches so large that a run has hardly any steps, or so small that each step is mostly noise."""
+    fit = record.get("fit") or {}
+    size, samples, epochs, steps = (fit.get(name) for name in ("batch_size", "samples", "epochs", "steps_per_epoch"))
+    if not size or not samples or not steps:
+        yield rule.unknown("the data have no known size", "arrays, or a data set of known length")
+        return
+    if ((record.get("model") or {}).get("optimizer") or {}).get("class") in _SEARCHES:
+        return
+    planned = steps * (epochs or 1)
+    if size > samples / 4 and planned < _FEW_STEPS and samples >= 64:
+        yield rule.found(
+            f"With batches of {size} of {samples} samples the run has {planned} steps in all.",
+            {"steps of the run": f"{planned} (criterion: at least {_FEW_STEPS}, or batches of at most a quarter)"},
+            cure="Use smaller batches or more epochs.",
+            code="model.fit(x, y, batch_size=32, epochs=50)",
+        )
+    elif size <= 2 and samples >= 256:
+        yield rule.found(
+            f"With batches of {size} each step follows the noise of single samples, and an epoch takes {steps} steps.",
+            {"samples per batch": f"{size} (criterion: more than 2 of {samples})"},
+        )
+
+
+def no_validation(rule: Rule, record: dict[str, Any]):
+    """A run that cannot show whether the model generalizes."""
+    fit = record.get("fit") or {}
+    has_any = any("val_loss" in (epoch.get("logs") or {}) for epoch in record.get("epochs") or [])
+    if not record.get("epochs") or has_any or (record.get("data") or {}).get("validation") is not None:
+        return
+    if (fit.get("samples") or 0) >= 50:
+        yield rule.found(
+            "The run has no validation data, so that overfitting stays unseen.",
+            {"validation loss in the logs": "none (criterion: one)"},
+        )
+
+
+RULES = [
+    Rule(
+        "batch-size",
+        "low",
+        "at least 50 steps in all or batches of at most a quarter of the samples; more than 2 samples in a batch",
+        "It counts steps and samples.",
+        "a generator or data set of unknown length",
+        "Decks A, B, E (mini-batches: the variance of the gradient falls with the size of the batch)",
+        "Use larger batches.",
+        "model.fit(x, y, batch_size=32)",
+        batch_size,
+    ),
+    Rule(
+        "no-validation",
+        "low",
+        "the logs have a validation loss",
+        "It asks whether a number exists.",
+        "never",
+        "Decks A, D (training, validation and test sets)",
+        "Hold out a part of the data.",
+        "model.fit(x, y, validation_split=0.2)",
+        no_validation,
+    ),
+]
