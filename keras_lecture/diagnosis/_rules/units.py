@@ -53,7 +53,27 @@ def _stops_output(record, share, state):
     )
 
 
+def _gates(rule, record):
+    """Recurrent layers whose recurrent kernel alone saturates the gates, which no probe sees: s = w·h with |h| ≤ 1.
+
+    A gate is a sigmoid of a sum of n products of a weight and a state; the states of a working layer are around ½.
+    """
+    for layer in measures.layers_by_name(record).values():
+        kernels = [w for w in layer.get("weights") or [] if w.get("name") == "recurrent_kernel" and w.get("shape")]
+        sums = [0.5 * w["rms"] * w["shape"][0] ** 0.5 for w in kernels]
+        # A sigmoid has under 5 % of its largest slope beyond ±4.4.
+        if sums and max(sums) > 4.4:
+            yield rule.found(
+                "The recurrent weights are so large that the gates of this layer are open or shut from the start.",
+                {"sum of a gate at states of ½": f"{max(sums):.3g} (criterion: below 4.4)"},
+                severity="low",
+                confidence=0.7,
+                layer=layer["name"],
+            )
+
+
 def _saturation(rule, record):
+    yield from _gates(rule, record)
     seen = _measured(record, measures.saturated_layers)
     if not seen:
         yield rule.unknown("No hidden layer has a sigmoid or tanh that was measured.", "a probe of such a layer")

@@ -106,3 +106,11 @@ def test_the_audits_cause_keeps_symptoms_low():
     record = change_rows(stuck(), names=["b"], dead=32)
     record["start"]["first_inputs"] = [{"layer": "a", "rms": 150.0, "offset": 1.0}]
     assert severities(flow, "dead-relu", record) == ["low"]
+
+
+def test_gates_saturated_by_their_recurrent_kernel():
+    """The gates of an LSTM are no outputs: the size of the kernel decides. Oracle: ½·5·√8 = 7.1; orthogonal: ½."""
+    weight = {"name": "recurrent_kernel", "role": "kernel", "shape": [8, 32]}
+    for rms, expected in ((5.0, ["low"]), (8**-0.5, [])):
+        layers = [{"name": "lstm", "class": "LSTM", "weights": [weight | {"rms": rms}]}]
+        assert severities(flow, "saturation", {"model": {"layers": layers}}) == expected
