@@ -4,7 +4,7 @@ import itertools
 import json
 import os
 import weakref
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -77,7 +77,7 @@ class Doctor(keras.callbacks.Callback):
         y: Any = None,
         *,
         every: str | int = "epoch",
-        rules: str | Iterable[str] = "default",
+        rules: str | Sequence[str] = "default",
         verbose: int = 1,
         strict: bool = False,
     ) -> None:
@@ -85,8 +85,9 @@ class Doctor(keras.callbacks.Callback):
             checks.whole("Doctor", "every", every, "[1, ∞)", 'Or "epoch".')
         if isinstance(rules, str):
             checks.one_of("Doctor", "rules", rules, ("default",), "Or a list of names of rules.")
+        elif not isinstance(rules, list | tuple) or not rules:
+            checks.reject("Doctor", "rules", '"default" or a list of names of rules', rules)
         else:
-            rules = list(rules)
             for name in rules:
                 checks.one_of("Doctor", "rules", name, tuple(RULES))
         checks.one_of("Doctor", "verbose", verbose, (0, 1))
