@@ -9,6 +9,7 @@ from support.watched_fit import broken, watched_fit
 
 from keras_lecture import layers as ours
 from keras_lecture import optimizers
+from keras_lecture.diagnosis._facts.invariants import static
 
 N = 12
 RNG = np.random.default_rng(0)
@@ -315,3 +316,13 @@ def test_a_healthy_program_violates_nothing(name):
     assert before is None or len(before) == len(model.variables)
     assert broken(facts) == [], {key: facts[key] for key in broken(facts)}
     assert not [fact for fact in facts.values() if "Error" in fact["detail"]]
+
+
+def test_a_layer_that_changes_its_input_in_place_is_repeatable():
+    """On PyTorch `RandomBrightness` of Keras 3.15 adds to its input; each pass gets a copy of the batch."""
+    model = sequential(kl.RandomBrightness(0.3, value_range=(0.0, 1.0)), kl.Flatten(), kl.Dense(2), shape=(4, 4, 3))
+    images = ops.convert_to_tensor(np.random.default_rng(0).uniform(size=(8, 4, 4, 3)).astype("float32"))
+    before = np.array(ops.convert_to_numpy(images))
+    facts = static(model, (images, ops.convert_to_tensor(np.zeros((8, 2), "float32")), None))
+    assert facts["repeatable_loss"]["holds"] is True
+    np.testing.assert_array_equal(ops.convert_to_numpy(images), before)

@@ -40,6 +40,11 @@ def _converted(owner, name, part):
     return keras.tree.map_structure(leaf, part)
 
 
+def copied(structure: Any) -> Any:
+    """Copies of the tensors: on PyTorch, `RandomBrightness` of Keras 3.15 changes its input in place."""
+    return keras.tree.map_structure(lambda leaf: ops.copy(leaf) if ops.is_tensor(leaf) else leaf, structure)
+
+
 def size(x: Any) -> int | None:
     """The number of rows of arrays in a structure; `None` if it is not known or they differ."""
     try:

@@ -9,6 +9,7 @@ from keras import ops
 from keras_lecture import _backend
 from keras_lecture._core.objective import loss_on
 from keras_lecture.diagnosis._facts import calls, units
+from keras_lecture.diagnosis._facts.batches import copied
 
 Batch = tuple[Any, Any, Any]
 
@@ -41,7 +42,7 @@ class Pass:
         self._run = _backend.compile(self._forward_backward if backward else self._forward)
 
     def __call__(self, batch: Batch) -> Measured:
-        model = self.model
+        model, batch = self.model, (copied(batch[0]), *batch[1:])
         weights, others, metrics = _values(model)
         zeros = [ops.zeros(shape, dtype) for _, shape, dtype in self._shapes] if self._backward else []
         loss, numbers, of_units, of_weights = self._run(weights, zeros, others, metrics, batch)

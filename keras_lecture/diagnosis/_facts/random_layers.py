@@ -13,6 +13,7 @@ from keras_lecture import _backend
 from keras_lecture import layers as ours
 from keras_lecture._core.weights import layers
 from keras_lecture.diagnosis._facts import recorded_pass
+from keras_lecture.diagnosis._facts.batches import copied
 from keras_lecture.diagnosis._facts.recorded_pass import Call, RecordingScope, same, same_outputs
 
 _DROPOUT = (
@@ -126,7 +127,7 @@ def _again(call, *, training):
     kwargs.pop("training", None)
     parameters = inspect.signature(call.layer.call).parameters
     takes = "training" in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    return call.layer(*call.args, **kwargs, **({"training": training} if takes else {}))
+    return call.layer(*copied(call.args), **kwargs, **({"training": training} if takes else {}))
 
 
 def _generators(scope):

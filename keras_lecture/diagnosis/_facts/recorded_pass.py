@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_lecture._core.weights import layers
+from keras_lecture.diagnosis._facts.batches import copied
 
 
 class RecordingScope(keras.StatelessScope):
@@ -69,7 +70,7 @@ def run(
     calls: list[Call] = []
     modes: dict[int, set[bool]] = {}
     with _watching(training, keep, calls, modes), scope:
-        outputs = model(x, training=training)
+        outputs = model(copied(x), training=training)
     return RecordedPass(outputs, calls, modes)
 
 
