@@ -77,3 +77,9 @@ def channel_axis(layer: keras.layers.Layer, rank: int) -> int:
     """The axis of a layer's output that numbers its units."""
     kind = getattr(layer, "data_format", None) or (keras.config.image_data_format() if rank > 3 else None)
     return 1 if kind == "channels_first" and rank > 2 else rank - 1
+
+
+def values(model: keras.Model) -> list[list[Any]]:
+    """The values of the trainable, the non-trainable and the metric variables, for a pure pass."""
+    groups = model.trainable_variables, model.non_trainable_variables, model.metrics_variables
+    return [[ops.convert_to_tensor(v) for v in group] for group in groups]

@@ -9,6 +9,7 @@ from keras import ops
 from keras_lecture import _backend
 from keras_lecture._core.masks import mask_of, with_mask
 from keras_lecture._core.objective import loss_on
+from keras_lecture.diagnosis._facts import calls
 from keras_lecture.diagnosis._facts.losses import compiled_losses
 
 _BLOCKS = 8
@@ -28,7 +29,7 @@ class Evaluation:
         self._constant = _backend.compile(self._loss_of)
 
     def __call__(self, batch: tuple[Any, Any, Any]) -> dict[str, Any]:
-        predictions, loss, parts, regularization = self._run(*_values(self.model), batch)
+        predictions, loss, parts, regularization = self._run(*calls.values(self.model), batch)
         parts = ops.convert_to_numpy(parts).astype("float64")
         predictions = keras.tree.map_structure(_array, predictions)
         with np.errstate(all="ignore"):
@@ -44,7 +45,7 @@ class Evaluation:
 
     def of_constant(self, batch: tuple[Any, Any, Any], constant: Any) -> float:
         """The loss without regularization if the outputs were `constant`, a structure of arrays like the outputs."""
-        weights, others, metrics = _values(self.model)
+        weights, others, metrics = calls.values(self.model)
         loss, regularization = self._constant(weights, others, metrics, batch, constant)
         return float(ops.convert_to_numpy(loss)) - float(ops.convert_to_numpy(regularization))
 
@@ -160,8 +161,3 @@ def _is_constant(output):
 def _array(tensor):
     array = ops.convert_to_numpy(ops.stop_gradient(ops.convert_to_tensor(tensor)))
     return array.astype("float32") if array.dtype.name == "bfloat16" else array
-
-
-def _values(model):
-    groups = model.trainable_variables, model.non_trainable_variables, model.metrics_variables
-    return [[ops.convert_to_tensor(v) for v in group] for group in groups]

@@ -43,7 +43,7 @@ class Pass:
 
     def __call__(self, batch: Batch) -> Measured:
         model, batch = self.model, (copied(batch[0]), *batch[1:])
-        weights, others, metrics = _values(model)
+        weights, others, metrics = calls.values(model)
         zeros = [ops.zeros(shape, dtype) for _, shape, dtype in self._shapes] if self._backward else []
         loss, numbers, of_units, of_weights = self._run(weights, zeros, others, metrics, batch)
         samples = _size(batch)
@@ -64,7 +64,7 @@ class Pass:
                 found.append((layer, tuple(signal.shape), keras.backend.standardize_dtype(signal.dtype)))
             return outputs
 
-        weights, others, metrics = _values(self.model)
+        weights, others, metrics = calls.values(self.model)
 
         def run(weights, others, metrics, batch):
             with calls.intercepted(self._watched, see):
@@ -172,8 +172,3 @@ def _square(x):
 def _size(batch):
     first = calls.tensors(batch[0])
     return int(first[0].shape[0]) if first and first[0].shape else 1
-
-
-def _values(model):
-    groups = model.trainable_variables, model.non_trainable_variables, model.metrics_variables
-    return [[ops.convert_to_tensor(v) for v in group] for group in groups]

@@ -1,10 +1,9 @@
 """Facts about the variables of a model: their names, which are frozen, which the optimizer has, which are untracked."""
 
-from typing import Any
-
 import keras
 
 from keras_lecture._core.weights import layers
+from keras_lecture._training.chain import innermost
 
 # Types of the frameworks that hold numbers to be trained, and that Keras does not track.
 _FOREIGN = ("ResourceVariable", "Parameter", "UninitializedVariable")
@@ -68,13 +67,6 @@ def has_custom_test_step(model: keras.Model) -> bool:
 def has_custom_loss(model: keras.Model) -> bool:
     """Whether the class of the model overrides `compute_loss`."""
     return type(model).compute_loss is not keras.Model.compute_loss
-
-
-def innermost(optimizer: Any) -> Any:
-    """The optimizer inside of loss scaling and averages."""
-    while isinstance(getattr(optimizer, "inner_optimizer", None), keras.optimizers.Optimizer):
-        optimizer = optimizer.inner_optimizer
-    return optimizer
 
 
 def compared_with_optimizer(model: keras.Model) -> tuple[list[str], list[str], str | None]:
