@@ -16,7 +16,8 @@ def entry(name, variants):
 
 
 def described(rule):
-    sentences = (rule.criterion, rule.scale_free, f"Unknown: {rule.unknown_when}", rule.cure, rule.lecture)
+    lecture = rule.lecture[:1].upper() + rule.lecture[1:]
+    sentences = (rule.criterion, rule.scale_free, f"Unknown: {rule.unknown_when}", rule.cure, lecture)
     return f"**{rule.severity}.** " + " ".join(sentence(text) for text in sentences if text)
 
 
