@@ -22,7 +22,7 @@ from keras_lecture.diagnosis._facts.batches import as_tensors
 from keras_lecture.diagnosis._facts.instruments import Instruments
 from keras_lecture.diagnosis._facts.reasons import reason
 from keras_lecture.diagnosis._record.record import Record, new_record, plain, write
-from keras_lecture.diagnosis._rules import RULES, judge, merged
+from keras_lecture.diagnosis._rules import checked, judge, merged
 from keras_lecture.diagnosis._rules.rule import Finding, Unknown
 
 _FIRST_STEPS = 3
@@ -83,13 +83,7 @@ class Doctor(keras.callbacks.Callback):
     ) -> None:
         if every != "epoch":
             checks.whole("Doctor", "every", every, "[1, ∞)", 'Or "epoch".')
-        if isinstance(rules, str):
-            checks.one_of("Doctor", "rules", rules, ("default",), "Or a list of names of rules.")
-        elif not isinstance(rules, list | tuple) or not rules:
-            checks.reject("Doctor", "rules", '"default" or a list of names of rules', rules)
-        else:
-            for name in rules:
-                checks.one_of("Doctor", "rules", name, tuple(RULES))
+        checked("Doctor", rules)
         checks.one_of("Doctor", "verbose", verbose, (0, 1))
         checks.boolean("Doctor", "strict", strict)
         super().__init__()
@@ -112,7 +106,7 @@ class Doctor(keras.callbacks.Callback):
         self.findings, self.unknown, self.record = [], [], new_record()
         self._resume()
         fit, callbacks = fit_variables(), callback_list()
-        self._fit = {"steps_per_epoch": fit.get("steps_per_epoch")}
+        self._is_bounded = fit.get("steps_per_epoch") is not None
         self._callbacks = None if callbacks is None else weakref.ref(callbacks)
         self._waits = False
         self._attempt("the start of `fit`", lambda: self._begin(fit))
@@ -241,11 +235,11 @@ class Doctor(keras.callbacks.Callback):
 
     def _write_epoch(self, epoch, logs):
         offset = self._step - self._in_epoch
-        for within, loss in self._losses.finish():
-            recording.add_loss(self.record, offset + within, loss)
+        recording.add_losses(self.record, [(offset + within, loss) for within, loss in self._losses.finish()])
         recording.add_epoch(self.record, epoch, self._step, logs)
         if self._invariants is not None:
-            self._invariants.epoch(*recording.samples_of_epoch(self.record, self._fit, self._in_epoch))
+            known = recording.samples_of_epoch(self.record, self._in_epoch)
+            self._invariants.epoch(*(None, None) if self._is_bounded else known)
 
     def _probe(self, epoch):
         # On JAX, reading `self.model` writes the state of the running epoch back to the variables.

@@ -1,11 +1,10 @@
 """Findings about a model and its data before the first training step."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_lecture._core import checks
 from keras_lecture._core.objective import build_for
@@ -14,8 +13,9 @@ from keras_lecture._core.types import Tensor
 from keras_lecture.diagnosis._facts import batches
 from keras_lecture.diagnosis._facts.arrays import leaves
 from keras_lecture.diagnosis._facts.instruments import Instruments
+from keras_lecture.diagnosis._facts.reasons import message
 from keras_lecture.diagnosis._record.record import Record, new_record
-from keras_lecture.diagnosis._rules import RULES, judge
+from keras_lecture.diagnosis._rules import checked, judge
 from keras_lecture.diagnosis._rules.rule import Finding
 
 # Samples for signals and gradients, and for losses.
@@ -31,7 +31,7 @@ def audit(
     validation_data: tuple[Any, ...] | None = None,
     batch_size: int = 32,
     shuffle: bool = True,
-    rules: str | Iterable[str] = "default",
+    rules: str | Sequence[str] = "default",
 ) -> list[Finding]:
     """Names contradictions between a compiled model, its loss and its data before training begins.
 
@@ -71,7 +71,7 @@ def audit(
         from at most 20,000 rows. Whether labels can be learned is asked of nearest neighbors and of ridge regression.
     """
     _check(model, batch_size, shuffle)
-    chosen = _chosen(rules)
+    checked("audit", rules)
     count = _rows("x", x)
     for name, part in (("y", y), ("sample_weight", sample_weight)):
         if part is not None and _rows(name, part) != count:
@@ -86,7 +86,7 @@ def audit(
         _build(model, signals)
         record = _record(Instruments(model, signals, losses, held_out), data, validation_data, batch_size, shuffle)
     record["fit"] |= {"samples": count, "weighted": sample_weight is not None}
-    return [answer for answer in judge(record, chosen) if isinstance(answer, Finding)]
+    return [answer for answer in judge(record, rules) if isinstance(answer, Finding)]
 
 
 def _check(model, batch_size, shuffle):
@@ -95,16 +95,6 @@ def _check(model, batch_size, shuffle):
     checks.boolean("audit", "shuffle", shuffle)
     if not model.compiled:
         checks.reject("audit", "model", "compiled", model.name, "Call `model.compile(…)`: the loss is judged, too.")
-
-
-def _chosen(rules):
-    if isinstance(rules, str):
-        checks.one_of("audit", "rules", rules, ("default",), "Or a list of names of rules.")
-        return rules
-    names = list(rules)
-    for name in names:
-        checks.one_of("audit", "rules", name, tuple(RULES))
-    return names
 
 
 def _rows(name, structure):
@@ -134,9 +124,8 @@ def _rows(name, structure):
 
 
 def _sample(model, data, count, size):
-    chosen = np.sort(np.random.default_rng(0).permutation(count)[:size])
-    parts = (None if part is None else batches.rows(_as_arrays(part), chosen) for part in data)
-    return batches.as_tensors("audit", model, tuple(parts))
+    parts = tuple(None if part is None else _as_arrays(part) for part in data)
+    return batches.as_tensors("audit", model, batches.sampled(parts, count, size))
 
 
 def _as_arrays(part):
@@ -158,13 +147,10 @@ def _build(model, batch):
     try:
         model(batch[0], training=False)
     except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        # Keras writes the reason behind a line that only names the layer.
-        reason = next((line for line in lines if not line.startswith("Exception encountered")), type(error).__name__)
         shapes = keras.tree.map_structure(lambda leaf: tuple(leaf.shape), batch[0])
         raise ValueError(
             f"audit: `x` must be data that the model {model.name!r} can take. Received: shapes {shapes}. "
-            f"The model answered: {reason}"
+            f"The model answered: {message(error)}"
         ) from error
     # Targets that do not fit the loss are the subject of rules.
     with contextlib.suppress(Exception):

@@ -1,7 +1,6 @@
 """The first layer, loss or gradient of a training step that is not finite."""
 
 import contextlib
-import functools
 from typing import NamedTuple
 
 import keras
@@ -11,9 +10,9 @@ from keras import ops
 from keras_lecture import _backend
 from keras_lecture._core import checks
 from keras_lecture._core.objective import build_for, loss_on
-from keras_lecture._core.replacement import replaced
 from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import layers
+from keras_lecture.diagnosis._facts.calls import intercepted
 
 
 class NonFinite(NamedTuple):
@@ -134,15 +133,13 @@ def _recorded(model):
     for layer in layers(model):
         found |= {id(each): each for each in (layer, *getattr(layer, "operations", ()))}
 
-    def call(owner, plain, *args, **kwargs):
-        outputs = plain(*args, **kwargs)
+    def see(owner, inputs, outputs):
         # Tensors traced in a loop, as in a recurrent cell, have no values; those of the layer around it do.
         with contextlib.suppress(TypeError, NotImplementedError):
-            calls.append((owner, _all_finite((args, kwargs)), _all_finite(outputs)))
+            calls.append((owner, _all_finite(inputs), _all_finite(outputs)))
         return outputs
 
-    wrapped = [each for each in found.values() if "call" not in vars(each)]
-    with replaced([(each, "call", functools.partial(call, each, each.call)) for each in wrapped]):
+    with intercepted(list(found.values()), see):
         yield calls
 
 

@@ -35,9 +35,9 @@ def open_fit(record: Record, model: keras.Model, fit: dict[str, Any], source: st
     }
 
 
-def add_loss(record: Record, step: int, loss: float) -> None:
-    """Adds the mean training loss of the steps since the previous entry."""
-    pairs = [*zip(record["losses"]["steps"], record["losses"]["values"], strict=True), (step, loss)]
+def add_losses(record: Record, losses: list[tuple[int, float]]) -> None:
+    """Adds steps of an epoch, each with the mean training loss of the steps since the previous one."""
+    pairs = [*zip(record["losses"]["steps"], record["losses"]["values"], strict=True), *losses]
     pairs = thinned(pairs, _LOSSES)
     record["losses"] = {"steps": [pair[0] for pair in pairs], "values": [pair[1] for pair in pairs]}
 
@@ -57,10 +57,10 @@ def add_epoch(record: Record, epoch: int, step: int, logs: dict[str, Any]) -> No
     record["epochs"] = thinned([*record["epochs"], {"epoch": epoch, "step": step, "logs": values}], _EPOCHS)
 
 
-def samples_of_epoch(record: Record, fit: dict[str, Any], steps_seen: int) -> tuple[int | None, int | None]:
-    """The number of samples that an epoch of so many steps saw, and the number given; `None` if unknown or bounded."""
+def samples_of_epoch(record: Record, steps_seen: int) -> tuple[int | None, int | None]:
+    """The number of samples that an epoch of so many steps saw, and the number given; `None` if they are unknown."""
     facts = record["fit"]
-    if facts.get("source") != "arrays" or fit.get("steps_per_epoch") is not None or not facts["samples"]:
+    if facts.get("source") != "arrays" or not facts["samples"]:
         return None, None
     return min(steps_seen * facts["batch_size"], facts["samples"]), facts["samples"]
 

@@ -24,7 +24,7 @@ class Samples(NamedTuple):
 
 
 def kind(x: Any) -> str:
-    """What form the training data has."""
+    """The form of the training data: arrays, a data set of Keras or of a framework, or a generator."""
     if isinstance(x, keras.utils.PyDataset):
         return "PyDataset"
     module = type(x).__module__
@@ -38,12 +38,9 @@ def kind(x: Any) -> str:
 def from_arrays(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int = 0) -> Samples:
     """Samples from arrays, chosen with a generator of their own."""
     data = (x, y, sample_weight)
-    count = batches.size(x)
-    order = np.random.default_rng(seed).permutation(count)
-    few = np.sort(order[: min(_SIGNALS, count)])
-    more = np.sort(order[: min(_LOSSES, count)])
+    few, more = (batches.sampled(data, batches.size(x), size, seed) for size in (_SIGNALS, _LOSSES))
     valid, held_out = _validation(validation, seed)
-    return Samples(_rows(data, few), _rows(data, more), valid, True, data, held_out)
+    return Samples(few, more, valid, True, data, held_out)
 
 
 def from_dataset(dataset: keras.utils.PyDataset, validation: Any, seed: int = 0) -> Samples:
@@ -70,12 +67,8 @@ def _validation(validation, seed):
     count = batches.size(x)
     if not count:
         return None, None
-    chosen = np.sort(np.random.default_rng(seed).permutation(count)[:_LOSSES])
-    return _rows((x, y, sample_weight), chosen), (x, y, sample_weight)
-
-
-def _rows(data, chosen):
-    return tuple(None if part is None else batches.rows(part, chosen) for part in data)
+    data = (x, y, sample_weight)
+    return batches.sampled(data, count, _LOSSES, seed), data
 
 
 def _unpacked(batch):

@@ -1,4 +1,4 @@
-"""What single training steps did: the losses that they logged, and how the weights moved."""
+"""Losses that training steps logged, and movements of the weights in single steps."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What two simple methods learn from the data: whether the labels can be learned from these inputs at all.
+"""The skill of two simple methods on the data: can the labels be learned from these inputs at all?
 
     rows             number of rows used, at most 500
     target           name of the target that is predicted best

@@ -54,6 +54,12 @@ def size(x: Any) -> int | None:
     return sizes.pop() if len(sizes) == 1 else None
 
 
+def sampled(data: tuple[Any, ...], count: int, size: int, seed: int = 0) -> tuple[Any, ...]:
+    """At most `size` of the `count` rows of each part, chosen with a generator of their own; a part may be `None`."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(count)[:size])
+    return tuple(None if part is None else rows(part, chosen) for part in data)
+
+
 def rows(structure: Any, chosen: np.ndarray) -> Any:
     """The chosen rows (in ascending order) of each array, frame or tensor in a structure, as NumPy arrays."""
 

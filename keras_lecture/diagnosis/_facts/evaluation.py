@@ -9,7 +9,7 @@ from keras import ops
 from keras_lecture import _backend
 from keras_lecture._core.masks import mask_of, with_mask
 from keras_lecture._core.objective import loss_on
-from keras_lecture.diagnosis._facts import calls
+from keras_lecture.diagnosis._facts import calls, variables
 from keras_lecture.diagnosis._facts.losses import compiled_losses
 
 _BLOCKS = 8
@@ -39,7 +39,7 @@ class Evaluation:
             "error": error,
             "regularization": float(ops.convert_to_numpy(regularization)),
             "accuracy": _accuracy(self._losses, batch[1], predictions),
-            "same_output": all(_is_constant(leaf) for leaf in keras.tree.flatten(predictions)),
+            "same_output": all(is_constant(leaf) for leaf in keras.tree.flatten(predictions)),
             "predictions": predictions,
         }
 
@@ -72,7 +72,7 @@ class Evaluation:
 def chance(evaluation: Evaluation, batch: tuple[Any, Any, Any], like: Any) -> dict[str, Any] | None:
     """The smallest loss of an output that is the same for every sample, among means, medians and class frequencies."""
     model = evaluation.model
-    if type(model).compute_loss is not keras.Model.compute_loss or batch[1] is None:
+    if variables.has_custom_loss(model) or batch[1] is None:
         return None
     outputs = keras.tree.flatten(like)
     targets = [_array(leaf) for leaf in keras.tree.flatten(batch[1])]
@@ -152,7 +152,8 @@ def _blocks(structure):
     return [part(index * size) for index in range(blocks)]
 
 
-def _is_constant(output):
+def is_constant(output: np.ndarray) -> bool:
+    """Whether an output is the same for every sample."""
     with np.errstate(all="ignore"):
         spread = np.ptp(output.reshape(len(output), -1).astype("float64"), axis=0)
         return bool(np.all(spread <= 1e-6 * np.maximum(np.abs(output).max(), 1e-30))) if len(output) > 1 else False

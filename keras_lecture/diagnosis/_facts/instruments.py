@@ -37,7 +37,8 @@ class Instruments:
         with same_random_state():
             self._attempt("the model", lambda: record["model"].update(model_facts(self.model, self._signals)))
             start = start_facts(self.model, self._train, self._evaluation)
-        outputs, self.unseen = start.pop("outputs"), [*self.unseen, *start.pop("unseen")]
+        outputs = start.pop("outputs")
+        self.unseen += [*record["model"].pop("unseen", ()), *start.pop("unseen")]
         record["start"] = start
         for known, measured in zip(record["model"].get("outputs", ()), outputs, strict=False):
             known.update(measured)

@@ -19,25 +19,27 @@ from keras import ops
 from keras_lecture import _backend
 from keras_lecture._core.weights import layers, role
 from keras_lecture._training.chain import innermost
-from keras_lecture.diagnosis._facts import calls
+from keras_lecture.diagnosis._facts import calls, variables
 from keras_lecture.diagnosis._facts.initializers import looks_untouched
 from keras_lecture.diagnosis._facts.losses import compiled_losses
+from keras_lecture.diagnosis._facts.reasons import reason
 
 
 def model_facts(model: keras.Model, batch: tuple[Any, Any, Any]) -> dict[str, Any]:
     """The facts of a built and compiled model; `batch` gives the shapes of a forward pass."""
-    found, outputs = _traced(model, batch[0])
+    found, outputs, unseen = _traced(model, batch[0])
     return {
         "name": model.name,
         "kind": _kind(model),
         "parameters": int(model.count_params()),
         "trainable_parameters": int(sum(math.prod(v.shape) for v in model.trainable_variables)),
-        "custom_train_step": type(model).train_step is not keras.Model.train_step,
-        "custom_compute_loss": type(model).compute_loss is not keras.Model.compute_loss,
+        "custom_train_step": variables.has_custom_train_step(model),
+        "custom_compute_loss": variables.has_custom_loss(model),
         "optimizer": _optimizer(model.optimizer),
         "losses": compiled_losses(model),
         "layers": [_layer(call) for call in found],
         "outputs": outputs,
+        "unseen": unseen,
     }
 
 
@@ -75,7 +77,7 @@ class _Call:
 
 
 def _traced(model, x):
-    """The calls of the leaf layers in order, and the outputs of the model."""
+    """The calls of the leaf layers in order, the outputs of the model, and why they could not be seen."""
     found, outputs = {}, []
     operations = [each for layer in layers(model) for each in getattr(layer, "operations", ())]
     operations = [each for each in operations if not isinstance(each, keras.layers.Layer)]
@@ -123,12 +125,13 @@ def _traced(model, x):
                 }
             )
 
-    values = [[ops.convert_to_tensor(v) for v in g] for g in (model.trainable_variables, model.non_trainable_variables)]
+    weights, others, _ = calls.values(model)
     try:
-        _backend.trace(run, *values, x)
-    except Exception:
+        _backend.trace(run, weights, others, x)
+    except Exception as error:
         found.clear()
-    return list(found.values()), outputs
+        return [], outputs, [reason("the layers of the model", error)]
+    return list(found.values()), outputs, []
 
 
 def _size(size):

@@ -1,4 +1,4 @@
-"""Which variables move in training steps, and which should."""
+"""The variables that move in training steps, and those that should."""
 
 from typing import Any
 

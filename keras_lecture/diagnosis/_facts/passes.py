@@ -31,7 +31,6 @@ class Pass:
     def __init__(self, model: keras.Model, batch: Batch, *, training: bool = True, backward: bool = True) -> None:
         self.model = model
         self._training, self._backward = training, backward
-        self._others = model.metrics_variables
         try:
             self._watched = calls.leaves(model)
             self._shapes = self._trace(batch)

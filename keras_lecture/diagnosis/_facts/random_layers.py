@@ -58,7 +58,7 @@ def kind(layer: keras.layers.Layer) -> str | None:
 
 @dataclasses.dataclass
 class Behavior:
-    """How a random layer acts on one input in both modes."""
+    """The effect of a random layer on one input in both modes."""
 
     call: Call
     draws_in_training: bool

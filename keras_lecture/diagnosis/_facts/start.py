@@ -15,7 +15,7 @@ from keras import ops
 from keras_lecture import _backend
 from keras_lecture._core.weights import weights as weights_of
 from keras_lecture.diagnosis._facts import calls
-from keras_lecture.diagnosis._facts.evaluation import Evaluation, chance
+from keras_lecture.diagnosis._facts.evaluation import Evaluation, chance, is_constant
 from keras_lecture.diagnosis._facts.reasons import reason
 
 Batch = tuple[Any, Any, Any]
@@ -44,13 +44,12 @@ def _of_output(output):
     with np.errstate(all="ignore"):
         rows = output.astype("float64")
         sums = rows.sum(axis=-1) if rows.ndim > 1 else rows
-        spread = np.ptp(rows.reshape(len(rows), -1), axis=0).max(initial=0.0)
         return {
             "smallest": float(rows.min()),
             "largest": float(rows.max()),
             "non_negative": bool(rows.min() >= 0.0),
             "sums_to_one": bool(rows.shape[-1] > 1 and rows.min() >= 0.0 and np.all(np.abs(sums - 1.0) < 1e-2)),
-            "constant": bool(len(rows) > 1 and spread <= 1e-6 * max(abs(rows).max(), 1e-30)),
+            "constant": is_constant(output),
         }
 
 
@@ -86,9 +85,8 @@ def _received(model, batch):
         named.extend(layer for layer, _ in found)
         return [tensor for _, tensor in found]
 
-    groups = model.trainable_variables, model.non_trainable_variables
-    values = [[ops.convert_to_tensor(v) for v in group] for group in groups]
-    inputs = map(ops.convert_to_numpy, _backend.compile(run)(*values, batch[0]))
+    weights, others, _ = calls.values(model)
+    inputs = map(ops.convert_to_numpy, _backend.compile(run)(weights, others, batch[0]))
     pairs = list(zip(named, inputs, strict=True))
     tokens = [pair for pair in pairs if isinstance(pair[0], keras.layers.Embedding)]
     return {

@@ -88,7 +88,7 @@ def _kind(values, kept, is_whole, family, units):
 
 
 def _order(classes, batch_size):
-    """How the order of the rows differs from a random one."""
+    """The difference of the order of the rows from a random one."""
     shares = np.unique(classes, return_counts=True)[1] / len(classes)
     expected = 1 - np.sum(shares**2)
     changes = float(np.mean(classes[1:] != classes[:-1]))

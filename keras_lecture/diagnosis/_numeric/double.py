@@ -1,7 +1,6 @@
 """A model that computes in float64 for a while, and the types of its outputs."""
 
 import contextlib
-import functools
 from collections.abc import Iterator
 
 import keras
@@ -10,6 +9,7 @@ from keras import ops
 from keras_lecture import _backend
 from keras_lecture._core.replacement import replaced
 from keras_lecture._core.weights import layers
+from keras_lecture.diagnosis._facts.calls import intercepted
 
 
 @contextlib.contextmanager
@@ -54,14 +54,13 @@ class Calls:
     def __init__(self, model: keras.Model) -> None:
         self.layers: dict[int, keras.layers.Layer] = {}
         self.types: dict[int, set[str]] = {}
-        self._every = [layer for layer in layers(model) if layer is not model and "call" not in vars(layer)]
+        self._every = [layer for layer in layers(model) if layer is not model]
 
     def recorded(self) -> contextlib.AbstractContextManager[None]:
         """Records the calls in this block; of several calls of one layer, the last one counts."""
-        return replaced([(each, "call", functools.partial(self._call, each, each.call)) for each in self._every])
+        return intercepted(self._every, self._see)
 
-    def _call(self, layer, plain, *args, **kwargs):
-        outputs = plain(*args, **kwargs)
+    def _see(self, layer, inputs, outputs):
         self.layers.pop(id(layer), None)
         self.layers[id(layer)] = layer
         for leaf in keras.tree.flatten(outputs):

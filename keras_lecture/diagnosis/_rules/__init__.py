@@ -1,9 +1,10 @@
 """All rules, by family, and their judgement of a record."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
+from keras_lecture._core import checks
 from keras_lecture.diagnosis._rules import data, flow, generalization, invariants, outputs, progress, structure
 from keras_lecture.diagnosis._rules.evidence import Judged
 from keras_lecture.diagnosis._rules.rule import SEVERITIES, Finding, Rule, Unknown
@@ -16,7 +17,19 @@ for _family in _FAMILIES:
         RULES.setdefault(_rule.id, []).append(_rule)
 
 
-def judge(record: dict[str, Any], rules: str | Iterable[str] = "default") -> list[Finding | Unknown]:
+def checked(owner: str, rules: str | Sequence[str]) -> str | Sequence[str]:
+    """`rules` if they are `"default"` or a list of names of rules; an error otherwise."""
+    if isinstance(rules, str):
+        checks.one_of(owner, "rules", rules, ("default",), "Or a list of names of rules.")
+    elif not isinstance(rules, list | tuple) or not rules:
+        checks.reject(owner, "rules", '"default" or a list of names of rules', rules)
+    else:
+        for name in rules:
+            checks.one_of(owner, "rules", name, tuple(RULES))
+    return rules
+
+
+def judge(record: dict[str, Any], rules: str | Sequence[str] = "default") -> list[Finding | Unknown]:
     """The answers of the rules (all, or those with the given ids): findings, the most severe first, then unknowns.
 
     A rule that fails on a record with unexpected values answers `Unknown` and names the error: it must not end a `fit`.

@@ -1,4 +1,4 @@
-"""Which cause explains a run: what the audit contradicts, and which symptom leads when several appear together.
+"""The cause that explains a run: a contradiction that the audit names, or the leading one of several symptoms.
 
 A symptom is escalated only where it leads, so that one fault gives one finding of medium or high severity.
 """
@@ -11,9 +11,9 @@ import numpy as np
 from keras_lecture.diagnosis._record.record import Record, number
 from keras_lecture.diagnosis._rules import measures
 from keras_lecture.diagnosis._rules.evidence import Progress, points, progress
+from keras_lecture.diagnosis._rules.heads import ENTROPIES, heads
 from keras_lecture.diagnosis._rules.trends import finite, fit_losses
 
-_CROSSENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
 # Scales of the input of a first layer beyond which the input is the cause; standardized data have rms 1 and offset 0.
 _LARGEST_RMS, _SMALLEST_RMS, _LARGEST_OFFSET, _LARGEST_SPREAD = 10.0, 0.01, 3.0, 1000.0
 
@@ -22,7 +22,7 @@ def has_other_cause(record: Record) -> bool:
     """Whether the audit's part of the record holds a fault that explains missing progress."""
     return (
         any(_is_unscaled(entry) for entry in (record.get("start") or {}).get("first_inputs") or [])
-        or any(_contradicts(record, loss) for loss in (record.get("model") or {}).get("losses") or [])
+        or any(map(_contradicts, heads(record)))
         or any(entry.get("holds") is False for entry in (record.get("invariants") or {}).values())
         or has_nonfinite_data(record)
         or _is_symmetric(record)
@@ -74,7 +74,7 @@ def has_exploded(record: Record) -> bool:
 
 
 def harms(record: Record, state: Progress) -> list[str]:
-    """What steps that are too long have done: signs of damage since the start."""
+    """Signs of damage since the start, by steps that are too long."""
     signs = []
     probes = record.get("probes") or []
     if not nonfinite_at_start(record) and nonfinite_steps(record):
@@ -139,23 +139,17 @@ def _is_unscaled(entry):
     )
 
 
-def _contradicts(record, loss):
-    """Whether the last activation contradicts the loss."""
-    for output in (record.get("model") or {}).get("outputs") or []:
-        if loss.get("output") not in (None, output.get("name")):
-            continue
-        activation, family = output.get("activation"), loss.get("family")
-        units = (output.get("shape") or [None])[-1]
-        if family in _CROSSENTROPIES:
-            if loss.get("from_logits") is not None and loss["from_logits"] == (activation in ("softmax", "sigmoid")):
-                return True
-            if activation in ("relu", "tanh") or (activation == "softmax" and units == 1):
-                return True
-            if family != "binary_crossentropy" and (activation == "sigmoid" or units == 1):
-                return True
-        if family in ("squared", "absolute") and activation == "softmax" and units == 1:
-            return True
-    return False
+def _contradicts(head):
+    """Whether the last activation of an output contradicts its loss."""
+    if head.is_single_softmax and head.family in ("squared", "absolute", *ENTROPIES):
+        return True
+    if head.family not in ENTROPIES:
+        return False
+    if head.from_logits is not None and head.from_logits == head.is_probability:
+        return True
+    if head.activation in ("relu", "tanh"):
+        return True
+    return head.family != "binary_crossentropy" and (head.activation == "sigmoid" or head.units == 1)
 
 
 def _is_symmetric(record):

@@ -11,17 +11,11 @@ import dataclasses
 import numpy as np
 
 from keras_lecture.diagnosis._record.record import Record
+from keras_lecture.diagnosis._rules.heads import ENTROPIES
 from keras_lecture.diagnosis._rules.trends import finite, fit_losses, is_falling, thin
 
 # Families of losses that cannot fall below zero.
-_NON_NEGATIVE = (
-    "categorical_crossentropy",
-    "sparse_categorical_crossentropy",
-    "binary_crossentropy",
-    "hinge",
-    "squared",
-    "absolute",
-)
+_NON_NEGATIVE = (*ENTROPIES, "hinge", "squared", "absolute")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +30,7 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far the training loss has come.
+    """The progress of the training loss.
 
     `stage` is `"none"` (no better than a constant prediction), `"little"`, `"good"` or `"unknown"`. `run` is the share
     of the planned steps that are done. `stuck` means that enough steps were done and the loss is still at `"none"`.

@@ -52,7 +52,7 @@ def median_cosine(record: Record) -> float | None:
 
 
 def capacity_hint(record: Record) -> str | None:
-    """What in the structure of the model limits it: no hidden layer, no activation, or a narrow one."""
+    """The limit in the structure of the model: no hidden layer, no activation, or a narrow layer."""
     layers = (record.get("model") or {}).get("layers") or []
     if not layers:
         return None

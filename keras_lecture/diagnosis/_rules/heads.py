@@ -5,6 +5,8 @@ from typing import Any
 
 from keras_lecture.diagnosis._rules.harm import layers
 
+ENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
+
 
 @dataclasses.dataclass(frozen=True)
 class Head:

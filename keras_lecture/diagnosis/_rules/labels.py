@@ -3,10 +3,8 @@
 from typing import Any
 
 from keras_lecture.diagnosis._rules.harm import is_stuck, steps_of
-from keras_lecture.diagnosis._rules.heads import Head, heads
+from keras_lecture.diagnosis._rules.heads import ENTROPIES, Head, heads
 from keras_lecture.diagnosis._rules.rule import Rule
-
-ENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
 
 
 def label_mismatch(rule: Rule, record: dict[str, Any]):

@@ -9,7 +9,7 @@ SEVERITIES = ("low", "medium", "high")
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What a rule found in a record.
+    """One fault that a rule found in a record.
 
     Attributes:
         rule: The id of the rule, as `"dead-relu"`.

@@ -3,11 +3,10 @@
 from typing import Any
 
 from keras_lecture.diagnosis._rules.harm import layers, start_against_chance, value
-from keras_lecture.diagnosis._rules.heads import heads
+from keras_lecture.diagnosis._rules.heads import ENTROPIES, heads
 from keras_lecture.diagnosis._rules.rule import Rule
 
 LIMIT = 3.0
-ENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
 
 
 def bad_start(rule: Rule, record: dict[str, Any]):
@@ -39,12 +38,7 @@ def _explained(record):
         return True
     for head in heads(record):
         smallest, largest = value(head.facts, "smallest"), value(head.facts, "largest")
-        regression = head.family not in (
-            "categorical_crossentropy",
-            "sparse_categorical_crossentropy",
-            "binary_crossentropy",
-        )
-        if regression or smallest is None or largest is None:
+        if head.family not in ENTROPIES or smallest is None or largest is None:
             return True
     rows = (record.get("probes") or [{}])[0].get("layers") or []
     stds = [std for std in (value(row, "std") for row in rows) if std is not None]

@@ -5,6 +5,7 @@ import pytest
 from diagnosis._rules.runs import CHANCE, falling, healthy, run, stuck
 from scipy import stats
 
+from keras_lecture.diagnosis._rules.causes import has_other_cause
 from keras_lecture.diagnosis._rules.evidence import loss_floor, progress
 from keras_lecture.diagnosis._rules.trends import is_plateau, late_fall, oscillation, recent_slope, theil_sen
 
@@ -95,3 +96,21 @@ def test_regularization_is_no_part_of_the_progress():
 def test_an_empty_record_is_unknown(record):
     assert progress(record).stage == "unknown"
     assert recent_slope(record) is None
+
+
+@pytest.mark.parametrize(
+    ("from_logits", "output", "expected"),
+    [
+        (True, {"activation": "softmax"}, True),
+        (False, {"activation": "linear"}, True),
+        (False, {"activation": "softmax"}, False),
+        # A custom last layer has no activation that has a name: its values decide.
+        (False, {"activation": None, "smallest": 0.1, "largest": 0.9}, False),
+        (False, {"activation": None, "smallest": -3.0, "largest": 2.0}, True),
+    ],
+)
+def test_an_output_that_contradicts_its_loss_is_another_cause(from_logits, output, expected):
+    """The losses of a subclassed model have no names; a fault in its output kept a symptom at medium severity."""
+    loss = {"output": "", "family": "categorical_crossentropy", "from_logits": from_logits}
+    model = {"losses": [loss], "outputs": [{"name": "output_0", "shape": [10], **output}]}
+    assert has_other_cause({"model": model}) is expected
