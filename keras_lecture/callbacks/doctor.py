@@ -18,6 +18,7 @@ from keras_lecture.callbacks._doctor import recording, source, steps
 from keras_lecture.callbacks._doctor.invariants import Invariants
 from keras_lecture.callbacks._doctor.schedule import is_due
 from keras_lecture.callbacks._watch.monitoring import say
+from keras_lecture.callbacks.exact_resume import ExactResume
 from keras_lecture.diagnosis._facts.batches import as_tensors
 from keras_lecture.diagnosis._facts.instruments import Instruments
 from keras_lecture.diagnosis._facts.reasons import reason
@@ -108,6 +109,8 @@ class Doctor(keras.callbacks.Callback):
         fit, callbacks = fit_variables(), callback_list()
         self._is_bounded = fit.get("steps_per_epoch") is not None
         self._callbacks = None if callbacks is None else weakref.ref(callbacks)
+        # It may continue an interrupted epoch, whose first batches another process has seen.
+        self._is_partial = any(isinstance(each, ExactResume) for each in getattr(callbacks, "callbacks", ()))
         self._waits = False
         self._attempt("the start of `fit`", lambda: self._begin(fit))
         self._run = pipeline_of(self._model).open(callbacks)
@@ -239,7 +242,8 @@ class Doctor(keras.callbacks.Callback):
         recording.add_epoch(self.record, epoch, self._step, logs)
         if self._invariants is not None:
             known = recording.samples_of_epoch(self.record, self._in_epoch)
-            self._invariants.epoch(*(None, None) if self._is_bounded else known)
+            self._invariants.epoch(*(None, None) if self._is_bounded or self._is_partial else known)
+            self._is_partial = False
 
     def _probe(self, epoch):
         # On JAX, reading `self.model` writes the state of the running epoch back to the variables.

@@ -252,6 +252,24 @@ def test_resumed_runs_continue_their_record(tmp_path):
     assert resumed.record["losses"]["steps"] == whole.record["losses"]["steps"]
 
 
+def test_the_rest_of_an_interrupted_epoch_is_no_lack_of_samples(tmp_path):
+    """Continued in the middle of an epoch, `fit` sees its last batches only: `samples_seen` was reported violated."""
+
+    def interrupt(batch, logs):
+        if batch == 3:
+            raise KeyboardInterrupt
+
+    doctor, every = Doctor(verbose=0), 2
+    killer = keras.callbacks.LambdaCallback(on_train_batch_end=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit(classifier(), doctor, ExactResume(tmp_path / "run", every=every), killer, epochs=2)
+    doctor = Doctor(verbose=0)
+    fit(classifier(), doctor, ExactResume(tmp_path / "run", every=every), epochs=1)
+    assert doctor.record["invariants"]["samples_seen"]["holds"] is None
+    fit(classifier(), doctor, epochs=1)
+    assert doctor.record["invariants"]["samples_seen"]["holds"] is True
+
+
 def test_saved_records_are_json_of_a_version(tmp_path):
     doctor = Doctor(verbose=0)
     fit(classifier(), doctor)

@@ -9,6 +9,7 @@ from support.watched_fit import broken, watched_fit
 
 from keras_lecture import layers as ours
 from keras_lecture import optimizers
+from keras_lecture.callbacks import TerminateOnNonFinite
 from keras_lecture.diagnosis._facts.invariants import static
 
 N = 12
@@ -326,3 +327,18 @@ def test_a_layer_that_changes_its_input_in_place_is_repeatable():
     facts = static(model, (images, ops.convert_to_tensor(np.zeros((8, 2), "float32")), None))
     assert facts["repeatable_loss"]["holds"] is True
     np.testing.assert_array_equal(ops.convert_to_numpy(images), before)
+
+
+def test_weights_that_are_not_finite_do_not_count_as_unmoved():
+    """A run that diverged had a second alarm, `weights_move`, because nan remains nan."""
+    model = mlp()
+    model.layers[0].kernel.assign(np.full((6, 5), np.nan, "float32"))
+    assert broken(watched_fit(model, X, Y)) == ["finite_loss"]
+
+
+def test_an_optimizer_whose_step_is_skipped_does_not_count_it():
+    """`TerminateOnNonFinite` skips the step of a batch that is not finite, and its count with it."""
+    labels = Y.copy()
+    labels[0] = np.nan
+    facts = watched_fit(mlp("adam"), X, labels, callbacks=[TerminateOnNonFinite()], shuffle=False)
+    assert broken(facts, minor=True) == ["finite_loss"]

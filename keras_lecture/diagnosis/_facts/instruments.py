@@ -10,6 +10,7 @@ from keras_lecture.diagnosis._facts.evaluation import Evaluation
 from keras_lecture.diagnosis._facts.model import model_facts
 from keras_lecture.diagnosis._facts.passes import Pass
 from keras_lecture.diagnosis._facts.reasons import reason
+from keras_lecture.diagnosis._facts.rehearsal import rehearse
 from keras_lecture.diagnosis._facts.start import start_facts
 from keras_lecture.diagnosis._record.record import Record
 
@@ -53,6 +54,12 @@ class Instruments:
 
         self._attempt("the data", read)
         record["probes"].append(self.probe(0, -1))
+        record["unseen"] = list(dict.fromkeys([*record["unseen"], *self.unseen]))
+
+    def rehearse(self, record: Record) -> None:
+        """Writes whether a few dozen steps on the samples for signals lower their loss; takes some seconds."""
+        facts = self._attempt("one batch again and again", lambda: rehearse(self.model, self._signals))
+        record["start"]["rehearsal"] = facts
         record["unseen"] = list(dict.fromkeys([*record["unseen"], *self.unseen]))
 
     def probe(self, step: int, epoch: int) -> dict[str, Any]:

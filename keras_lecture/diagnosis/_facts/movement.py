@@ -36,6 +36,7 @@ class Movement:
         self.moved_when_applied: set[str] = set()
         self.certain: dict[str, bool] = {}
         self.zero: dict[str, bool] = {}
+        self.lost: set[str] = set()
         self._counts: list[tuple[float, float]] = []
         self._skipped = False
 
@@ -44,7 +45,7 @@ class Movement:
         self.steps += 1
         moved = {key for key, value in before.items() if key in after and not same(_wide(value), _wide(after[key]))}
         self.moved |= moved
-        self._count(before, after)
+        self._count(before, after, not moved.isdisjoint(self.trainable))
         self.rate = self._rate(before)
         if not self._has_applied(before, after) or not self.rate:
             return
@@ -54,6 +55,8 @@ class Movement:
             if key not in before:
                 continue
             self.zero[key] = not np.any(_wide(before[key]))
+            if not np.all(np.isfinite(_wide(before[key]))):
+                self.lost.add(key)
             if gradients is not None and key in gradients:
                 self._compare(key, _wide(before[key]), _wide(gradients[key]))
 
@@ -130,7 +133,9 @@ class Movement:
         return None
 
     def _held(self, key):
-        """Whether something else than the gradient may hold a weight in its place."""
+        """Whether something else than the gradient may hold a weight in its place; nan remains nan."""
+        if key in self.lost:
+            return True
         variable = self.named[key]
         shrinks = any(getattr(self._optimizer, name, None) for name in ("l1", "l1_regularization_strength"))
         return variable.constraint is not None or (shrinks and self.zero.get(key, False))
@@ -150,17 +155,21 @@ class Movement:
         if custom or not self._counts:
             return entry(None, None, "the model's own `train_step` counts" if custom else "no count was seen")
         if self._skipped:
-            return entry(None, None, "loss scaling skipped a step")
+            return entry(None, None, "a step was skipped, by loss scaling or a protection")
         still = any(after <= before for before, after in self._counts)
         found = entry(not still, None, f"{self._counts[0][0]:.0f} before and {self._counts[-1][1]:.0f} after")
         if still and not callable(getattr(self._optimizer, "_learning_rate", None)):
             found["severity"] = "low"
         return found
 
-    def _count(self, before, after):
+    def _count(self, before, after, has_moved):
         key = self._keys.get(id(getattr(self._optimizer, "_iterations", None)))
         if key in before and key in after:
-            self._counts.append((float(before[key]), float(after[key])))
+            if has_moved or after[key] > before[key]:
+                self._counts.append((float(before[key]), float(after[key])))
+            else:
+                # A protection against values that are not finite may do that.
+                self._skipped = True
         scale = self._keys.get(id(getattr(self._outer, "dynamic_scale", None)))
         if scale in before and scale in after and float(after[scale]) < float(before[scale]):
             self._skipped = True

@@ -3,7 +3,8 @@
 rows             number of validation rows
 nonfinite        share of the rows with an input that is not finite
 shared           estimated share of the validation rows whose inputs are those of a training row
-twins            the same for training rows and other training rows: the share that chance explains
+twins            the same for training rows and other training rows: the share that chance explains, unless they are
+copies           training rows with all values equal that chance cannot have made: rows were repeated before the split
 same             whether the validation rows are all of the training rows, and nothing else
 missing          [[class, share of the training rows, probability of its absence by chance], …]: classes of the
                  training data without a validation row
@@ -53,11 +54,27 @@ def _shared(pairs):
     train, held_out = (_fingerprints([pair[i] for pair in pairs]) for i in (0, 1))
     share = len(train) / len(pairs[0][0])
     found = float(np.mean(np.isin(held_out, train)))
-    _, inverse, counts = np.unique(train, return_inverse=True, return_counts=True)
+    _, first, inverse, counts = np.unique(train, return_index=True, return_inverse=True, return_counts=True)
     twins = float(np.mean(counts[inverse] > 1))
+    copies = twins > 0 and not _may_coincide([sample(array)[first] for array, _ in pairs])
     same = len(pairs[0][0]) == len(pairs[0][1]) and found == 1.0
     # Of a sample of the training rows, only this share of the copies is found.
-    return {"shared": min(1.0, found / share), "twins": min(1.0, twins / share), "same": bool(same)}
+    facts = {"shared": min(1.0, found / share), "twins": min(1.0, twins / share)}
+    return facts | {"copies": bool(copies), "same": bool(same)}
+
+
+def _may_coincide(different):
+    """Whether rows may be equal by chance: not if one column alone tells nearly all of at least 100 of them apart."""
+    rows = len(different[0])
+    if rows < 100:
+        return True
+    for array in different:
+        columns = array.reshape(rows, -1)
+        for column in columns[:, np.linspace(0, columns.shape[1] - 1, min(200, columns.shape[1])).astype(int)].T:
+            _, counts = np.unique(column.astype(str) if column.dtype == object else column, return_counts=True)
+            if np.sum(counts * (counts - 1)) < 0.01 * rows:
+                return False
+    return True
 
 
 def _fingerprints(arrays):

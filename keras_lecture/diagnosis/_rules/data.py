@@ -150,8 +150,8 @@ def leaked_validation(rule: Rule, record: dict[str, Any]):
     if shared is None or twins is None:
         return
     rows = held_out["rows"]
-    # Data with few different rows contain twins in any split.
-    excess = shared - twins
+    # Data with few different rows contain twins in any split; rows that were repeated are another matter.
+    excess = shared - (0.0 if held_out.get("copies") else twins)
     error = (max(shared * (1 - shared), twins * (1 - twins), 1 / rows) / rows) ** 0.5
     if excess <= max(3 * error, 0.01) or shared * rows < 3:
         return

@@ -1,7 +1,7 @@
 """Rules on the training loss itself: not finite, exploding, oscillating."""
 
 from keras_lecture.diagnosis._record.record import number
-from keras_lecture.diagnosis._rules import rates, stagnation
+from keras_lecture.diagnosis._rules import rates, rehearsal, stagnation
 from keras_lecture.diagnosis._rules.causes import has_exploded, has_nonfinite_data, has_other_cause, nonfinite_steps
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.general import general_cause
@@ -157,4 +157,5 @@ RULES = [
     ),
     *stagnation.RULES,
     *rates.RULES,
+    *rehearsal.RULES,
 ]

@@ -81,7 +81,14 @@ def test_shared_rows_and_twins():
     assert half["shared"] == 0.5 and half["twins"] == 0.0
     grid = RNG.integers(0, 2, (300, 3)).astype("float32")
     twins = held_out(grid[:200], Y[:200], grid[200:], Y[200:])
-    assert twins["shared"] == twins["twins"] == 1.0
+    assert twins["shared"] == twins["twins"] == 1.0 and not twins["copies"]
+
+
+def test_rows_repeated_before_the_split_are_no_twins_by_chance():
+    """Rare rows repeated tenfold and then divided at random lie in both parts; a column of real numbers proves it."""
+    x = np.random.default_rng(0).permutation(np.concatenate([X[30:], np.repeat(X[:30], 10, axis=0)]))
+    repeated = held_out(x[:400], np.zeros(400), x[400:], np.zeros(len(x) - 400))
+    assert repeated["copies"] and repeated["shared"] > 0.3 and abs(repeated["shared"] - repeated["twins"]) < 0.2
 
 
 def test_differences_between_the_parts():

@@ -156,6 +156,12 @@ def test_validation_rows_among_the_training_rows(expected, shared, twins, rows):
     assert severities(RULES, "leaked-validation", {"data": {"validation": held_out, "rows": rows}}) == expected
 
 
+def test_copies_made_before_the_split_are_leaks():
+    """Oversampling before the split: training rows have as many twins as validation rows, but not by chance."""
+    held_out = SPLIT | {"shared": 0.5, "twins": 0.5, "copies": True}
+    assert severities(RULES, "leaked-validation", {"data": {"validation": held_out, "rows": 1000}}) == ["medium"]
+
+
 def test_labels_without_relation_to_the_inputs():
     data = {"targets": [{"name": "y"}], "baseline": {"rows": 500, "p": 0.4}}
     assert severities(RULES, "unlearnable-labels", {"data": data}) == ["low"]
