@@ -34,8 +34,8 @@ class Doctor(keras.callbacks.Callback):
 
     Use it in any `fit`. It takes a small sample from the data of the running `fit`, audits model and data before the
     first step, checks in the first steps that the run does what was written, and looks at signals, gradients and losses
-    after the epochs 1, 2, 4, 8, 16, … . New findings are printed, one line each. Costs a few passes over the
-    sample at each look, and nothing between them; the first look compiles.
+    after the epochs 1, 2, 4, 8, 16, … . New findings that matter are printed, one line each. Costs a few passes over
+    the sample at each look, and nothing between them; the first look compiles.
 
         record = numbers measured in the run       findings = ⋃ rule(record)
 
@@ -46,7 +46,8 @@ class Doctor(keras.callbacks.Callback):
         x, y: Samples to look at in place of some of the data of `fit`; NumPy arrays or structures of them.
         every: When to look: `"epoch"`, ever more rarely as above, or a number k of steps. Defaults to `"epoch"`.
         rules: `"default"`, all rules, or a list of their names. Defaults to `"default"`.
-        verbose: Whether to print new findings: 0 or 1. Defaults to `1`.
+        verbose: Which new findings to print: 0 for none, 1 for those of medium and high severity, 2 for all. Defaults
+            to `1`.
         strict: Whether to raise `RuntimeError` at a finding of high severity, for tests. Defaults to `False`.
 
     Attributes:
@@ -85,7 +86,7 @@ class Doctor(keras.callbacks.Callback):
         if every != "epoch":
             checks.whole("Doctor", "every", every, "[1, ∞)", 'Or "epoch".')
         checked("Doctor", rules)
-        checks.one_of("Doctor", "verbose", verbose, (0, 1))
+        checks.one_of("Doctor", "verbose", verbose, (0, 1, 2))
         checks.boolean("Doctor", "strict", strict)
         super().__init__()
         # Keras may then call `on_train_batch_end`, which does nothing, without waiting for the step.
@@ -242,7 +243,9 @@ class Doctor(keras.callbacks.Callback):
         recording.add_epoch(self.record, epoch, self._step, logs)
         if self._invariants is not None:
             known = recording.samples_of_epoch(self.record, self._in_epoch)
-            self._invariants.epoch(*(None, None) if self._is_bounded or self._is_partial else known)
+            # `stop_training` may have ended the epoch early.
+            is_short = self._is_bounded or self._is_partial or self._model.stop_training
+            self._invariants.epoch(*(None, None) if is_short else known)
             self._is_partial = False
 
     def _probe(self, epoch):
@@ -257,8 +260,9 @@ class Doctor(keras.callbacks.Callback):
         self.findings = merged(self.findings, answers, self._step)
         self.unknown = [answer for answer in answers if isinstance(answer, Unknown)]
         new = [f for f in self.findings if f.is_open and (f.rule, f.layer, f.severity) not in known]
-        for finding in new if self.verbose else ():
-            say(f"Doctor: {finding}")
+        for finding in new:
+            if self.verbose > (finding.severity == "low"):
+                say(f"Doctor: {finding}")
         if self.strict and any(finding.severity == "high" for finding in new):
             worst = next(finding for finding in new if finding.severity == "high")
             raise RuntimeError(f"Doctor: {worst}")

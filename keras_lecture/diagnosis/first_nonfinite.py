@@ -139,7 +139,7 @@ def _recorded(model):
             calls.append((owner, _all_finite(inputs), _all_finite(outputs)))
         return outputs
 
-    with intercepted(list(found.values()), see):
+    with intercepted(model, list(found.values()), see):
         yield calls
 
 

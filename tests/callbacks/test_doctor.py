@@ -252,6 +252,20 @@ def test_resumed_runs_continue_their_record(tmp_path):
     assert resumed.record["losses"]["steps"] == whole.record["losses"]["steps"]
 
 
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+def test_low_findings_are_printed_on_request(verbose, capsys):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("adam", "binary_crossentropy")
+    x = np.random.default_rng(0).normal(size=(64, 2))
+    doctor = Doctor(verbose=verbose)
+    model.fit(x, x[:, 0] > 0, epochs=2, verbose=0, callbacks=[doctor])
+    severities = [finding.severity for finding in doctor.findings]
+    assert "high" in severities and "low" in severities
+    printed = capsys.readouterr()
+    text = printed.out + printed.err
+    assert ("Doctor: high:" in text, "Doctor: low:" in text) == (verbose > 0, verbose > 1)
+
+
 def test_the_rest_of_an_interrupted_epoch_is_no_lack_of_samples(tmp_path):
     """Continued in the middle of an epoch, `fit` sees its last batches only: `samples_seen` was reported violated."""
 

@@ -6,7 +6,11 @@ import pytest
 from support.harness import BACKEND
 
 from keras_lecture import initializers
+from keras_lecture.callbacks import Doctor
 from keras_lecture.diagnosis import signals
+from keras_lecture.diagnosis._facts import batches
+from keras_lecture.diagnosis._facts.passes import Pass
+from keras_lecture.layers import DenseBlock
 
 
 def values_of(model):
@@ -147,6 +151,14 @@ def test_without_a_loss_only_the_forward_pass_is_measured():
     assert rows[0]["gradient"] is None and rows[0]["std"] > 0
 
 
+def test_a_model_without_trainable_weights():
+    """PyTorch cannot stack an empty list of gradients."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dropout(0.5)])
+    model.compile("sgd", "mse")
+    batch = batches.as_tensors("test", model, (np.ones((4, 3)), np.zeros((4, 3)), None))
+    assert Pass(model, batch)(batch).rows[0]["gradient"] > 0
+
+
 def test_the_table_fits_80_columns():
     model, x, y, _ = two_layers()
     lines = str(signals(model, x, y)).splitlines()
@@ -175,3 +187,43 @@ def test_bad_input_is_named():
         signals(model, x, y[:3])
     with pytest.raises(ValueError, match="built"):
         signals(keras.Sequential([keras.layers.Dense(1)]), x)
+
+
+def _dense_block(memory_efficient):
+    keras.utils.set_random_seed(0)
+    block = DenseBlock(2, layers=4, memory_efficient=memory_efficient)
+    model = keras.Sequential([keras.Input((6, 6, 3)), block, keras.layers.GlobalAveragePooling2D()])
+    model.compile("sgd", "mse")
+    return model
+
+
+def _recomputing():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten()])
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize("name", ["a dense block", "RematScope"])
+def test_signals_of_layers_that_recompute_them_are_seen(name):
+    """Interception was off when PyTorch computed these layers again, and JAX's tracers left their trace.
+
+    Oracle: the same layers without recomputation, to 1e-5.
+    """
+    if name == "a dense block":
+        plain, saving = _dense_block(False), _dense_block(True)
+    else:
+        plain = _recomputing()
+        with keras.RematScope(mode="full"):
+            saving = _recomputing()
+    x = np.random.default_rng(0).normal(size=(8, 6, 6, 3)).astype("float32")
+    y = np.zeros((8, *plain.output_shape[1:]), "float32")
+    expected, found = (signals(model, x, y).rows for model in (plain, saving))
+    assert len(found) == len(expected) > 1
+    for one, other in zip(expected, found, strict=True):
+        for key in ("mean", "std", "gradient"):
+            np.testing.assert_allclose(one[key], other[key], rtol=1e-5, atol=1e-7)
+    doctor = Doctor(verbose=0)
+    saving.fit(x, y, epochs=1, verbose=0, callbacks=[doctor])
+    assert doctor.record["unseen"] == []
+    assert not [fact for fact in doctor.record["invariants"].values() if "Error" in fact["detail"]]

@@ -82,10 +82,11 @@ def moved(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> dict[s
 
 def cosine(first: dict[str, np.ndarray], second: dict[str, np.ndarray], third: dict[str, np.ndarray]) -> float | None:
     """The cosine of the angle between two consecutive updates, `second − first` and `third − second`."""
-    a = np.concatenate([(second[path].astype("float64") - first[path]).ravel() for path in first])
-    b = np.concatenate([(third[path].astype("float64") - second[path]).ravel() for path in first])
-    norms = np.linalg.norm(a) * np.linalg.norm(b)
-    return float(a @ b / norms) if norms > 0 and np.isfinite(norms) else None
+    with np.errstate(all="ignore"):
+        a = np.concatenate([(second[path].astype("float64") - first[path]).ravel() for path in first])
+        b = np.concatenate([(third[path].astype("float64") - second[path]).ravel() for path in first])
+        norms = np.linalg.norm(a) * np.linalg.norm(b)
+        return float(a @ b / norms) if norms > 0 and np.isfinite(norms) else None
 
 
 def exposed(model: keras.Model, state: Any) -> None:

@@ -33,14 +33,31 @@ def outer(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 @contextlib.contextmanager
-def intercepted(watched: list[Any], see: Callable[..., Any]) -> Iterator[None]:
+def intercepted(model: keras.Model, watched: list[Any], see: Callable[..., Any]) -> Iterator[None]:
     """Inside the block each call of a watched layer returns `see(layer, inputs, outputs)`."""
 
     def call(layer, plain, *args, **kwargs):
         return see(layer, (args, kwargs), plain(*args, **kwargs))
 
     chosen = [layer for layer in watched if "call" not in vars(layer)]
-    with replaced([(layer, "call", functools.partial(call, layer, layer.call)) for layer in chosen]):
+    changes = [(layer, "call", functools.partial(call, layer, layer.call)) for layer in chosen]
+    with computing_once(model), replaced(changes):
+        yield
+
+
+@contextlib.contextmanager
+def computing_once(model: keras.Model) -> Iterator[None]:
+    """Inside the block no layer is set up to compute its signals again in the backward pass, which saves memory.
+
+    It would do so outside of the block, and inside a transformation of the framework. The numbers are the same.
+    """
+    changes: list[tuple[Any, str, Any]] = []
+    for layer in layers(model):
+        # By `keras.RematScope`, and by our own layers.
+        changes.append((layer, "rematerialized_call", lambda plain, *args, **kwargs: plain))
+        if getattr(layer, "memory_efficient", False):
+            changes.append((layer, "memory_efficient", False))
+    with replaced(changes):
         yield
 
 

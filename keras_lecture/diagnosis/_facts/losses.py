@@ -63,7 +63,9 @@ def _described(loss, output):
         # It takes class numbers and distributions.
         family = "sparse_categorical_crossentropy"
     smoothing = getattr(loss, "label_smoothing", 0.0)
-    return _entry(output, name, family, from_logits, float(smoothing or 0.0), getattr(loss, "ignore_class", None))
+    entry = _entry(output, name, family, from_logits, float(smoothing or 0.0), getattr(loss, "ignore_class", None))
+    # A sum grows with the batch.
+    return {**entry, "sums": getattr(loss, "reduction", None) == "sum"}
 
 
 def _entry(output, name, family, from_logits, smoothing, ignored):

@@ -105,7 +105,8 @@ def _traced(model, x):
             return result
 
         groups = model.trainable_variables, model.non_trainable_variables
-        with _backend.scope(groups, (weights, others)), calls.intercepted([*calls.leaves(model), *operations], see):
+        watched = [*calls.leaves(model), *operations]
+        with _backend.scope(groups, (weights, others)), calls.intercepted(model, watched, see):
             result = model(x, training=False)
         names = list(getattr(model, "output_names", None) or ())
         if isinstance(result, dict):

@@ -66,7 +66,7 @@ class Pass:
         weights, others, metrics = calls.values(self.model)
 
         def run(weights, others, metrics, batch):
-            with calls.intercepted(self._watched, see):
+            with calls.intercepted(self.model, self._watched, see):
                 return self._predictions(weights, others, metrics, batch)
 
         _backend.trace(run, weights, others, metrics, batch)
@@ -79,7 +79,7 @@ class Pass:
 
     def _forward(self, weights, zeros, others, metrics, batch):
         numbers, of_units, see = self._measuring([])
-        with calls.intercepted(self._watched, see):
+        with calls.intercepted(self.model, self._watched, see):
             self._predictions(weights, others, metrics, batch)
         squares = ops.stack([_square(w) for w in weights]) if weights else ops.zeros((0,))
         return 0.0, _stacked(numbers), of_units, ops.stack([squares, ops.zeros_like(squares)])
@@ -89,7 +89,7 @@ class Pass:
 
         def objective(both):
             numbers, of_units, see = self._measuring(both[count:])
-            with calls.intercepted(self._watched, see):
+            with calls.intercepted(self.model, self._watched, see):
                 loss, _ = loss_on(self.model, batch, others, metrics, training=self._training)(both[:count])
             return loss, (_stacked(numbers), of_units)
 
@@ -97,7 +97,8 @@ class Pass:
         rms = [ops.sqrt(_square(g) / max(int(np.prod(g.shape)), 1)) for g in gradients[count:]]
         if rms:
             numbers = ops.concatenate([numbers, ops.stack(rms)[:, None]], axis=1)
-        squares = [ops.stack([_square(v) for v in each]) for each in (weights, gradients[:count])]
+        both = weights, gradients[:count]
+        squares = [ops.stack([_square(v) for v in each]) if count else ops.zeros((0,)) for each in both]
         return loss, numbers, of_units, ops.stack(squares)
 
     def _measuring(self, zeros):

@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_lecture._core.weights import layers
 from keras_lecture.diagnosis._facts.batches import copied
+from keras_lecture.diagnosis._facts.calls import computing_once
 
 
 class RecordingScope(keras.StatelessScope):
@@ -69,7 +70,7 @@ def run(
     """Calls `model` on `x` in `scope`; the calls of layers for which `keep(layer)` is true are recorded."""
     calls: list[Call] = []
     modes: dict[int, set[bool]] = {}
-    with _watching(training, keep, calls, modes), scope:
+    with computing_once(model), _watching(training, keep, calls, modes), scope:
         outputs = model(copied(x), training=training)
     return RecordedPass(outputs, calls, modes)
 

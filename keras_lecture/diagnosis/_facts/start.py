@@ -80,7 +80,7 @@ def _received(model, batch):
     def run(weights, others, x):
         found.clear(), derived.clear(), named.clear()
         groups = model.trainable_variables, model.non_trainable_variables
-        with _backend.scope(groups, (weights, others)), calls.intercepted(watched, see):
+        with _backend.scope(groups, (weights, others)), calls.intercepted(model, watched, see):
             model(x, training=False)
         named.extend(layer for layer, _ in found)
         return [tensor for _, tensor in found]

@@ -54,11 +54,12 @@ class Calls:
     def __init__(self, model: keras.Model) -> None:
         self.layers: dict[int, keras.layers.Layer] = {}
         self.types: dict[int, set[str]] = {}
-        self._every = [layer for layer in layers(model) if layer is not model]
+        self._model = model
 
     def recorded(self) -> contextlib.AbstractContextManager[None]:
         """Records the calls in this block; of several calls of one layer, the last one counts."""
-        return intercepted(self._every, self._see)
+        inner = [layer for layer in layers(self._model) if layer is not self._model]
+        return intercepted(self._model, inner, self._see)
 
     def _see(self, layer, inputs, outputs):
         self.layers.pop(id(layer), None)

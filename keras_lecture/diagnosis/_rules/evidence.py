@@ -141,6 +141,9 @@ def progress(record: Record) -> Progress:
 def _progress(record):
     train = points(record, "train")
     other = {point.step: point.loss for point in points(record, "training_mode")}
+    if any(loss.get("sums") for loss in (record.get("model") or {}).get("losses") or []):
+        # The sum over fewer samples is no progress.
+        other = {}
     curve = [(p.step, min(p.loss, other.get(p.step, p.loss))) for p in train]
     if len(curve) < 2:
         curve = list(zip(*thin(*fit_losses(record)), strict=True))

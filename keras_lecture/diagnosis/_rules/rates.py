@@ -15,7 +15,8 @@ def _too_high(rule, record):
     if early is None and not signs and state.stage == "unknown":
         yield rule.unknown("Neither updates nor losses were observed.", "the first three steps of a fit")
         return
-    if not signs and (early is None or early < 0.2 or state.stage == "good"):
+    # A run that goes well in spite of long first steps is told of steps longer than the weights only.
+    if not signs and (early is None or early < (1.0 if state.stage == "good" else 0.2)):
         return
     is_over = state.stage == "none" and len(signs) > 0
     worst = severity(record, rule.id, "high" if is_over and (state.run or 1.0) >= 0.1 else "medium")
@@ -136,7 +137,8 @@ RULES = [
     Rule(
         id="learning-rate-too-high",
         severity="high",
-        criterion="median over the kernels of max ‖Δw‖/‖w‖ in the first three steps > 0.2, or damage since the "
+        criterion="median over the kernels of max ‖Δw‖/‖w‖ in the first three steps > 0.2 (> 1 if all is well since), "
+        "or damage since the "
         "start: the loss stays above its start, half of the best gain is lost, all outputs became equal, units died, "
         "or not finite",
         scale_free="An update is compared with its weight, and a loss with the run's own start and best.",

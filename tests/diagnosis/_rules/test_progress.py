@@ -14,7 +14,7 @@ from diagnosis._rules.runs import (
     stuck,
 )
 
-from keras_lecture.diagnosis._rules import flow, generalization, progress
+from keras_lecture.diagnosis._rules import evidence, flow, generalization, progress
 
 
 def linear(start, end, epochs=10):
@@ -105,6 +105,18 @@ def test_best_gain_that_is_lost_again():
 def test_long_first_steps_of_a_run_that_learns_are_no_finding():
     assert severities(progress, "learning-rate-too-high", healthy(update=0.3)) == []
     assert severities(progress, "learning-rate-too-high", healthy(update=0.05)) == []
+    # Steps longer than the weights themselves are worth knowing even then.
+    assert severities(progress, "learning-rate-too-high", healthy(update=1.3)) == ["low"]
+
+
+def test_a_summed_loss_is_not_compared_between_batches_of_different_size():
+    """The loss of the 64 samples in training mode was a fourth of that of 256 samples, and passed for progress."""
+    record = run([52.0, 51.0, 50.0, 50.0], update=0.01)
+    for probe in record["probes"]:
+        probe["training_mode"] = {"loss": probe["train"]["loss"] / 4}
+    assert evidence.progress(record).now == 12.5
+    record["model"] = {**record.get("model", {}), "losses": [{"family": "squared", "sums": True}]}
+    assert evidence.progress(record).now == 50.0
 
 
 def test_learning_rate_too_low():
