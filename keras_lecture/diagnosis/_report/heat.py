@@ -68,7 +68,7 @@ def _shape(level, column, row):
 
 def _labels(steps, at):
     count = len(steps)
-    shown = sorted({round(index * (count - 1) / 4) for index in range(5)}) if count > 5 else range(count)
+    shown = sorted({round(index * (count - 1) / 4) for index in range(5)}) if count > 7 else range(count)
     parts = []
     for column in shown:
         place = f"{100 * (column + 0.5) / count:.2f}%"

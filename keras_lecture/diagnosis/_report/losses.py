@@ -6,6 +6,7 @@ from typing import Any
 from keras_lecture.diagnosis._record.record import number
 from keras_lecture.diagnosis._report.charts import Scale, Series, chart, thinned
 from keras_lecture.diagnosis._report.document import Document, steps_and_epochs
+from keras_lecture.diagnosis._report.markup import folded, table
 from keras_lecture.diagnosis._report.text import esc, is_finite, listed, short
 
 _METRICS = 6
@@ -64,10 +65,15 @@ def loss_section(document: Document, findings: list[dict[str, Any]]) -> str:
         marks=marks(document, shown),
         level=chance(document),
     )
-    parts = [f"<p>{esc(described)}</p><figure>{line_legend(lines)}{drawn}</figure>"]
+    parts = [f"<p>{esc(described)}</p>{figure(lines, drawn)}"]
     parts.append(timeline(document, shown, len(findings) - len(shown), x))
     parts.append(loss_table(document))
     return "".join(parts)
+
+
+def figure(lines: list[Series], drawn: str, caption: str = "") -> str:
+    """A chart with its caption and the names of its lines."""
+    return f'<figure>{caption}{line_legend(lines)}<div class="plot">{drawn}</div></figure>'
 
 
 def line_legend(lines: list[Series]) -> str:
@@ -175,31 +181,16 @@ def _bar(x, first, last, style, is_open):
 
 def loss_table(document: Document) -> str:
     """The measured losses as numbers."""
-    rows = [
-        (
-            probe["step"],
-            *((probe.get(part) or {}).get(key) for part in ("train", "validation") for key in ("loss", "accuracy")),
-        )
-        for probe in document.get("probes") or []
-    ][-64:]
+    rows = []
+    for probe in (document.get("probes") or [])[-64:]:
+        parts = [probe.get(part) or {} for part in ("train", "validation")]
+        numbers = [short(part.get(key)) for part in parts for key in ("loss", "accuracy")]
+        rows.append([f"{probe['step']:,}", *numbers])
     if not rows:
         return ""
-    head = "".join(
-        f'<th scope="col">{name}</th>'
-        for name in ("step", "training loss", "training accuracy", "validation loss", "validation accuracy")
-    )
-    body = "".join(
-        f'<tr><th scope="row">{step:,}</th>{"".join(f"<td>{short(value)}</td>" for value in values)}</tr>'
-        for step, *values in rows
-    )
-    caption = "<caption>Measured by the doctor in inference mode, on the same samples each time</caption>"
-    table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f"<details><summary>The losses as numbers</summary>{scroller('Losses as numbers', table)}</details>"
-
-
-def scroller(name: str, content: str) -> str:
-    """A part that scrolls by itself in a narrow window, reachable by the keyboard."""
-    return f'<div class="wide" role="region" aria-label="{esc(name)}" tabindex="0">{content}</div>'
+    head = ("step", "training loss", "training accuracy", "validation loss", "validation accuracy")
+    caption = "Measured by the doctor in inference mode, on the same samples each time"
+    return folded("The losses as numbers", table(caption, head, rows))
 
 
 def metric_section(document: Document) -> str:
@@ -209,18 +200,15 @@ def metric_section(document: Document) -> str:
     plain = [name for name in names if name not in known and not (name.startswith("val_") and name[4:] in names)]
     x, parts = span(document), []
     for index, name in enumerate(plain[:_METRICS]):
-        lines = [
-            Series("training", "train", thinned(logged(document, name))),
-            Series("validation", "validation", thinned(logged(document, f"val_{name}"))),
-        ]
+        both = (("training", "train", name), ("validation", "validation", f"val_{name}"))
+        lines = [Series(word, style, thinned(logged(document, key))) for word, style, key in both]
         lines = [line for line in lines if line.points]
         ends = ", ".join(f"{line.name} {short(line.points[-1][1])}" for line in lines)
         drawn = chart(
             f"metric{index}", f"{name} over the steps of the run", f"At the end: {ends}.", lines, x, height=110
         )
-        parts.append(
-            f"<figure><figcaption>{esc(name)} <small>at the end: {ends}</small></figcaption>{line_legend(lines)}{drawn}</figure>"
-        )
+        caption = f"<figcaption>{esc(name)} <small>at the end: {ends}</small></figcaption>"
+        parts.append(figure(lines, drawn, caption))
     if not parts:
         return ""
     rest = f"<p><small>Not drawn: {esc(listed(plain[_METRICS:], 12))}.</small></p>" if plain[_METRICS:] else ""

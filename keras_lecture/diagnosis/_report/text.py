@@ -2,6 +2,7 @@
 
 import html
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +22,11 @@ def clean(text: Any) -> str:
 def esc(text: Any) -> str:
     """`text` for HTML, in elements and in quoted attributes."""
     return html.escape(clean(text))
+
+
+def prose(text: Any) -> str:
+    """A sentence for HTML; names in backticks become code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", esc(text))
 
 
 def short(value: Any) -> str:
