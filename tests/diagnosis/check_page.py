@@ -65,7 +65,13 @@ class Browser:
             os.dup2(read, 3)
             os.dup2(write, 4)
 
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={folder}"]
+        options = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--remote-debugging-pipe",
+            f"--user-data-dir={folder}",
+        ]
         environment = {**os.environ, "HOME": folder}
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
         self._process = subprocess.Popen([command, *options], pass_fds=(3, 4), preexec_fn=connect, **silent)
@@ -161,7 +167,9 @@ def _unreached(browser):
         reached.append(browser.evaluate("document.activeElement.dataset.control"))
     numbers = [int(number) for number in reached if number is not None]
     missed = sorted(set(range(count)) - set(numbers))
-    names = (browser.evaluate(f"document.querySelector('[data-control=\"{n}\"]').outerHTML.slice(0, 90)") for n in missed)
+    names = (
+        browser.evaluate(f"document.querySelector('[data-control=\"{n}\"]').outerHTML.slice(0, 90)") for n in missed
+    )
     yield from (f"the tab key does not reach {name}" for name in names)
     first = numbers[:count]
     if first != sorted(first):

@@ -8,7 +8,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from keras_lecture.diagnosis._report.text import esc, power, short
+from keras_lecture.diagnosis._report.text import esc, short, short_power
 
 # Pixels above the plot, for the labels of vertical marks, and below it, for the labels of the axis.
 TOP, BOTTOM = 18, 22
@@ -112,7 +112,7 @@ def stretched(paths: str, height: int, top: int = 0, box: tuple[int, int] | None
 
 def axes(x: Scale, y: Scale, height: int) -> str:
     """Horizontal lines with their values left of the plot, in its margin, and steps below."""
-    label = power if y.log else short
+    label = short_power if y.log else short
     parts = []
     for tick in y.ticks():
         at = _y(y, tick, height)

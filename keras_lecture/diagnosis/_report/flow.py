@@ -137,7 +137,7 @@ def gradient_reading(found: Table) -> str:
     if broken(found, "gradient") or not rows:
         return broken(found, "gradient") or "No gradient was measured at the last look."
     if zeros:
-        return f"No gradient at all reaches {listed(zeros)} {at} (marked with –)."
+        return f"No gradient at all reaches {listed(zeros)} {_zero_since(found, zeros)} (marked with –)."
     (first, low), (last, high) = rows[0], rows[-1]
     if max(high / low, low / high) > _FAR:
         way = "falls" if low < high else "grows"
@@ -153,13 +153,24 @@ def signal_reading(found: Table) -> str:
     if broken(found, "signal") or not rows:
         return broken(found, "signal") or "No signal was measured at the last look."
     if still:
-        return f"The outputs of {listed(still)} are one constant number {at} (marked with –)."
+        return (
+            f"The outputs of {listed(still)} are the same for all samples {_zero_since(found, still)} (marked with –)."
+        )
     (first, start), (last, end) = rows[0], rows[-1]
     if max(start / end, end / start) > _FAR:
         way = "falls" if end < start else "grows"
         between = f"From {first} to {last} the spread {way} from {short(start)} to {short(end)} {at}"
         return f"{between}; about 1 in every layer is healthy."
     return _even("spread of the signal", found)
+
+
+def _zero_since(found: Table, names: list[str]) -> str:
+    """The step since which the values of these layers have been zero."""
+    rows = [row for name, row in zip(found.names, found.values, strict=True) if name in names]
+    column = len(found.steps)
+    while column and any(row[column - 1] == 0 for row in rows):
+        column -= 1
+    return "from the start" if found.steps[column] == 0 else f"from step {found.steps[column]:,} on"
 
 
 def update_reading(found: Table) -> str:

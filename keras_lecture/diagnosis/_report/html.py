@@ -39,7 +39,7 @@ def page(document: Document, other: Document | None = None) -> str:
         '<a class="skip" href="#content">To the report</a>'
         f'<div class="top"><nav aria-label="Sections"><ul>{links}</ul></nav>'
         '<button type="button" id="theme" aria-pressed="false" hidden>Dark</button></div>'
-        f"<header><h1>{badge(status_of(document))}<br>{prose(verdict(document))}</h1>"
+        f"<header><h1>{badge(status_of(document))}<br>{headline(document)}</h1>"
         f'<p class="facts">{facts(document)}</p></header>'
         f'<main id="content" tabindex="-1">{body}</main>'
         f"<footer>{_versions(document)}</footer>"
@@ -59,6 +59,12 @@ def _sections(document, other) -> list[tuple[str, str, str]]:
     if other is not None:
         sections.insert(0, ("comparison", "Two runs", comparison(document, other)))
     return sections
+
+
+def headline(document: Document) -> str:
+    """The verdict, with the cure in a lighter weight."""
+    fault, mark, cure = prose(verdict(document)).partition("; to do: ")
+    return f'{fault}<span class="cure">{mark}{cure}</span>' if mark else fault
 
 
 def facts(document: Document) -> str:

@@ -34,12 +34,10 @@ def curves(document: Document) -> list[Series]:
     """The lines of the first chart, those with data."""
     steps = thinned(step_losses(document)) or thinned(logged(document, "loss"))
     lines = [
-        Series("training loss of the steps", "steps", steps),
-        Series("validation loss that fit logged", "logged", thinned(logged(document, "val_loss"))),
-        Series("training samples, measured by the doctor", "train", probe_losses(document, "train"), "circle"),
-        Series(
-            "validation samples, measured by the doctor", "validation", probe_losses(document, "validation"), "square"
-        ),
+        Series("training loss, each step", "steps", steps),
+        Series("validation loss, from the logs", "logged", thinned(logged(document, "val_loss"))),
+        Series("training loss, measured", "train", probe_losses(document, "train"), "circle"),
+        Series("validation loss, measured", "validation", probe_losses(document, "validation"), "square"),
     ]
     return [line for line in lines if line.points]
 
@@ -65,7 +63,8 @@ def loss_section(document: Document, findings: list[dict[str, Any]]) -> str:
         marks=marks(document, shown),
         level=chance(document),
     )
-    parts = [f"<p>{esc(described)}</p>{figure(lines, drawn)}"]
+    note = "<figcaption>Measured: in inference mode, on the same samples each time.</figcaption>"
+    parts = [f"<p>{esc(described)}</p>{figure(lines, drawn, note)}"]
     parts.append(timeline(document, shown, len(findings) - len(shown), x))
     parts.append(loss_table(document))
     return "".join(parts)
@@ -73,7 +72,7 @@ def loss_section(document: Document, findings: list[dict[str, Any]]) -> str:
 
 def figure(lines: list[Series], drawn: str, caption: str = "") -> str:
     """A chart with its caption and the names of its lines."""
-    return f'<figure>{caption}{line_legend(lines)}<div class="plot">{drawn}</div></figure>'
+    return f'<figure>{line_legend(lines)}<div class="plot">{drawn}</div>{caption}</figure>'
 
 
 def line_legend(lines: list[Series]) -> str:
@@ -137,12 +136,26 @@ def marks(document: Document, shown: list[tuple[int, dict[str, Any]]]) -> list[t
             places.setdefault(finding["first_step"], []).append(f"{index} begins")
         if not finding["is_open"]:
             places.setdefault(finding["last_step"], []).append(f"{index} ends")
-    result = [(step, ", ".join(labels), "") for step, labels in places.items()]
     broken = first_nonfinite(sorted([*step_losses(document), *probe_losses(document, "train")]))
     if broken is not None:
-        result = [entry for entry in result if entry[0] != broken]
-        labels = [*places.get(broken, []), "not a number"]
-        result.append((broken, ", ".join(labels), "bad"))
+        places.setdefault(broken, []).append("not a number")
+    return spaced(
+        [(step, ", ".join(labels), "bad" if step == broken else "") for step, labels in places.items()], document
+    )
+
+
+def spaced(found: list[tuple[float, str, str]], document: Document) -> list[tuple[float, str, str]]:
+    """Marks in order; one close to the mark before it has its label there, because labels must not overlap."""
+    result, least = [], 0.15 * span(document).high
+    labelled = -math.inf
+    for step, label, style in sorted(found):
+        if step - labelled < least:
+            index = next(i for i, entry in enumerate(result) if entry[0] == labelled)
+            result[index] = (labelled, f"{result[index][1]}, {label}", result[index][2])
+            label = ""
+        else:
+            labelled = step
+        result.append((step, label, style))
     return result
 
 
@@ -189,7 +202,7 @@ def loss_table(document: Document) -> str:
     if not rows:
         return ""
     head = ("step", "training loss", "training accuracy", "validation loss", "validation accuracy")
-    caption = "Measured by the doctor in inference mode, on the same samples each time"
+    caption = "Measured in inference mode, on the same samples each time"
     return folded("The losses as numbers", table(caption, head, rows))
 
 
@@ -207,8 +220,9 @@ def metric_section(document: Document) -> str:
         drawn = chart(
             f"metric{index}", f"{name} over the steps of the run", f"At the end: {ends}.", lines, x, height=110
         )
-        caption = f"<figcaption>{esc(name)} <small>at the end: {ends}</small></figcaption>"
-        parts.append(figure(lines, drawn, caption))
+        parts.append(
+            f"<div><h4>{esc(name)}</h4>{figure(lines, drawn, f'<figcaption>At the end: {ends}.</figcaption>')}</div>"
+        )
     if not parts:
         return ""
     rest = f"<p><small>Not drawn: {esc(listed(plain[_METRICS:], 12))}.</small></p>" if plain[_METRICS:] else ""

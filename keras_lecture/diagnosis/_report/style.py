@@ -32,13 +32,14 @@ h3 { font-size:1rem; margin:2rem 0 .25rem }
 p { margin:.5rem 0; max-width:44rem }
 small,figcaption,caption { font-size:.8125rem; color:var(--soft) }
 header { padding-top:2rem }
-.facts { font-size:.875rem; color:var(--soft); margin:0 }
+.facts { font-size:.875rem; color:var(--soft); margin:0; max-width:none }
 button {
   font:inherit; font-size:.8125rem; color:var(--ink); background:var(--raised); border:1px solid var(--soft);
   border-radius:.375rem; padding:.2rem .7rem; cursor:pointer; min-height:1.75rem;
 }
 .badge { font-size:.8125rem; font-weight:600; white-space:nowrap }
 h1 .badge { font-size:1rem }
+h1 .cure { font-weight:400 }
 .t-high { color:var(--high) }
 .t-medium { color:var(--medium) }
 .t-low { color:var(--low) }
@@ -77,15 +78,16 @@ rect.second { fill:var(--validation) }
 .c-bad,.c-zero { fill:none; stroke-width:2; vector-effect:non-scaling-stroke }
 .c-bad { stroke:var(--high) }
 .c-zero { stroke:var(--ink) }
-.map { display:grid; grid-template-columns:minmax(5.5rem,11rem) 1fr; gap:.75rem }
-.map .names { font-size:12px; line-height:16px; color:var(--soft) }
+.map { display:grid; grid-template-columns:fit-content(38%) 1fr; gap:.75rem }
+.map .names { overflow:hidden; font-size:12px; line-height:16px; color:var(--soft) }
 .map .names span {
   display:block; height:16px; overflow:hidden; white-space:nowrap; text-overflow:ellipsis; text-align:right;
 }
 .times { list-style:none; padding:0; margin-block:.5rem }
 .times li { margin:.5rem 0; font-size:.875rem }
 .panels { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr)); gap:1rem 2rem }
-.panels figcaption { color:var(--ink); font-size:.875rem }
+h4 { font-size:.875rem; margin:1rem 0 0 }
+figcaption { margin-top:.5rem }
 .wide { overflow-x:auto }
 table {
   border-collapse:collapse; font-size:.875rem; font-variant-numeric:tabular-nums; margin:.75rem 0;
@@ -121,12 +123,12 @@ pre code { font:inherit; display:block; padding-right:4.5rem; white-space:pre-wr
 .two h3 { margin-top:1rem }
 footer { margin-top:4rem; padding-bottom:3rem; font-size:.8125rem; color:var(--soft) }
 table.findings th[scope=row] { min-width:8rem }
-table.findings td { min-width:4.5rem; overflow-wrap:anywhere }
+table.findings td { min-width:5.25rem; overflow-wrap:anywhere }
 code { font:0.875em ui-monospace,SFMono-Regular,Consolas,monospace }
 @media (max-width:34rem) {
   .evidence { grid-template-columns:1fr; gap:0 }
   .evidence dd { margin-bottom:.5rem }
-  h1 { font-size:1.25rem }
+  h1 { font-size:1.1875rem }
 }
 @media print {
   body { font-size:10pt }
@@ -134,6 +136,7 @@ code { font:0.875em ui-monospace,SFMono-Regular,Consolas,monospace }
   article,figure,tr { break-inside:avoid }
   h2,h3 { break-after:avoid }
   h2 { margin-top:1.5rem }
+  details:has(table.plain) { display:none }
   details::details-content { content-visibility:visible; display:block }
   .wide { overflow:visible }
   * { print-color-adjust:exact; -webkit-print-color-adjust:exact }
