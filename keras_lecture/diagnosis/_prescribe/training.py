@@ -22,6 +22,11 @@ def _rate(plan):
     return float(innermost(optimizer).get_config()["learning_rate"])
 
 
+def _is(optimizer, *kinds):
+    """Whether it is an optimizer of Keras itself, which has subclasses for PyTorch."""
+    return isinstance(optimizer, kinds) and type(optimizer).__module__.startswith("keras.")
+
+
 def _update(finding):
     """The measured change of the weights in a step relative to their size."""
     for name, value in finding.evidence.items():
@@ -66,7 +71,7 @@ def run_is_not_finite(plan: Plan, finding: Finding) -> str:
 def adam(plan: Plan, finding: Finding) -> str:
     """Adam with its usual rate in place of an optimizer that does not adapt its steps."""
     optimizer = plan.structure.model.optimizer
-    if type(optimizer) not in (keras.optimizers.SGD, keras.optimizers.Adadelta, keras.optimizers.Adagrad):
+    if not _is(optimizer, keras.optimizers.SGD, keras.optimizers.Adadelta, keras.optimizers.Adagrad):
         raise Refusal("The optimizer already adapts its steps: train for more epochs.")
     if plan.optimizer:
         raise Refusal("Another finding has already changed the optimizer.")
@@ -77,7 +82,7 @@ def adam(plan: Plan, finding: Finding) -> str:
 def momentum(plan: Plan, finding: Finding) -> str:
     """Momentum and a smaller rate in place of plain descent."""
     optimizer = plan.structure.model.optimizer
-    if type(optimizer) is not keras.optimizers.SGD or optimizer.momentum:
+    if not _is(optimizer, keras.optimizers.SGD) or optimizer.momentum:
         raise Refusal("The optimizer already has momentum, or adapts its steps.")
     rate = _rate(plan)
     plan.optimizer |= {"learning_rate": float(f"{rate / 5:.2g}"), "momentum": 0.9}
