@@ -14,7 +14,7 @@ from keras_lecture.diagnosis._prescribe.plan import Plan
 from keras_lecture.diagnosis._prescribe.prescription import Prescription
 from keras_lecture.diagnosis._prescribe.program import program
 from keras_lecture.diagnosis._prescribe.rebuild import rebuilt
-from keras_lecture.diagnosis._prescribe.rules import CHANGES, INTENDED, REFUSED
+from keras_lecture.diagnosis._prescribe.rules import CHANGES, CONSEQUENCES, INTENDED, REFUSED
 from keras_lecture.diagnosis._prescribe.structure import Refusal, Structure, is_graph
 from keras_lecture.diagnosis._rules.rule import Finding
 
@@ -112,27 +112,33 @@ def _whole_refusal(model):
 def _planned(plan, findings):
     """The plan with the changes, in the order of the table, and the refused findings."""
     order = list(CHANGES)
-    refused, is_serious = [], any(finding.severity != "low" and finding.is_open for finding in findings)
-    for finding in sorted(findings, key=lambda each: order.index(each.rule) if each.rule in order else -1):
-        trial = plan.trial()
-        try:
-            trial.changes.append(f"{_subject(finding)}: {_change(trial, finding, is_serious)}")
-        except Refusal as refusal:
-            refused.append((finding.rule, finding.layer, str(refusal)))
-        else:
-            plan = trial
+    refused, serious = [], plan
+    for is_low in (False, True):
+        group = [finding for finding in findings if (finding.severity == "low") == is_low]
+        for finding in sorted(group, key=lambda each: order.index(each.rule) if each.rule in order else -1):
+            trial = plan.trial()
+            try:
+                trial.changes.append(f"{_subject(finding)}: {_change(trial, finding, serious)}")
+            except Refusal as refusal:
+                refused.append((finding.rule, finding.layer, str(refusal)))
+            else:
+                plan = trial
+        serious = plan
     return plan, refused
 
 
-def _change(plan, finding, is_serious):
+def _change(plan, finding, serious):
+    """Plans the change of one finding; its sentence. `serious` is the plan without findings of low severity."""
     if finding.rule not in CHANGES:
         raise Refusal(REFUSED.get(finding.rule, "There is no rule of this name."))
     if not finding.is_open:
         raise Refusal("The finding is closed: it has healed.")
-    if finding.severity == "low" and is_serious:
-        raise Refusal("The finding is of low severity: see whether it remains without the others.")
+    if finding.severity == "low" and serious.changes:
+        raise Refusal("The finding is of low severity: see whether it remains after the other changes.")
     if finding.severity == "low" and finding.rule in INTENDED:
         raise Refusal("The finding is of low severity: nothing says that it does harm.")
+    if finding.rule in CONSEQUENCES and not plan.only_optimizer:
+        raise Refusal("It may be a consequence: see whether it remains after the other changes.")
     return CHANGES[finding.rule](plan, finding)
 
 

@@ -209,6 +209,11 @@ LOW = {"update_relative_to_the_weights": "1.0e-06 in the kernel that moves most 
     [
         (finding("learning-rate-too-high", **RATE), keras.optimizers.Adam(1.0), keras.optimizers.Adam(0.005)),
         (finding("learning-rate-too-low", **LOW), keras.optimizers.Adam(1e-6), keras.optimizers.Adam(0.01)),
+        (
+            finding("learning-rate-too-high", **RATE),
+            keras.optimizers.SGD(keras.optimizers.schedules.PiecewiseConstantDecay([20], [1.0, 0.1])),
+            keras.optimizers.SGD(0.005),
+        ),
         (finding("oscillating-loss"), keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.01)),
         (finding("exploding-loss"), keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.01, global_clipnorm=1.0)),
         (finding("zig-zag"), keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.1, momentum=0.9)),
@@ -507,6 +512,20 @@ def test_low_findings_wait_until_the_serious_ones_are_cured():
     low, high = finding("redundant-bias", "layer_0", "low"), finding("output-loss-mismatch", "layer_2", "high")
     assert [entry[0] for entry in prescribe(model, [low, high]).refused] == ["redundant-bias"]
     assert not prescribe(model, [low]).refused
+
+
+def test_consequences_wait_until_their_cause_is_cured():
+    """The loss of a net with raw inputs explodes, but not because of its learning rate."""
+    found = [finding("exploding-loss", severity="high"), finding("unscaled-input", "layer_0")]
+    prescription = prescribe(net(dense(3)), found, X)
+    assert [entry[0] for entry in prescription.refused] == ["exploding-loss"]
+    assert "learning_rate" not in prescription.diff
+
+
+def test_a_low_finding_leads_to_a_change_only_where_the_start_is_wrong_by_itself():
+    low = finding("dead-relu", "layer_0", "low")
+    assert prescribe(net(dense(8, "relu"), dense(3)), [low]).model is None
+    assert prescribe(net(dense(8, "relu", kernel_initializer=SMALL), dense(3)), [low]).model is not None
 
 
 def test_every_rule_is_either_cured_or_refused():

@@ -107,7 +107,13 @@ def unsuitable_start(plan: Plan, finding: Finding) -> str:
         plan.set(layer, activation="tanh")
         plan.fresh.add(layer.name)
     text = " ".join([*([text] if text else []), *(["tanh in recurrent layers."] if rectified else [])])
-    return text or normalize(plan)
+    return text or _if_serious(finding) or normalize(plan)
+
+
+def _if_serious(finding):
+    """Refuses to go further than a wrong start for a finding that says of no harm."""
+    if finding.severity == "low":
+        raise Refusal("The finding is of low severity: nothing says that it does harm.")
 
 
 def exploding_gradient(plan: Plan, finding: Finding) -> str:
@@ -126,6 +132,7 @@ def flat_activation(plan: Plan, finding: Finding) -> str:
     text = start(plan, _is_odd)
     if text:
         return text
+    _if_serious(finding)
     found = [layer for layer in plan.structure.hidden() if _activation(plan, layer) in _BOUNDED]
     plain = [layer for layer in found if not _is_recurrent(layer) and plan.setting(layer, "activation") in _BOUNDED]
     if not plain:
@@ -143,6 +150,7 @@ def dead_relu(plan: Plan, finding: Finding) -> str:
     text = start(plan, lambda layer, name: _is_odd(layer, name) or _is_zero(layer, name))
     if text:
         return text
+    _if_serious(finding)
     names = []
     for layer in plan.structure.every:
         if isinstance(layer, keras.layers.ReLU):

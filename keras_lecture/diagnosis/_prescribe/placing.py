@@ -152,7 +152,11 @@ def less_regularization(plan: Plan, finding: Finding) -> str:
             continue
         config, entries = layer.get_config(), {}
         if of_penalty:
-            entries = {key: _weaker(value) for key, value in config.items() if key.endswith("_regularizer") and value}
+            entries = {
+                key: _weaker(value)
+                for key, value in config.items()
+                if key.rpartition("_")[2] == "regularizer" and value
+            }
         for key in ("rate", "dropout", "recurrent_dropout"):
             if of_dropout and isinstance(config.get(key), float) and config[key] > 0.5:
                 entries[key] = _RATE

@@ -78,6 +78,11 @@ class Plan:
         return Losses(self.structure.model, self.arguments)
 
     @property
+    def only_optimizer(self) -> bool:
+        """Whether nothing changes but the optimizer."""
+        return not self.changes or bool(self.optimizer) and not (self.configs or self.before or self.behind)
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing changes."""
         return not self.changes

@@ -53,7 +53,7 @@ class _Writer:
     def _node(self, node, is_shared):
         operation, results = node.operation, node.output_tensors
         if not node.input_tensors:
-            self._name(results[0], operation.name)
+            self._hold(results[0], operation.name)
             self.lines.append(f"{self._variables[id(results[0])]} = {self._input(results[0])}")
             return
         arguments = [self._tensors(value) for value in node.arguments.args]
@@ -92,7 +92,7 @@ class _Writer:
         name = tensor._keras_history.operation.name
         return f"keras.Input({code(tuple(tensor.shape[1:]))}{dtype}, name={code(name)})"
 
-    def _name(self, tensor, name):
+    def _hold(self, tensor, name):
         self._held.append(tensor)
         self._variables[id(tensor)] = self._free(name)
 

@@ -93,5 +93,30 @@ REFUSED: dict[str, str] = {
     "overfit": "Stop at the best validation loss by a callback; more data or a smaller model are decisions.",
 }
 
-# A low finding of these rules is as often a decision as a fault, and training would have to start again.
-INTENDED = ("frozen-layer", "too-much-regularization", "dead-relu", "zero-gradient", "batch-norm-drift", "saturation")
+# A low finding of these rules is as often a decision as a fault.
+INTENDED = (
+    "frozen-layer",
+    "too-much-regularization",
+    "batch-norm-drift",
+    "bottleneck",
+    "too-little-capacity",
+    "learning-rate-too-high",
+    "learning-rate-too-low",
+    "non-finite",
+    "exploding-loss",
+    "zig-zag",
+    "oscillating-loss",
+    "slow-learning",
+)
+
+# They are consequences of other faults, too, and measured before these were cured.
+CONSEQUENCES = (
+    "learning-rate-too-high",
+    "learning-rate-too-low",
+    "non-finite",
+    "exploding-loss",
+    "zig-zag",
+    "oscillating-loss",
+    "slow-learning",
+    "bad-start",
+)

@@ -3,6 +3,7 @@
 import re
 
 import keras
+from keras import ops
 
 from keras_lecture._training.chain import innermost, is_fixed
 from keras_lecture.diagnosis._prescribe.plan import Plan
@@ -22,6 +23,17 @@ def _rate(plan):
     return float(innermost(optimizer).get_config()["learning_rate"])
 
 
+def _first_rate(plan):
+    """The learning rate, or the first one of a schedule, with which the first updates were made."""
+    optimizer = innermost(plan.structure.model.optimizer)
+    if is_fixed(optimizer):
+        return _rate(plan)
+    rate = float(ops.convert_to_numpy(optimizer._learning_rate(0)))
+    if not rate:
+        raise Refusal("The learning rate is a schedule that starts at 0: change its numbers.")
+    return rate
+
+
 def _is(optimizer, *kinds):
     """Whether it is an optimizer of Keras itself, which has subclasses for PyTorch."""
     return isinstance(optimizer, kinds) and type(optimizer).__module__.startswith("keras.")
@@ -38,7 +50,7 @@ def _update(finding):
 
 def fitting_rate(plan: Plan, finding: Finding) -> str:
     """The learning rate with which the first updates would have had a usual length."""
-    update, rate = _update(finding), _rate(plan)
+    update, rate = _update(finding), _first_rate(plan)
     if update <= 0:
         raise Refusal("The measured update is zero.")
     new = float(f"{rate * _UPDATE / update:.1g}")
@@ -47,7 +59,8 @@ def fitting_rate(plan: Plan, finding: Finding) -> str:
     else:
         new = max(new, float(f"{rate * 10:.1g}"))
     plan.optimizer["learning_rate"] = new
-    return f"A learning rate of {new:g} instead of {rate:g}: updates of {_UPDATE:g} instead of {update:g}."
+    constant = "" if is_fixed(plan.structure.model.optimizer) else ", constant,"
+    return f"A learning rate of {new:g}{constant} instead of {rate:g}: updates of {_UPDATE:g} instead of {update:g}."
 
 
 def smaller_rate(plan: Plan, finding: Finding) -> str:
