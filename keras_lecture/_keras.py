@@ -7,6 +7,7 @@ private name that is not listed, and where Keras has moved one, and it says whic
 PRIVATE = {
     "Model": {
         "_symbolic_build": "builds model, optimizer and metrics from a batch's shapes, as `fit` does",
+        "_compile_config": "the arguments of `compile` as objects, which functions of the user survive",
         "_compile_loss": "the losses by output and their weights, for the check that weights reach the loss",
         "_flatten_layers": "lists all layers, nested ones too; `Model.layers` has the outer ones",
         "_seed_generators": "carries variables through JAX's compiled step that no user's list shows",
@@ -43,7 +44,7 @@ PRIVATE = {
         "_user_loss_weights": "the weights as they were given",
     },
     "KerasTensor": {
-        "_keras_history": "the layer that made a functional model's output, which `fine_tune` replaces",
+        "_keras_history": "the layer that made a tensor: `fine_tune` replaces it, `prescribe` looks what stands before it",
     },
     "EpochIterator": {
         "_enumerate_iterator": "the steps of a running `fit`, for the position in the data and for exceptions",
