@@ -7,8 +7,9 @@ spacing of the numbers at 1:
     precision   one run is ≤ 256 times as far from float64 as the other one
     own         |a − b| ≤ 4 (rₐ + r_b + ε s)           where there is no float64 on both sides, or no real one
 
-A layer may compute in float32 in spite of all (an operation of the framework, a cast in its code). Its float64 differs by
-less than 4 ε₃₂ s, but by more than float64 rounds: from there on the third criterion counts.
+A layer may compute in float32 in spite of all (an operation or a constant of the framework, a cast in its code). Its
+float64 differs by more than float64 rounds, but by no more than 4 ε₃₂ s, or 2 r of a model in float32: from there on the
+third criterion counts.
 """
 
 import difflib
@@ -152,7 +153,7 @@ def _compared(a: Quantity, b: Quantity, floor: float, is_double: bool) -> tuple[
         difference = _apart(a.double, b.double)
         size = max(scale, floor)
         allowed = _FORMULA * max(a.rounding, b.rounding) + _FORMULA_SCALE * size
-        if difference > max(allowed, _NOT_DOUBLE * size):
+        if difference > max(allowed, _not_double(a, b, size)):
             return row(difference, allowed, "formula"), is_double
         if difference <= allowed:
             found = row(difference, allowed, "formula")
@@ -160,6 +161,13 @@ def _compared(a: Quantity, b: Quantity, floor: float, is_double: bool) -> tuple[
             return (row(*worse, "precision") if worse else found), True
     difference = _apart(a.own, b.own)
     return row(difference, _own_allowed(a, b, max(scale, floor)), "own"), is_double and not exact
+
+
+def _not_double(a, b, size):
+    """How far two results in float64 may differ if a framework rounded a constant or a tensor to float32."""
+    spacing = max(epsilon(each.dtype or "float32") for each in (a, b))
+    calibrated = 2 * max(a.rounding, b.rounding) * epsilon("float32") / spacing
+    return max(_NOT_DOUBLE * size, calibrated)
 
 
 def _own_allowed(a, b, scale):

@@ -32,6 +32,7 @@ def listed_steps(model: keras.Model, own: Any, double: Any) -> list[Quantity]:
     for index, (variable, update) in enumerate(zip(model.trainable_variables, own[0], strict=True)):
         layer = owner[id(variable)]
         quantity = Quantity("step", "", "update", 0, index, layer.name, type(layer).__name__, "", variable.path)
+        quantity.dtype = keras.backend.standardize_dtype(variable.dtype)
         quantity.fill(update, double[0][index] if double else None)
         found.append(quantity)
     for index, (path, value) in enumerate(own[1]):

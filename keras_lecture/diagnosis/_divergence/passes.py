@@ -85,7 +85,7 @@ class Passes:
         """The gradients in training mode; `forward` is the pass in this mode, from which the shapes are known."""
         weights, others, metrics, batch = self._tensors()
         floating = [site for site, value in zip(forward.sites, forward.values, strict=True) if value.dtype.kind == "f"]
-        zeros = [ops.zeros(site.shape, site.dtype) for site in floating]
+        zeros = [ops.convert_to_tensor(np.zeros(site.shape), dtype=site.dtype) for site in floating]
         count = len(weights)
 
         def run(both, others, metrics, batch):

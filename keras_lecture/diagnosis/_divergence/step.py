@@ -22,12 +22,25 @@ def steps(model: keras.Model, weights: list[np.ndarray], double: bool) -> tuple[
     with _backend.double_precision() if double else contextlib.nullcontext():
         copies = [_copy(v, w, double) for v, w in zip(model.trainable_variables, weights, strict=True)]
         optimizer = _optimizer(model, copies)
+        gradients = [[_gradient(step, index, v) for index, v in enumerate(copies)] for step in range(STEPS)]
         before = [array(each) for each in copies]
-        for step in range(STEPS):
-            gradients = [_gradient(step, index, each) for index, each in enumerate(copies)]
-            optimizer.apply(gradients, copies)
-        updates = [array(each) - start for each, start in zip(copies, before, strict=True)]
-        return updates, [(variable.path, array(variable)) for variable in optimizer.variables]
+        after, slots = _stepped(optimizer, copies, gradients)
+        updates = [array(each) - start for each, start in zip(after, before, strict=True)]
+        return updates, [(v.path, array(value)) for v, value in zip(optimizer.variables, slots, strict=True)]
+
+
+def _stepped(optimizer, copies, gradients):
+    """The weights and the optimizer's variables after the steps."""
+    if not _backend.PURE_TRAIN_STEP:
+        for each in gradients:
+            optimizer.apply(each, copies)
+        return copies, optimizer.variables
+    # JAX compiles every single operation of an uncompiled step, one by one.
+    step = _backend.compile(lambda slots, each, weights: optimizer.stateless_apply(slots, each, weights))
+    weights, slots = [v.value for v in copies], [v.value for v in optimizer.variables]
+    for each in gradients:
+        weights, slots = step(slots, each, weights)
+    return weights, slots
 
 
 def _copy(variable, value, double):
