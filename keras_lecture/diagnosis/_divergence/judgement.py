@@ -184,7 +184,7 @@ def _precision(a, b, middle):
     """`(typical error of the worse run, allowed)` if one run is far less precise than the other one."""
     if a.kind not in ("output", "input", "input gradient", "output gradient"):
         return None
-    floor = max(epsilon(each.dtype or "float32") for each in (a, b)) * middle
+    floor = min(epsilon(each.dtype or "float32") for each in (a, b)) * middle
     allowed = _PRECISION * (min(a.typical, b.typical) + floor)
     if a.stage == "backward":
         allowed += _TYPICAL_GRADIENT * middle

@@ -17,6 +17,11 @@ def owners(model: keras.Model) -> dict[int, keras.layers.Layer]:
     return {id(variable): layer for layer in layers(model) for variable in layer.variables}
 
 
+def _numbers(model):
+    """The number of each variable, by id; frozen layers do not change it."""
+    return {id(variable): number for number, variable in enumerate(v for v in model.variables if not is_seed(v))}
+
+
 def listed(model: keras.Model, own: Results, double: Results | None) -> list[Quantity]:
     """Forward in inference and in training mode, statistics, gradients from the loss backward, the loss."""
     lists = _Lists(model, own, double)
@@ -28,10 +33,10 @@ def listed(model: keras.Model, own: Results, double: Results | None) -> list[Qua
 
 def listed_steps(model: keras.Model, own: Any, double: Any) -> list[Quantity]:
     """The updates of the weights, then the optimizer's variables."""
-    owner, found = owners(model), []
+    owner, found, numbers = owners(model), [], _numbers(model)
     for index, (variable, update) in enumerate(zip(model.trainable_variables, own[0], strict=True)):
         layer = owner[id(variable)]
-        quantity = Quantity("step", "", "update", 0, index, layer.name, type(layer).__name__, "", variable.path)
+        quantity = Quantity("step", "", "update", 0, numbers[id(variable)], layer.name, type(layer).__name__, "", variable.path)
         quantity.dtype = keras.backend.standardize_dtype(variable.dtype)
         quantity.fill(update, double[0][index] if double else None)
         found.append(quantity)
@@ -75,13 +80,14 @@ class _Lists:
             yield from self._states(own, double, random is not None)
 
     def _states(self, own, double, random):
-        owner = owners(self._model)
+        owner, numbers = owners(self._model), _numbers(self._model)
         for index, variable in enumerate(self._model.non_trainable_variables):
             if is_seed(variable):
                 continue
             layer = owner[id(variable)]
             position = self._first.get(id(layer), 0)
-            quantity = self._new("forward", "training", "state", position, index, layer, variable.path)
+            number = numbers[id(variable)]
+            quantity = self._new("forward", "training", "state", position, number, layer, variable.path)
             quantity.random = random
             quantity.fill(own.state[index], double.state[index] if double else None)
             yield quantity
@@ -100,11 +106,11 @@ class _Lists:
                 quantity.within = "loss" if number in outputs or is_last else quantity.within
                 quantity.fill(value, exact.get(_key(site)))
                 found.append(quantity)
-        owner = owners(self._model)
+        owner, numbers = owners(self._model), _numbers(self._model)
         for index, variable in enumerate(self._model.trainable_variables):
             layer = owner[id(variable)]
-            position = self._first.get(id(layer), 0)
-            quantity = self._new("backward", "training", "gradient", position, index, layer, variable.path)
+            position, number = self._first.get(id(layer), 0), numbers[id(variable)]
+            quantity = self._new("backward", "training", "gradient", position, number, layer, variable.path)
             quantity.fill(back.weights[index], double.backward.weights[index] if double else None)
             found.append(quantity)
         order = ("output gradient", "gradient", "input gradient")
