@@ -90,7 +90,7 @@ $(OLDEST)/.keras: pyproject.toml Makefile
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(NIGHTLY) $(OLDEST) runs build dist docs/_build docs/api docs/gallery
+	rm -rf $(VENV) $(NIGHTLY) $(OLDEST) runs build dist docs/_build docs/api docs/gallery docs/rules/*.md
 
 $(INSTALLED): pyproject.toml Makefile
 	@echo "installing TensorFlow, PyTorch and JAX (CPU builds) into $(VENV) …"

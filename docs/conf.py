@@ -65,7 +65,7 @@ def link_names(app, document, source):
 
 def setup(app):
     app.connect("builder-inited", lambda app: reference.write(HERE / "api"))
-    app.connect("builder-inited", lambda app: rules.write(HERE / "api/rules.inc"))
+    app.connect("builder-inited", lambda app: rules.write(HERE / "rules", HERE / "api/rules.inc"))
     app.connect("builder-inited", lambda app: speed_chart.draw(HERE / "speed.md", HERE / "api/speed.svg"))
     app.connect("source-read", link_names)
     app.connect("build-finished", offline.refuse)
