@@ -23,7 +23,7 @@ copyright = "its authors, Apache-2.0"
 version = release = keras_lecture.__version__
 
 extensions = ["myst_parser", "sphinx_gallery.gen_gallery"]
-exclude_patterns = ["_build", "gallery/*.ipynb"]
+exclude_patterns = ["_build", "gallery/*.ipynb", "ward_tables.md"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 2
 # Indented blocks are formulas in plain Unicode; code blocks name their language.
