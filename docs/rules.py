@@ -63,7 +63,7 @@ def page(name, text, run):
     cures = list(dict.fromkeys((sentence(rule.cure), rule.code) for rule in variants))
     parts = [
         f"({name})=\n# {name}",
-        f"**{' or '.join(severities)}** · {prose(text['means'])}",
+        f"Usually **{' or '.join(severities)}**. {prose(text['means'])}",
         *(criterion(rule, time) for rule, time in zip(variants, times(variants), strict=True)),
         f"## Why it matters\n\n{prose(text['matters'])}",
         f"*Lecture:* {' '.join(lectures)}",
@@ -109,9 +109,8 @@ def shown(run):
     yield f"```none\n{chr(10).join(lines)}\n```"
     if run["kind"] != "check":
         first, last, steps = run["first_step"], run["last_step"], run["steps"]
-        since = "before the first step" if first == 0 else f"since step {first}"
-        until = f", last at step {last} of {steps}" if steps else ""
-        yield f"Seen {since}{until}."
+        since = "before the first step" if first == 0 else f"step {first}"
+        yield f"It held from {since} to step {last} of {steps}." if steps else f"It was seen {since}."
 
 
 def overview():

@@ -3,8 +3,10 @@
     KERAS_BACKEND=torch python docs/show_rules.py [RUNS.jsonl … --records FOLDER]
 
 The files and the folder are those that `tests/ward/ward_run.py --out RUNS.jsonl --records FOLDER` has written; without
-them the runs of the ward stay as they are. Small programs run here, for the rules that no run of the ward shows; one
-that the present backend cannot show keeps its entry.
+them the runs of the ward stay as they are. Small programs run here, for the rules that are the fault of no program of
+the ward; one that the present backend cannot show keeps its entry. Two need a compiling backend, after this command:
+
+    KERAS_BACKEND=jax python docs/show_rules.py --rules compiled-random-numbers input-dtype
 """
 
 import argparse
@@ -83,6 +85,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("runs", nargs="*")
     parser.add_argument("--records")
+    parser.add_argument("--rules", nargs="*", help="only these small programs")
     given = parser.parse_args()
     known = json.loads(SHOWN.read_text(encoding="utf-8")) if SHOWN.exists() else {}
     best = {}
@@ -90,10 +93,15 @@ def main():
         if entry["rule"] not in best or rank < best[entry["rule"]][0]:
             best[entry["rule"]] = rank, entry
     for rule in sorted(RULES):
-        if rule in best:
-            known[rule] = best[rule][1]
-        elif rule in rule_programs.PROGRAMS and known.get(rule, {}).get("kind") in (None, "small", "check"):
-            known[rule] = small(rule) or known.get(rule)
+        rank, entry = best.get(rule, ((True,), None))
+        # A program with this very fault shows it best, a small program better than a by-product of another fault.
+        if not rank[0]:
+            known[rule] = entry
+        elif rule in rule_programs.PROGRAMS and (given.runs or known.get(rule, {}).get("kind") != "sick"):
+            is_wanted = given.rules is None or rule in given.rules
+            known[rule] = (small(rule) if is_wanted else None) or known.get(rule) or entry
+        elif entry is not None:
+            known[rule] = entry
         if known.get(rule) is None:
             known.pop(rule, None)
             print(f"{rule}: no run shows it")

@@ -57,7 +57,8 @@ def counted(runs):
         seeds = sorted({run["run"][3] for run in own})
         if own:
             programs = len({run["run"][1] for run in own})
-            counts.append(f"{len(own)} {words} of {programs} programs (seeds {', '.join(map(str, seeds))})")
+            given = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+            counts.append(f"{len(own)} {words} of {programs} programs ({given})")
     return f"On {backends}: {'; '.join(counts)}."
 
 
