@@ -74,7 +74,7 @@ bench: $(INSTALLED)
 
 ward: $(INSTALLED)
 	@mkdir -p runs
-	@OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(VENV)/bin/python tests/ward/ward_run.py --seeds 0,1,2 --out runs/ward.jsonl
+	@OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(VENV)/bin/python tests/ward/ward_run.py --seeds 0,1,2 --out runs/ward.jsonl --records runs/ward
 	@$(VENV)/bin/python tests/ward/ward_table.py runs/ward.jsonl
 
 # keras-nightly installs the package `keras` under another name, so the release is removed first.
@@ -90,7 +90,7 @@ $(OLDEST)/.keras: pyproject.toml Makefile
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(NIGHTLY) $(OLDEST) runs build dist docs/_build docs/api docs/gallery
+	rm -rf $(VENV) $(NIGHTLY) $(OLDEST) runs build dist docs/_build docs/api docs/gallery docs/rules/*.md
 
 $(INSTALLED): pyproject.toml Makefile
 	@echo "installing TensorFlow, PyTorch and JAX (CPU builds) into $(VENV) …"

@@ -23,7 +23,7 @@ copyright = "its authors, Apache-2.0"
 version = release = keras_lecture.__version__
 
 extensions = ["myst_parser", "sphinx_gallery.gen_gallery"]
-exclude_patterns = ["_build", "gallery/*.ipynb"]
+exclude_patterns = ["_build", "gallery/*.ipynb", "ward_tables.md"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 2
 # Indented blocks are formulas in plain Unicode; code blocks name their language.
@@ -65,7 +65,7 @@ def link_names(app, document, source):
 
 def setup(app):
     app.connect("builder-inited", lambda app: reference.write(HERE / "api"))
-    app.connect("builder-inited", lambda app: rules.write(HERE / "api/rules.inc"))
+    app.connect("builder-inited", lambda app: rules.write(HERE / "rules", HERE / "api/rules.inc"))
     app.connect("builder-inited", lambda app: speed_chart.draw(HERE / "speed.md", HERE / "api/speed.svg"))
     app.connect("source-read", link_names)
     app.connect("build-finished", offline.refuse)

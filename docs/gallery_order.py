@@ -4,6 +4,7 @@ import keras
 
 ORDER = (
     "digits.py",
+    "doctor.py",
     "optimizers.py",
     "signals.py",
     "gradient_check.py",

@@ -57,6 +57,23 @@ def test_digits(run):
     assert accuracy > 96.5
 
 
+def test_doctor(run):
+    """Forgotten preprocessing looks like overfitting: dropout does not close the gap, the cure that is named does."""
+    text = run("doctor")
+    found = re.findall(r"accuracy: training (\S+)%, validation (\S+)%", text)
+    (plain, regularized, watched, cured) = [[float(number) for number in pair] for pair in found]
+    assert plain == watched, "the doctor changed the training"
+    assert plain[0] > 98 and plain[0] - plain[1] > 10
+    assert cured[1] - max(plain[1], regularized[1]) > 5
+    assert cured[0] - cured[1] < 5
+    assert "bad-split since step 0" in text
+    assert "another scale than the training inputs" in text
+    assert "medium or high findings: []" in text
+    # Around 97 % across seeds and backends.
+    assert numbers("test accuracy #%", text)[0] > 94
+    assert text.rstrip().splitlines()[-1].startswith("medium: bad-split: ")
+
+
 def test_optimizers(run):
     """Every optimizer reduces the loss to a third; those that use curvature bring it close to zero."""
     lines = re.findall(r"^(\w+) +loss (\S+) → (\S+)", run("optimizers"), re.MULTILINE)

@@ -31,10 +31,11 @@ PATTERNS = {
     ): replacement
     for expression, replacement in BANNED.items()
 }
+DOCS = ("*.md", "*.py", "rules/*.toml")
 AREAS = {
     "keras_lecture": sorted(PACKAGE.rglob("*.py")),
     "tests": sorted((ROOT / "tests").rglob("*.py")),
-    "docs": [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("*.py"))],
+    "docs": [ROOT / "README.md", *(file for kind in DOCS for file in sorted((ROOT / "docs").glob(kind)))],
     "examples": sorted((ROOT / "examples").rglob("*.py")),
 }
 
@@ -81,7 +82,7 @@ def banned_words(text):
 
 def failures(path):
     source = path.read_text(encoding="utf-8")
-    texts = outside_of_fences(source) if path.suffix == ".md" else [*docstrings(source), *comments(source)]
+    texts = outside_of_fences(source) if path.suffix in (".md", ".toml") else [*docstrings(source), *comments(source)]
     for start, text in texts:
         for line, word, replacement in banned_words(text):
             yield f"{path.relative_to(ROOT)}:{start + line}: {word!r}: write {replacement}"

@@ -1,8 +1,11 @@
 """The table of the ward from the files that `ward_run.py` has written.
 
-python tests/ward/ward_table.py FILE …
+    python tests/ward/ward_table.py FILE … [--markdown docs/ward_tables.md --records FOLDER]
+
+With `--markdown` it writes the tables of the documentation in place of the text for developers; it needs the records.
 """
 
+import argparse
 import json
 import sys
 from collections import Counter, defaultdict
@@ -26,16 +29,15 @@ def others(run):
     return [f for f in run["findings"] if f[1] in _SERIOUS and f[0] not in run["accepted"]]
 
 
-def detection(run):
-    """The share of the run before the fault was named."""
-    steps = [finding[3] for finding in run["findings"] if finding[0] in run["accepted"]]
-    return min(steps) / max(run["steps"], 1) if steps else None
-
-
 def title(run):
     """The name of a program, its kind and its seed."""
     _, name, kind, seed = run["run"]
     return f"{name} ({kind}, seed {seed})"
+
+
+def flagged(runs, severity, rule=None):
+    """The runs with a finding of the severity, by one rule or by any."""
+    return [run for run in runs if any(f[1] == severity and rule in (None, f[0]) for f in run["findings"])]
 
 
 def summary(runs):
@@ -46,26 +48,15 @@ def summary(runs):
     if sick:
         found = sum(map(named, sick))
         extra = sum(len(others(run)) for run in sick) / len(sick)
-        times = sorted(time for time in map(detection, sick) if time is not None)
-        median = times[len(times) // 2] if times else float("nan")
         lines.append(f"fault named: {found / len(sick):.3f} ({found} of {len(sick)})")
         lines.append(f"other medium or high findings per sick run: {extra:.2f}")
-        lines.append(f"median detection after {median:.3f} of the run")
     for severity in ("high", "medium"):
-        flagged = [run for run in healthy if any(finding[1] == severity for finding in run["findings"])]
-        lines.append(f"healthy runs with a {severity} finding: {len(flagged)} of {len(healthy)}")
+        lines.append(f"healthy runs with a {severity} finding: {len(flagged(healthy, severity))} of {len(healthy)}")
     return lines
 
 
-def main():
-    runs = load(sys.argv[1:])
-    for part, chosen in (
-        ("all", runs),
-        ("seen while rules were written", [run for run in runs if not run["held_out"]]),
-        ("held out", [run for run in runs if run["held_out"]]),
-    ):
-        print(f"\n{part}: " + "; ".join(summary(chosen)))
-    print("\nfault: named of runs; confused with")
+def faults(runs):
+    """By fault: named runs, all runs, the other serious findings with their numbers."""
     rows = defaultdict(lambda: [0, 0, Counter()])
     for run in runs:
         if run["run"][2] == "sick":
@@ -73,7 +64,19 @@ def main():
             row[0] += named(run)
             row[1] += 1
             row[2].update(finding[0] for finding in others(run))
-    for fault, (hits, count, confused) in sorted(rows.items()):
+    return dict(sorted(rows.items()))
+
+
+def write_text(runs):
+    """Prints the table for developers."""
+    for part, chosen in (
+        ("all", runs),
+        ("seen while rules were written", [run for run in runs if not run["held_out"]]),
+        ("held out", [run for run in runs if run["held_out"]]),
+    ):
+        print(f"\n{part}: " + "; ".join(summary(chosen)))
+    print("\nfault: named of runs; confused with")
+    for fault, (hits, count, confused) in faults(runs).items():
         print(f"  {fault:26} {hits:3} of {count:3}   {dict(confused.most_common(4)) or ''}")
     print("\nmissed")
     for run in runs:
@@ -88,6 +91,23 @@ def main():
     print("\nerrors and unseen")
     for run in errors:
         print(f"  {title(run)}: {run['error'] or ''} {run['unseen']}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("files", nargs="+")
+    parser.add_argument("--markdown", help="the file to write")
+    parser.add_argument("--records", help="the folder of the records, as given to `ward_run.py`")
+    given = parser.parse_args()
+    if given.markdown:
+        if not given.records:
+            parser.error("--markdown needs --records")
+        sys.path[0] = str(Path(__file__).resolve().parent.parent)
+        from ward import ward_page
+
+        Path(given.markdown).write_text(ward_page.page(load(given.files), given.records), encoding="utf-8")
+    else:
+        write_text(load(given.files))
 
 
 if __name__ == "__main__":

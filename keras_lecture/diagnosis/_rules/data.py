@@ -196,7 +196,7 @@ RULES = [
         "never: shuffled batches need no answer, and data that cannot be seen have no order to judge",
         "Deck E (shuffle the data in each epoch)",
         "Shuffle the rows before each epoch.",
-        "model.fit(x, y, shuffle=True)\ndataset = dataset.shuffle(len(dataset))",
+        "model.fit(x, y, shuffle=True)  # with tf.data: dataset.shuffle(rows), before batch",
         unshuffled_batches,
     ),
     Rule(
@@ -240,7 +240,7 @@ RULES = [
         "token inputs, or fewer than 100 rows",
         "Deck A (underfit in the tuning table)",
         "Check that row i of the targets belongs to row i of the inputs, for example that both were shuffled alike.",
-        "order = np.random.permutation(len(x))\nx, y = x[order], y[order]",
+        "order = np.random.default_rng(0).permutation(len(x))\nx, y = x[order], y[order]  # one order for both",
         unrelated_labels,
     ),
 ]

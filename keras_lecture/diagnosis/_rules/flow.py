@@ -180,7 +180,8 @@ RULES = [
         unknown_when="No probe holds gradients and norms of kernels.",
         lecture="Deck B, initialization: a too large initialization leads to exploding gradients",
         cure="Initialize with He's or Glorot's variance, and clip the norm of the gradient.",
-        code='keras.optimizers.Adam(1e-3, global_clipnorm=1.0)  # and kernel_initializer="glorot_uniform"',
+        code="model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=1.0), loss=model.loss)\n"
+        '# and kernel_initializer="glorot_uniform" in each layer',
         judge=_exploding_gradient,
     ),
     Rule(

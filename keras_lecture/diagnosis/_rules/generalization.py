@@ -235,7 +235,7 @@ RULES = [
         unknown_when="Fewer than three validation losses were recorded.",
         lecture="Deck A, tuning table: training error ≫ test error, a bad division of the data",
         cure="Shuffle before the division, keep the shares of the classes, and prepare both parts by the same code.",
-        code="order = numpy.random.default_rng(0).permutation(len(x))  # before the division",
+        code="(x, y), validation_data, test_data = keras_lecture.data.split(x, y)",
         judge=_bad_split,
     ),
     Rule(
@@ -248,7 +248,7 @@ RULES = [
         lecture="Deck A, tuning table: test error ≫ training error; training and test data of the same distribution",
         cure="Check that each label belongs to its input: was one array shuffled, sorted or filtered without the "
         "other?",
-        code="order = rng.permutation(len(x)); x, y = x[order], y[order]  # one order for both",
+        code="order = np.random.default_rng(0).permutation(len(x))\nx, y = x[order], y[order]  # one order for both",
         judge=_unlearnable,
     ),
     *regularization.RULES,

@@ -186,7 +186,7 @@ RULES = [
         "never: without arrays there is nothing to count",
         'Deck A ("exploding" in the tuning table)',
         "Replace values that are not finite, or leave the rows out.",
-        "keep = np.isfinite(x).all(axis=1)\nx, y = x[keep], y[keep]",
+        "keep = np.isfinite(x.reshape(len(x), -1)).all(axis=1)\nx, y = x[keep], y[keep]",
         nonfinite_data,
     ),
     Rule(

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from keras_lecture.diagnosis._rules import invariant_codes as codes
+
 LECTURE = "deck A: the learning goes on only if the gradient is non-zero; deck E: dropout, batch normalization"
 
 
@@ -42,8 +44,7 @@ TEXTS = (
         "The same batch with the same weights and seeds gives another output: the model draws numbers that no seed of "
         "Keras sets, so that no run can be repeated.",
         "Draw random numbers by `keras.random` with a `SeedGenerator` that the layer holds.",
-        "self.seed_generator = keras.random.SeedGenerator(seed)\n"
-        "noise = keras.random.normal(keras.ops.shape(x), seed=self.seed_generator)",
+        codes.NOISE,
         _BATCH,
     ),
     Text(
@@ -53,7 +54,7 @@ TEXTS = (
         "f(x, training=False) = f(x, training=False)",
         "Two predictions for the same input differ: a layer draws random numbers in inference mode, too.",
         "Draw only in training mode, unless the model is to sample its predictions.",
-        "def call(self, x, training=False):\n    return self.noisy(x) if training else x",
+        codes.NOISE,
         _BATCH,
     ),
     Text(
@@ -64,8 +65,7 @@ TEXTS = (
         "A dropout, noise or augmentation layer does nothing in training although its rate is above 0, so that the "
         "regularization that was written does not take place.",
         "Let the layer act if `training` is true; Keras passes this argument from `fit` to every layer.",
-        "def call(self, x, training=False):\n"
-        "    return keras.random.dropout(x, self.rate, seed=self.seed_generator) if training else x",
+        codes.MASK,
         _BATCH,
     ),
     Text(
@@ -76,7 +76,7 @@ TEXTS = (
         "The seeds of dropout or augmentation do not advance in `fit`: the training step calls the model in inference "
         "mode.",
         "Call the model with `training=True` in the own `train_step`.",
-        "y_pred = self(x, training=True)",
+        "y_pred = self(x, training=True)  # in `train_step`",
         _STEPS,
         False,
     ),
@@ -89,7 +89,7 @@ TEXTS = (
         "model: statistics and dropout of the layer act in the other mode.",
         "Freeze normalization by `trainable = False`, and put a call with `training=…` into the `call` of an own layer "
         "or model, where Keras keeps it.",
-        "class Fixed(keras.layers.Wrapper):\n    def call(self, x):\n        return self.layer(x, training=False)",
+        codes.FIXED,
         "a functional model with `training=…` in its graph",
     ),
     Text(
@@ -99,7 +99,7 @@ TEXTS = (
         "dropout(x, training=False) draws no random numbers",
         "Dropout or noise acts in inference, too, so that predictions and validation are noisy.",
         "Return the input unchanged if `training` is false, and do not pass `training=True` to the layer.",
-        "x = keras.layers.Dropout(0.5)(x)  # without training=True",
+        "hidden = keras.layers.Dropout(0.5)(hidden)  # without training=True",
         _BATCH,
     ),
     Text(
@@ -109,7 +109,7 @@ TEXTS = (
         "augment(x, training=False) = augment(x, training=False)",
         "Augmentation acts in inference, too: validation and predictions see randomly changed inputs.",
         "Do not pass `training=True` to the augmentation, and return the input if `training` is false.",
-        'x = keras.layers.RandomFlip("horizontal")(x)  # without training=True',
+        'images = keras.layers.RandomFlip("horizontal")(images)  # without training=True',
         _BATCH,
     ),
     Text(
@@ -121,8 +121,7 @@ TEXTS = (
         "instead of regularizing.",
         "Create a `SeedGenerator` once, in `__init__`, and pass it as the seed; an integer seed gives the same numbers "
         "in every call.",
-        "self.seed_generator = keras.random.SeedGenerator(seed)\n"
-        "x = keras.random.dropout(x, 0.5, seed=self.seed_generator)",
+        codes.MASK,
         _BATCH,
     ),
     Text(
@@ -133,8 +132,7 @@ TEXTS = (
         "The model draws numbers from Python's or NumPy's generators in `call`; the compiled step keeps those of its "
         "first call for ever.",
         "Draw random numbers by `keras.random` with a `SeedGenerator` that the layer holds.",
-        "self.seed_generator = keras.random.SeedGenerator(seed)\n"
-        "noise = keras.random.normal(keras.ops.shape(x), seed=self.seed_generator)",
+        codes.NOISE,
         _BATCH,
     ),
     Text(
@@ -144,8 +142,7 @@ TEXTS = (
         "∂L/∂ŷ depends on the sample weights",
         "The loss does not depend on the sample weights (or class weights) that were given.",
         "Pass `sample_weight` on in the own `compute_loss`.",
-        "def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):\n"
-        "    return super().compute_loss(x, y, y_pred, sample_weight, training)",
+        codes.WEIGHTED,
         f"{_BATCH} and sample weights other than 1",
     ),
     Text(
@@ -155,8 +152,7 @@ TEXTS = (
         "L depends on `loss_weights`",
         "The loss does not depend on the `loss_weights` given to `compile`.",
         "Build on the compiled loss in the own `compute_loss`, or multiply its terms by the weights.",
-        "def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):\n"
-        "    return super().compute_loss(x, y, y_pred, sample_weight, training)",
+        codes.WEIGHTED,
         f"{_BATCH}, compiled with loss weights other than 1",
     ),
     Text(
@@ -187,7 +183,7 @@ TEXTS = (
         "The forward pass uses weights that Keras does not track: they are neither trained nor saved.",
         "Create layers in `__init__` and keep them as attributes, or in lists and dictionaries that are attributes; "
         "create weights by `add_weight`.",
-        "def __init__(self):\n    super().__init__()\n    self.dense = keras.layers.Dense(10)",
+        codes.CLASSIFIER,
         "a forward pass and a standard `train_step`",
     ),
     Text(
@@ -197,7 +193,7 @@ TEXTS = (
         "wₖ₊₁ ≠ wₖ if ∇L ≠ 0 and η > 0, in one of the first steps",
         "A trainable weight has a gradient and does not move: the training step does not update it.",
         "Let the optimizer apply the gradients of all trainable weights, and look for code that sets the weight back.",
-        "self.optimizer.apply(gradients, self.trainable_variables)",
+        "self.optimizer.apply(gradients, self.trainable_variables)  # in `train_step`",
         f"{_STEPS}, and gradients",
         False,
     ),
@@ -231,7 +227,7 @@ TEXTS = (
         "The moving statistics of a batch normalization do not move in training, so that inference uses those of the "
         "initialization.",
         "Call the model with `training=True` in the own `train_step`, and use a `momentum` below 1.",
-        "y_pred = self(x, training=True)",
+        "y_pred = self(x, training=True)  # in `train_step`",
         f"{_STEPS}, and a batch normalization in training mode",
         False,
     ),
@@ -241,8 +237,8 @@ TEXTS = (
         "high",
         "iterations(k + 1) > iterations(k)",
         "The optimizer does not count its steps, so that its schedule does not go on.",
-        "Let the own optimizer call `super().apply`, or add 1 to `iterations` in each step.",
-        "self.iterations.assign_add(1)",
+        "Let the own optimizer call `super().apply`, which counts, or add 1 to `iterations` in each step.",
+        codes.HALF_STEP,
         _STEPS,
         False,
     ),
@@ -253,7 +249,7 @@ TEXTS = (
         "w and the moving statistics are equal before and after an evaluation",
         "An evaluation changes weights or statistics of the model: validation data leak into it.",
         "Update weights and statistics in training mode only, and call layers with the given `training`.",
-        "x = self.normalization(x, training=training)",
+        codes.BLOCK,
         "a forward pass in inference mode, or snapshots around an evaluation",
         False,
     ),
@@ -264,7 +260,8 @@ TEXTS = (
         "first batch(epoch) ≠ first batch(epoch + 1) if the rows are shuffled",
         "Every epoch begins with the same batch although the rows were to be shuffled.",
         "Shuffle in each epoch, not once.",
-        "dataset.shuffle(len(x), reshuffle_each_iteration=True)",
+        "model.fit(keras_lecture.data.Batches(x, y, batch_size=32))\n"
+        "# with tf.data: dataset.shuffle(rows, reshuffle_each_iteration=True), before batch",
         "the first batches of several epochs, with enough different rows, where the rows are to be shuffled",
         False,
     ),
@@ -275,7 +272,7 @@ TEXTS = (
         "samples seen in an epoch = samples given",
         "An epoch does not see the number of samples that was given.",
         "Make the length of the data set the number of its batches, with the last, smaller one.",
-        "def __len__(self):\n    return math.ceil(len(self.x) / self.batch_size)",
+        codes.ROWS,
         "the number of samples given and seen",
         False,
     ),

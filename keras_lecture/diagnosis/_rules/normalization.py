@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_lecture.diagnosis._rules.harm import consumers, has_kernel, layers
+from keras_lecture.diagnosis._rules.layer_code import layer_code
 from keras_lecture.diagnosis._rules.rule import Rule
 
 LINEAR = ("linear", None)
@@ -25,7 +26,7 @@ def redundant_bias(rule: Rule, record: dict[str, Any]):
                 f"{behind[0]['name']} subtracts the mean, and with it the bias of {layer['name']}.",
                 {"layer behind": f"{behind[0]['class']} (criterion: not a batch normalization)"},
                 layer=layer["name"],
-                code=f"keras.layers.{layer['class']}(…, use_bias=False)",
+                code=layer_code(layer, "use_bias=False"),
             )
 
 

@@ -19,7 +19,6 @@ RANGES = {
     "softplus": (0.0, float("inf")),
     "exponential": (0.0, float("inf")),
 }
-LOGITS = "keras.layers.Dense(units)  # with from_logits=True in the loss"
 
 
 def output_loss_mismatch(rule: Rule, record: dict[str, Any]):
@@ -66,12 +65,12 @@ def _categorical(head):
         yield cause, "high", "Use one unit for each class, or the binary cross entropy.", _one_unit(head)
     if head.from_logits and head.is_softmax:
         cause = f"{head.loss} expects scores, as from_logits=True, but {head.name} has already passed a softmax."
-        yield cause, "medium", "Remove the softmax, or set from_logits=False.", f"{LOGITS}"
+        yield cause, "medium", "Remove the softmax, or set from_logits=False.", _logits(head)
     if head.from_logits and head.activation in ("sigmoid", "relu", "tanh"):
         cause = f"{head.loss} expects unbounded scores, but the last activation is {head.activation}."
-        yield cause, "medium" if head.activation != "tanh" else "low", "Remove the last activation.", LOGITS
+        yield cause, "medium" if head.activation != "tanh" else "low", "Remove the last activation.", _logits(head)
     if head.from_logits is False and not head.is_softmax:
-        code = f'keras.layers.Dense({head.units or "units"}, activation="softmax")'
+        code = f'keras.layers.Dense({head.units or 10}, activation="softmax")'
         cure = "Use a softmax, or no activation together with from_logits=True."
         if head.activation == "sigmoid" or (head.activation is None and head.is_probability):
             cause = f"{head.loss} expects the probabilities of exclusive classes, but each unit has its own sigmoid."
@@ -85,18 +84,18 @@ def _binary(head):
     sigmoid = f'keras.layers.Dense({head.units or 1}, activation="sigmoid")'
     if head.from_logits and head.activation in ("sigmoid", "hard_sigmoid", "softmax"):
         cause = f"{head.loss} expects scores, as from_logits=True, but {head.name} has passed a {head.activation}."
-        yield cause, "medium", f"Remove the {head.activation}, or set from_logits=False.", LOGITS
+        yield cause, "medium", f"Remove the {head.activation}, or set from_logits=False.", _logits(head)
     if head.from_logits and head.activation in ("relu", "tanh"):
         cause = f"{head.loss} expects unbounded scores, but the last activation is {head.activation}."
         severity = "high" if head.activation == "relu" else "low"
-        yield cause, severity, "Remove the last activation.", LOGITS
+        yield cause, severity, "Remove the last activation.", _logits(head)
     if head.from_logits is False and not head.is_probability:
         cause = f"{head.loss} expects probabilities, as from_logits=False, but {head.name} has no sigmoid."
         yield cause, "high", "Use a sigmoid, or no activation together with from_logits=True.", sigmoid
     if head.is_softmax and (head.units or 0) > 1 and head.kind in ("one-hot", "probabilities", None):
         cause = f"{head.loss} judges each of {head.units} units alone, but a softmax makes them one distribution."
         severity = "medium" if head.units > 2 and head.kind == "one-hot" else "low"
-        yield cause, severity, "Use the categorical cross entropy.", 'model.compile(loss="categorical_crossentropy")'
+        yield cause, severity, "Use the categorical cross entropy.", _compile("categorical_crossentropy")
     if head.activation == "softmax" and head.kind == "multi-hot":
         cause = f"Rows of {head.target} have several labels, but a softmax lets the classes exclude each other."
         yield cause, "medium", "Use a sigmoid for each label.", sigmoid
@@ -128,7 +127,7 @@ def _regression(head):
         cause = (
             f"{head.target} contains classes, but {head.loss} measures distances: cross entropy learns classes faster."
         )
-        yield cause, _of_classes(head), "Use a cross entropy.", 'model.compile(loss="sparse_categorical_crossentropy")'
+        yield cause, _of_classes(head), "Use a cross entropy.", _compile("sparse_categorical_crossentropy")
 
 
 def _unreachable(target, low, high):
@@ -157,6 +156,14 @@ def _hinge(head):
     if head.activation in ("sigmoid", "relu", "softmax"):
         cause = f"{head.loss} wants scores on both sides of 0, but {head.activation} has no negative values."
         yield cause, "medium" if head.units == 1 else "low", "Use no last activation, or tanh.", "keras.layers.Dense(1)"
+
+
+def _logits(head):
+    return f"keras.layers.Dense({head.units or 10})  # with from_logits=True in the loss"
+
+
+def _compile(loss):
+    return f'model.compile(model.optimizer, loss="{loss}")'
 
 
 def _one_unit(head):

@@ -4,6 +4,7 @@ from typing import Any
 
 from keras_lecture.diagnosis._rules.harm import consumers, has_kernel, layers, steps_of
 from keras_lecture.diagnosis._rules.heads import TRANSPARENT, heads
+from keras_lecture.diagnosis._rules.layer_code import layer_code
 from keras_lecture.diagnosis._rules.rule import Rule
 
 DROPOUTS = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout", "GaussianDropout")
@@ -74,7 +75,7 @@ def linear_stack(rule: Rule, record: dict[str, Any]):
             {"activation between": "linear (criterion: a nonlinearity)"},
             layer=layer["name"],
             confidence=0.8,
-            code=f'keras.layers.{layer["class"]}({layer.get("units")}, activation="relu")',
+            code=layer_code(layer, 'activation="relu"'),
         )
 
 

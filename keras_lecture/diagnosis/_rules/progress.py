@@ -42,7 +42,8 @@ def _non_finite_validation(rule, record):
             severity="medium",
             steps=(min(steps), max(steps)),
             cure="Look for values that are not finite, or out of range, in the validation data.",
-            code="numpy.isfinite(x_val).all()",
+            code="keep = np.isfinite(x_val.reshape(len(x_val), -1)).all(axis=1)\n"
+            "x_val, y_val = x_val[keep], y_val[keep]",
         )
 
 
@@ -67,7 +68,7 @@ def _exploding_loss(rule, record):
             severity="low" if has_other_cause(record) else "medium",
             steps=(0, state.steps),
             cure="Check the sign of the loss: a score that should grow enters with a minus.",
-            code="model.compile(model.optimizer, loss=lambda y, p: -score(y, p))",
+            code="model.compile(model.optimizer, loss=lambda y, p: -keras.ops.mean(y * p, axis=-1))",
         )
         return
     peak = values.max(initial=0.0)

@@ -99,7 +99,7 @@ RULES = [
         unknown_when="Fewer than six training losses, or an unknown number of planned steps.",
         lecture=_TUNING + "the training error decreases very slowly",
         cure="Train for more epochs, with early stopping on the validation loss.",
-        code="model.fit(x, y, epochs=100, validation_split=0.2, callbacks=[keras.callbacks.EarlyStopping(patience=5)])",
+        code="model.fit(x, y, epochs=50, validation_split=0.2, callbacks=[keras.callbacks.EarlyStopping(patience=5)])",
         judge=_cut_short,
     ),
 ]

@@ -158,7 +158,7 @@ RULES = [
         "never: a custom initializer leaves the finding low",
         "Deck B (fine-tuning: freeze all but the last layers)",
         "Set `trainable = True` before `compile`, or load trained weights.",
-        'model.get_layer("name").trainable = True\nmodel.compile(optimizer, loss)',
+        'layer.trainable = True\nmodel.compile(optimizer="adam", loss=model.loss)',
         frozen_layer,
     ),
     Rule(
