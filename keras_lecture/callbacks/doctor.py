@@ -1,5 +1,6 @@
 """`Doctor`: names what is wrong with a training run while it trains, and the cure."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -24,6 +25,7 @@ from keras_lecture.diagnosis._facts.reasons import reason
 from keras_lecture.diagnosis._record.record import Record, new_record, plain, write
 from keras_lecture.diagnosis._rules import checked, judge, merged
 from keras_lecture.diagnosis._rules.rule import Finding, Unknown
+from keras_lecture.diagnosis.report import report
 
 _FIRST_STEPS = 3
 
@@ -147,9 +149,20 @@ class Doctor(keras.callbacks.Callback):
 
     # What it does.
 
+    def document(self) -> dict[str, Any]:
+        """The record with findings, unknowns and actions, as plain data: what `save` writes."""
+        parts = {"findings": self.findings, "unknown": self.unknown}
+        judged = {name: [dataclasses.asdict(answer) for answer in answers] for name, answers in parts.items()}
+        rules = self.rules if isinstance(self.rules, str) else list(self.rules)
+        return plain({**self.record, **judged, "actions": getattr(self, "actions", []), "rules": rules})
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the record and the findings as JSON."""
-        write({**self.record, "findings": [finding.to_dict() for finding in self.findings]}, path)
+        """Writes `document()` as JSON."""
+        write(self.document(), path)
+
+    def report(self, path: str | os.PathLike[str], *, compare: Any = None) -> dict[str, Any]:
+        """Writes the HTML page of `diagnosis.report` and returns its summary."""
+        return report(self, path, compare=compare)
 
     def _begin(self, fit):
         model, x = self._model, fit.get("x")

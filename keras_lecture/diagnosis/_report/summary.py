@@ -1,0 +1,147 @@
+"""The summary of a run for machines: status, exit code, one sentence, findings."""
+
+import json
+import re
+from typing import Any
+
+from keras_lecture.diagnosis._report.document import Document, epoch_of, steps_and_epochs
+from keras_lecture.diagnosis._rules import RULES
+from keras_lecture.diagnosis._rules.rule import SEVERITIES
+
+SCHEMA = 1
+EXIT_CODES = {"healthy": 0, "medium": 4, "high": 5, "unjudged": 6}
+
+_LARGEST = 2048
+_HEADS = {"high": "This run will not work", "medium": "This run works worse than it could"}
+# First words of causes that keep their capital in the middle of a sentence.
+_NAMES = ("Keras", "ReLU", "Adam", "Gauss", "Glorot", "He")
+
+
+def summary(document: Document, since: int | None = None) -> dict[str, Any]:
+    """Status, exit code, verdict, findings and actions of a document; `since` keeps those after a step.
+
+    The status is that of the worst open finding: `"high"` (exit code 5), `"medium"` (4), else `"healthy"` (0), or
+    `"unjudged"` (6) if nothing was measured. It and the verdict are those of the whole run, whatever `since` is.
+    """
+    findings = ordered(document["findings"])
+    status = status_of(document)
+    steps, epochs = steps_and_epochs(document)
+    after = -1 if since is None else since
+    return {
+        "schema": SCHEMA,
+        "status": status,
+        "exit_code": EXIT_CODES[status],
+        "verdict": verdict(document),
+        "steps": steps,
+        "epochs": epochs,
+        "findings": [bounded(finding) for finding in findings if since is None or _is_new(finding, since)],
+        "unknown": document.get("unknown") or [],
+        "actions": [action for action in document.get("actions") or [] if action["step"] > after],
+        "unseen": document.get("unseen") or [],
+    }
+
+
+def ordered(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Open findings before closed ones, the most severe first."""
+    return sorted(findings, key=lambda f: (not f["is_open"], -SEVERITIES.index(f["severity"]), -f["confidence"]))
+
+
+def _is_new(finding, since):
+    return finding["first_step"] > since or (not finding["is_open"] and finding["last_step"] > since)
+
+
+def status_of(document: Document) -> str:
+    """The severity of the worst open finding that is not low, `"healthy"`, or `"unjudged"`."""
+    severities = {finding["severity"] for finding in document["findings"] if finding["is_open"]}
+    for severity in ("high", "medium"):
+        if severity in severities:
+            return severity
+    return "healthy" if document.get("probes") and document.get("start") else "unjudged"
+
+
+def verdict(document: Document) -> str:
+    """One sentence: the worst open fault, since when, in which layer, how sure, and the cure; or that there is none."""
+    status = status_of(document)
+    if status == "unjudged":
+        return _unjudged(document)
+    if status == "healthy":
+        return _healthy(document)
+    worst = ordered(document["findings"])[0]
+    is_named = not worst["layer"] or worst["layer"] in re.split(r"[^\w/]+", worst["cause"])
+    place = "" if is_named else f"in layer {worst['layer']}, "
+    others = sum(f["is_open"] and f["severity"] != "low" for f in document["findings"]) - 1
+    more = f", the worst of {others + 1} such findings" if others else ""
+    return (
+        f"{_HEADS[status]}: {since_when(document, worst)}, {place}{_inner(worst['cause'])} "
+        f"({percent(worst['confidence'])} sure{more}); to do: {_inner(worst['cure'])}."
+    )
+
+
+def _healthy(document):
+    steps, epochs = steps_and_epochs(document)
+    able = f"{judging(document)} of {total(document)} rules could judge"
+    low = sum(finding["is_open"] for finding in document["findings"])
+    notes = (
+        f", and {counted(low, 'finding')} of low severity {'is' if low == 1 else 'are'} worth knowing" if low else ""
+    )
+    return f"No serious fault was found in {counted(steps, 'step')} ({counted(epochs, 'epoch')}): {able}{notes}."
+
+
+def _unjudged(document):
+    if not document.get("model") and not document.get("epochs") and not document.get("unseen"):
+        return "Nothing was judged: the doctor has not seen a `fit` yet."
+    seen = next(iter(document.get("unseen") or []), "the record holds no measurement of the model")
+    return f"Nothing could be judged: {seen.rstrip('.')}."
+
+
+def judging(document: Document) -> int:
+    """How many rules could judge."""
+    return total(document) - len({answer["rule"] for answer in document.get("unknown") or []})
+
+
+def total(document: Document) -> int:
+    """How many rules were asked."""
+    rules = document.get("rules", "default")
+    return len(RULES) if isinstance(rules, str) else len(rules)
+
+
+def since_when(document: Document, finding: dict[str, Any]) -> str:
+    """`"since step 43 (epoch 1)"`; step 0 is the start, before the first step."""
+    if finding["first_step"] <= 0:
+        return "from the start"
+    epoch = epoch_of(document, finding["first_step"])
+    return f"since step {finding['first_step']}" + (f" (epoch {epoch})" if epoch else "")
+
+
+def counted(number: int, noun: str) -> str:
+    """`"1 step"`, `"2 steps"`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def percent(confidence: float) -> str:
+    """A probability as a whole percentage."""
+    return f"{100 * confidence:.0f} %"
+
+
+def _inner(sentence):
+    """A sentence as a clause: without its full stop and, unless it begins with a name, its capital."""
+    sentence = sentence.strip().rstrip(".?")
+    first = sentence.split(" ")[0].rstrip(",'s")
+    if first in _NAMES or not sentence[1:2].islower() and sentence[1:2] != " ":
+        return sentence
+    return sentence[:1].lower() + sentence[1:]
+
+
+def bounded(finding: dict[str, Any]) -> dict[str, Any]:
+    """The finding, its texts shortened if it would be longer than 2 kB of JSON."""
+    short, length = finding, 512
+    while len(json.dumps(short)) > _LARGEST:
+        evidence = list(finding["evidence"].items())[: max(1, length // 32)]
+        short = {name: _cut(value, length) for name, value in finding.items()}
+        short["evidence"] = {_cut(name, length): _cut(value, length) for name, value in evidence}
+        length //= 2
+    return short
+
+
+def _cut(value, length):
+    return value if not isinstance(value, str) or len(value) <= length else value[: length - 1] + "…"
