@@ -17,11 +17,11 @@ _TRAINING = ("x", "y", "sample_weight")
 VALIDATION = ("x_val", "y_val", "sample_weight_val")
 
 
-def arguments_of_fit(path: Path, option: str, model: keras.Model, *, validation: bool = True) -> dict[str, Any]:
+def arguments_of_fit(option: str, path: Path, model: keras.Model, *, validation: bool = True) -> dict[str, Any]:
     """`x`, `y` and `sample_weight` as the model takes them, and `x_val`, `y_val` and `sample_weight_val` if there."""
     roles = (*VALIDATION, *_TRAINING) if validation else _TRAINING
     found: dict[str, dict[str, np.ndarray]] = {}
-    for name, array in _arrays(path, option, roles).items():
+    for name, array in _arrays(option, path, roles).items():
         role = _role(name, roles)
         found.setdefault(role, {})[name[len(role) + 1 :]] = array
     for needed in ("x", "y"):
@@ -30,10 +30,10 @@ def arguments_of_fit(path: Path, option: str, model: keras.Model, *, validation:
     for first in ("x_val", "y_val"):
         if first not in found and set(VALIDATION) & set(found):
             raise Ended(USAGE, f"{path} must have an array `{first}` for validation. It has {_listed(found)}.")
-    return {role: _structured(path, role, parts, model) for role, parts in found.items()}
+    return {role: _structured(path, role, found[role], model) for role in (*_TRAINING, *VALIDATION) if role in found}
 
 
-def _arrays(path, option, roles):
+def _arrays(option, path, roles):
     """The arrays by name. Pickled objects, which could run code, are refused."""
     remedy = "Pass a file written by `np.savez(path, x=x, y=y)`."
     if not path.is_file():
@@ -83,7 +83,9 @@ def _structured(path, role, parts, model):
         expected, shown = names or list(parts), names
     if sorted(parts) != sorted(expected):
         wanted = ", ".join(f"`{role}_{name}`" for name in shown)
-        raise Ended(USAGE, f"{path} must have the arrays {wanted}, or one `{role}`. It has {_listed(_full(role, parts))}.")
+        raise Ended(
+            USAGE, f"{path} must have the arrays {wanted}, or one `{role}`. It has {_listed(_full(role, parts))}."
+        )
     flat = [parts[name] for name in expected]
     if structure is None:
         return flat if expected[0] == "0" else dict(zip(expected, flat, strict=True))

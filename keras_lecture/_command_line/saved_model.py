@@ -22,9 +22,9 @@ def compiled_model(path: Path) -> keras.Model:
     """
     remedy = 'Pass a file written by `model.save("….keras")`.'
     if not path.is_file():
-        checks.reject(OWNER, "MODEL", "an existing file", str(path), remedy)
+        checks.reject(OWNER, "MODEL.keras", "an existing file", str(path), remedy)
     if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        checks.reject(OWNER, "MODEL", "a .keras file", str(path), remedy)
+        checks.reject(OWNER, "MODEL.keras", "a .keras file", str(path), remedy)
     try:
         # An optimizer whose state cannot be loaded does not matter before training.
         with warnings.catch_warnings(action="ignore"):
@@ -33,7 +33,7 @@ def compiled_model(path: Path) -> keras.Model:
         raise Ended(USAGE, f"{path} cannot be loaded: {_reason(error)}") from error
     if not getattr(model, "compiled", False):
         remedy = "Call `model.compile(…)` before `model.save(…)`: the loss is judged, too."
-        checks.reject(OWNER, "MODEL", "a compiled model", str(path), remedy)
+        checks.reject(OWNER, "MODEL.keras", "a compiled model", str(path), remedy)
     return model
 
 

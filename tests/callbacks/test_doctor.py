@@ -250,6 +250,9 @@ def test_resumed_runs_continue_their_record(tmp_path):
     assert [e["epoch"] for e in resumed.record["epochs"]] == [0, 1, 2, 3]
     np.testing.assert_allclose(resumed.record["losses"]["values"], whole.record["losses"]["values"], rtol=1e-4)
     assert resumed.record["losses"]["steps"] == whole.record["losses"]["steps"]
+    assert resumed.record["invariants"] == whole.record["invariants"]
+    # A finished run that is started again takes no step, and finds out nothing new.
+    assert stopped(4).document() == resumed.document()
 
 
 def test_saved_records_are_json_of_a_version(tmp_path):
