@@ -23,6 +23,7 @@ from keras_lecture.diagnosis._facts.batches import as_tensors
 from keras_lecture.diagnosis._facts.instruments import Instruments
 from keras_lecture.diagnosis._facts.reasons import reason
 from keras_lecture.diagnosis._record.record import Record, new_record, plain, write
+from keras_lecture.diagnosis._report.html import fragment
 from keras_lecture.diagnosis._rules import checked, judge, merged
 from keras_lecture.diagnosis._rules.rule import Finding, Unknown
 from keras_lecture.diagnosis.report import report
@@ -165,6 +166,10 @@ class Doctor(keras.callbacks.Callback):
     def report(self, path: str | os.PathLike[str], *, compare: Any = None) -> dict[str, Any]:
         """Writes the HTML page of `diagnosis.report` and returns its summary."""
         return report(self, path, compare=compare)
+
+    def _repr_html_(self) -> str:
+        """The verdict and the open findings, for notebooks."""
+        return fragment(self.document())
 
     def _begin(self, fit):
         model, x = self._model, fit.get("x")

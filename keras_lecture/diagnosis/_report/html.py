@@ -1,10 +1,16 @@
-"""The report of a run as one HTML page."""
+"""The report of a run as one HTML page without any request to elsewhere."""
 
-import html
 import os
+from typing import Any
 
-from keras_lecture.diagnosis._report.document import Document
-from keras_lecture.diagnosis._report.summary import verdict
+from keras_lecture.diagnosis._report.compare import comparison
+from keras_lecture.diagnosis._report.document import Document, steps_and_epochs
+from keras_lecture.diagnosis._report.flow import flow_section
+from keras_lecture.diagnosis._report.losses import loss_section, metric_section
+from keras_lecture.diagnosis._report.style import SCRIPT, policy, style
+from keras_lecture.diagnosis._report.summary import counted, ordered, status_of, verdict
+from keras_lecture.diagnosis._report.tables import actions_section, badge, findings_section, unknown_section
+from keras_lecture.diagnosis._report.text import esc, short
 
 
 def write_page(path: str | os.PathLike[str], document: Document, other: Document | None = None) -> None:
@@ -16,5 +22,78 @@ def write_page(path: str | os.PathLike[str], document: Document, other: Document
 
 
 def page(document: Document, other: Document | None = None) -> str:
-    """The page of a document, or of two side by side."""
-    return f"<!doctype html><title>Report</title><h1>{html.escape(verdict(document))}</h1>"
+    """The page of a document; with another one, both side by side come first."""
+    sections = _sections(document, other)
+    links = "".join(f'<li><a href="#{uid}">{title}</a></li>' for uid, title, _ in sections)
+    body = "".join(
+        f'<section aria-labelledby="{uid}"><h2 id="{uid}">{title}</h2>{content}</section>'
+        for uid, title, content in sections
+    )
+    name = esc((document.get("model") or {}).get("name") or "a model")
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Training report: {name}</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy()}">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="data:,">'
+        f"<style>{style()}</style></head><body>"
+        '<a class="skip" href="#content">To the report</a>'
+        f'<div class="top"><nav aria-label="Sections"><ul>{links}</ul></nav>'
+        '<button type="button" id="theme" aria-pressed="false" hidden>Dark</button></div>'
+        f'<header><h1>{badge(status_of(document))}<br>{esc(verdict(document))}</h1><p class="facts">{facts(document)}</p></header>'
+        f'<main id="content" tabindex="-1">{body}</main>'
+        f"<footer>{_versions(document)}</footer>"
+        f'<div id="say" role="status" class="skip"></div><script>{SCRIPT}</script></body></html>\n'
+    )
+
+
+def _sections(document, other) -> list[tuple[str, str, str]]:
+    findings = ordered(document["findings"])
+    sections = [("losses", "Losses", loss_section(document, findings) + metric_section(document))]
+    if document.get("probes"):
+        sections.append(("layers", "Layers over time", flow_section(document)))
+    sections.append(("findings", "Findings", findings_section(document, findings)))
+    if document.get("actions"):
+        sections.append(("treatments", "Treatments", actions_section(document)))
+    sections.append(("unknown", "Not judged", unknown_section(document)))
+    if other is not None:
+        sections.insert(0, ("comparison", "Two runs", comparison(document, other)))
+    return sections
+
+
+def facts(document: Document) -> str:
+    """Model, optimizer, loss and length of the run in one line."""
+    model, fit = document.get("model") or {}, document.get("fit") or {}
+    optimizer: dict[str, Any] = model.get("optimizer") or {}
+    steps, epochs = steps_and_epochs(document)
+    parts = [model.get("name"), f"{model['parameters']:,} weights" if model.get("parameters") else None]
+    if optimizer.get("class"):
+        rate = optimizer.get("learning_rate")
+        parts.append(f"{optimizer['class']}{'' if rate is None else f', learning rate {short(rate)}'}")
+    parts.extend(dict.fromkeys(loss.get("class") for loss in model.get("losses") or []))
+    parts.append(f"{counted(steps, 'step')} in {counted(epochs, 'epoch')}")
+    if fit.get("batch_size"):
+        parts.append(f"batches of {fit['batch_size']}")
+    return " · ".join(esc(part) for part in parts if part)
+
+
+def _versions(document):
+    words = [
+        f"{name} {document[key]}"
+        for name, key in (("keras_lecture", "library"), ("Keras", "keras"))
+        if document.get(key)
+    ]
+    return esc(f"Made from the record of the run by {', '.join(words)}, on {document.get('backend')}.")
+
+
+def fragment(document: Document) -> str:
+    """The verdict and the findings for a notebook, with styles that touch nothing else."""
+    cell = 'style="text-align:left;vertical-align:top;padding:.2em 1em .2em 0"'
+    rows = []
+    for finding in [f for f in ordered(document["findings"]) if f["is_open"]][:12]:
+        words = (finding["severity"], finding["rule"], finding["layer"] or "–", finding["cause"], finding["cure"])
+        rows.append(f"<tr>{''.join(f'<td {cell}>{esc(word)}</td>' for word in words)}</tr>")
+    head = "".join(f'<th scope="col" {cell}>{word}</th>' for word in ("Severity", "Rule", "Layer", "Cause", "To do"))
+    table = f'<table style="border-collapse:collapse;font-size:.9em">{f"<thead><tr>{head}</tr></thead>"}<tbody>{"".join(rows)}</tbody></table>'
+    return (
+        f'<div style="max-width:60em;line-height:1.5"><p style="margin:.3em 0">{badge(status_of(document))}<br>'
+        f"<strong>{esc(verdict(document))}</strong></p>{table if rows else ''}</div>"
+    )

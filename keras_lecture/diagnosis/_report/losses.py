@@ -1,0 +1,227 @@
+"""The losses of a run as charts, with the findings and treatments where they began and ended."""
+
+import math
+from typing import Any
+
+from keras_lecture.diagnosis._record.record import number
+from keras_lecture.diagnosis._report.charts import Scale, Series, chart, thinned
+from keras_lecture.diagnosis._report.document import Document, steps_and_epochs
+from keras_lecture.diagnosis._report.text import esc, is_finite, listed, short
+
+_METRICS = 6
+
+
+def step_losses(document: Document) -> list[tuple[float, float]]:
+    """The training losses of the steps, from which optimizers see them."""
+    losses = document.get("losses") or {"steps": [], "values": []}
+    return [(s, number(v)) for s, v in zip(losses["steps"], losses["values"], strict=True) if v is not None]
+
+
+def probe_losses(document: Document, part: str) -> list[tuple[float, float]]:
+    """The losses of `"train"` or `"validation"` samples, measured in inference mode at each look."""
+    found = [(probe["step"], (probe.get(part) or {}).get("loss")) for probe in document.get("probes") or []]
+    return [(step, number(loss)) for step, loss in found if loss is not None]
+
+
+def logged(document: Document, name: str) -> list[tuple[float, float]]:
+    """A metric of the epochs' logs."""
+    rows = [(entry["step"], entry.get("logs", {}).get(name)) for entry in document.get("epochs") or []]
+    return [(step, number(value)) for step, value in rows if value is not None]
+
+
+def curves(document: Document) -> list[Series]:
+    """The lines of the first chart, those with data."""
+    steps = thinned(step_losses(document)) or thinned(logged(document, "loss"))
+    lines = [
+        Series("training loss of the steps", "steps", steps),
+        Series("validation loss that fit logged", "logged", thinned(logged(document, "val_loss"))),
+        Series("training samples, measured by the doctor", "train", probe_losses(document, "train"), "circle"),
+        Series(
+            "validation samples, measured by the doctor", "validation", probe_losses(document, "validation"), "square"
+        ),
+    ]
+    return [line for line in lines if line.points]
+
+
+def span(document: Document) -> Scale:
+    """The scale of the steps."""
+    return Scale(0, max(steps_and_epochs(document)[0], 1))
+
+
+def loss_section(document: Document, findings: list[dict[str, Any]]) -> str:
+    """The chart of the losses, its reading, the times of findings, and a table of the numbers."""
+    lines, x = curves(document), span(document)
+    if not lines:
+        return "<p>No loss was recorded.</p>"
+    described = reading(document)
+    shown = shown_findings(findings)
+    drawn = chart(
+        "loss",
+        "Loss over the steps of the run",
+        described,
+        lines,
+        x,
+        marks=marks(document, shown),
+        level=chance(document),
+    )
+    parts = [f"<p>{esc(described)}</p><figure>{line_legend(lines)}{drawn}</figure>"]
+    parts.append(timeline(document, shown, len(findings) - len(shown), x))
+    parts.append(loss_table(document))
+    return "".join(parts)
+
+
+def line_legend(lines: list[Series]) -> str:
+    """The names of lines, each with a piece of it."""
+    keys = []
+    for line in lines:
+        shape = {"circle": '<circle cx="16" cy="6" r="3.5"', "square": '<rect x="12.5" y="2.5" width="7" height="7"'}
+        marker = f'{shape[line.marker]} class="{line.style}"/>' if line.marker else ""
+        sample = f'<path class="line {line.style}" d="M0,6H32"/>{marker}'
+        keys.append(f'<span><svg class="sample" aria-hidden="true">{sample}</svg> {esc(line.name)}</span>')
+    return f'<div class="legend">{"".join(keys)}</div>'
+
+
+def chance(document: Document) -> tuple[float, str] | None:
+    """The loss of the best constant prediction."""
+    loss = ((document.get("start") or {}).get("chance") or {}).get("loss")
+    return (number(loss), f"a constant prediction: {short(loss)}") if is_finite(loss) else None
+
+
+def first_nonfinite(points: list[tuple[float, float]]) -> float | None:
+    """The first step whose value is not a number or infinite."""
+    return next((step for step, value in points if not math.isfinite(value)), None)
+
+
+def reading(document: Document) -> str:
+    """Sentences that say what to see in the chart of the losses."""
+    train, held_out = (probe_losses(document, part) for part in ("train", "validation"))
+    everything = sorted([*step_losses(document), *train])
+    broken, parts = first_nonfinite(everything), []
+    if broken is not None:
+        where = "From the start" if broken == 0 else f"From step {broken:,.0f} on"
+        parts.append(f"{where} the training loss is not a number: nothing after it can be used.")
+    finite = [point for point in train or step_losses(document) if math.isfinite(point[1])]
+    if len(finite) > 1:
+        verb = "falls" if finite[-1][1] < finite[0][1] else "goes"
+        parts.append(f"The training loss {verb} from {short(finite[0][1])} to {short(finite[-1][1])}.")
+    finite = [point for point in held_out if math.isfinite(point[1])]
+    if len(finite) > 1:
+        step, best = min(finite, key=lambda point: point[1])
+        last = finite[-1]
+        end = "its end" if step == last[0] else f"step {step:,.0f} and ends at {short(last[1])}"
+        parts.append(f"The validation loss is smallest, {short(best)}, at {end}.")
+    if chance(document) is not None:
+        parts.append(f"A constant prediction has {short(chance(document)[0])}.")
+    return " ".join(parts)
+
+
+def shown_findings(findings: list[dict[str, Any]], most: int = 6) -> list[tuple[int, dict[str, Any]]]:
+    """The numbered findings of the chart: those that are not low, then low ones up to `most`."""
+    numbered = list(enumerate(findings, 1))
+    chosen = [entry for entry in numbered if entry[1]["severity"] != "low"][: 2 * most]
+    chosen += [entry for entry in numbered if entry[1]["severity"] == "low"][: max(most - len(chosen), 0)]
+    return sorted(chosen, key=lambda entry: entry[0])
+
+
+def marks(document: Document, shown: list[tuple[int, dict[str, Any]]]) -> list[tuple[float, str, str]]:
+    """Vertical lines where findings that are not low began or ended, and where the loss stopped being a number."""
+    places: dict[float, list[str]] = {}
+    for index, finding in shown:
+        if finding["severity"] != "low" and finding["first_step"] > 0:
+            places.setdefault(finding["first_step"], []).append(f"{index} begins")
+        if not finding["is_open"]:
+            places.setdefault(finding["last_step"], []).append(f"{index} ends")
+    result = [(step, ", ".join(labels), "") for step, labels in places.items()]
+    broken = first_nonfinite(sorted([*step_losses(document), *probe_losses(document, "train")]))
+    if broken is not None:
+        result = [entry for entry in result if entry[0] != broken]
+        labels = [*places.get(broken, []), "not a number"]
+        result.append((broken, ", ".join(labels), "bad"))
+    return result
+
+
+def timeline(document: Document, shown: list[tuple[int, dict[str, Any]]], hidden: int, x: Scale) -> str:
+    """One row per finding and treatment, with a bar from its first to its last step."""
+    rows = [_finding_row(index, finding, x) for index, finding in shown]
+    for index, action in enumerate(document.get("actions") or [], 1):
+        words = f"step {action['step']:,}{', undone' if action.get('undone') else ''}"
+        dot = _bar(x, action["step"], action["step"], "action", False)
+        name = f"{action['kind']} for {action['rule']}"
+        rows.append(f'<li><a href="#action-{index}">{esc(name)}</a> <small>treatment, {words}</small>{dot}</li>')
+    if not rows:
+        return ""
+    note = f"<p><small>{hidden} more of low severity in the table of findings.</small></p>" if hidden > 0 else ""
+    return f'<h3>When the findings held</h3><ul class="times">{"".join(rows)}</ul>{note}'
+
+
+def _finding_row(index, finding, x):
+    place = f" in {finding['layer']}" if finding["layer"] else ""
+    begins = "from the start" if finding["first_step"] <= 0 else f"from step {finding['first_step']:,}"
+    ends = "still open" if finding["is_open"] else f"closed after step {finding['last_step']:,}"
+    last = x.high if finding["is_open"] else finding["last_step"]
+    bar = _bar(x, finding["first_step"], last, finding["severity"], finding["is_open"])
+    name = f"{index}. {finding['rule']}{place}"
+    words = f"{finding['severity']}, {begins}, {ends}"
+    return f'<li><a href="#finding-{index}">{esc(name)}</a> <small>{words}</small>{bar}</li>'
+
+
+def _bar(x, first, last, style, is_open):
+    start, end = (100 * min(max(x(step), 0), 1) for step in (first, last))
+    stop = "" if is_open else f'<line class="bar b-{style}" x1="{end:.2f}%" x2="{end:.2f}%" y1="1" y2="11"/>'
+    line = f'<line class="bar b-{style}" x1="{start:.2f}%" x2="{end:.2f}%" y1="6" y2="6"/>'
+    dot = f'<circle class="b-{style}" cx="{start:.2f}%" cy="6" r="4"/>'
+    return f'<svg class="chart" aria-hidden="true" width="100%" height="12">{line}{stop}{dot}</svg>'
+
+
+def loss_table(document: Document) -> str:
+    """The measured losses as numbers."""
+    rows = [
+        (
+            probe["step"],
+            *((probe.get(part) or {}).get(key) for part in ("train", "validation") for key in ("loss", "accuracy")),
+        )
+        for probe in document.get("probes") or []
+    ][-64:]
+    if not rows:
+        return ""
+    head = "".join(
+        f'<th scope="col">{name}</th>'
+        for name in ("step", "training loss", "training accuracy", "validation loss", "validation accuracy")
+    )
+    body = "".join(
+        f'<tr><th scope="row">{step:,}</th>{"".join(f"<td>{short(value)}</td>" for value in values)}</tr>'
+        for step, *values in rows
+    )
+    caption = "<caption>Measured by the doctor in inference mode, on the same samples each time</caption>"
+    table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<details><summary>The losses as numbers</summary>{scroller('Losses as numbers', table)}</details>"
+
+
+def scroller(name: str, content: str) -> str:
+    """A part that scrolls by itself in a narrow window, reachable by the keyboard."""
+    return f'<div class="wide" role="region" aria-label="{esc(name)}" tabindex="0">{content}</div>'
+
+
+def metric_section(document: Document) -> str:
+    """One small chart for each other metric that `fit` logged."""
+    names = list(dict.fromkeys(name for entry in document.get("epochs") or [] for name in entry.get("logs", {})))
+    known = ("loss", "val_loss", "learning_rate", "lr")
+    plain = [name for name in names if name not in known and not (name.startswith("val_") and name[4:] in names)]
+    x, parts = span(document), []
+    for index, name in enumerate(plain[:_METRICS]):
+        lines = [
+            Series("training", "train", thinned(logged(document, name))),
+            Series("validation", "validation", thinned(logged(document, f"val_{name}"))),
+        ]
+        lines = [line for line in lines if line.points]
+        ends = ", ".join(f"{line.name} {short(line.points[-1][1])}" for line in lines)
+        drawn = chart(
+            f"metric{index}", f"{name} over the steps of the run", f"At the end: {ends}.", lines, x, height=110
+        )
+        parts.append(
+            f"<figure><figcaption>{esc(name)} <small>at the end: {ends}</small></figcaption>{line_legend(lines)}{drawn}</figure>"
+        )
+    if not parts:
+        return ""
+    rest = f"<p><small>Not drawn: {esc(listed(plain[_METRICS:], 12))}.</small></p>" if plain[_METRICS:] else ""
+    return f'<h3>Metrics that <code>fit</code> logged</h3><div class="panels">{"".join(parts)}</div>{rest}'

@@ -1,0 +1,141 @@
+"""Findings, treatments and open questions of a run as HTML."""
+
+from typing import Any
+
+from keras_lecture.diagnosis._report.document import Document
+from keras_lecture.diagnosis._report.losses import scroller
+from keras_lecture.diagnosis._report.summary import bounded, counted, judging, percent, since_when, total
+from keras_lecture.diagnosis._report.text import esc, listed, short
+
+# Findings that the page describes in full.
+_MOST = 50
+# A mark beside each word, because colors alone cannot be told apart by all readers.
+MARKS = {"high": "▲", "medium": "◆", "low": "●", "healthy": "✓", "unjudged": "?"}
+WORDS = {"high": "high", "medium": "medium", "low": "low", "healthy": "healthy", "unjudged": "not judged"}
+
+
+def badge(severity: str) -> str:
+    """A severity or a status as a word with a mark."""
+    style = "low" if severity == "unjudged" else severity
+    return f'<span class="badge t-{style}"><span aria-hidden="true">{MARKS[severity]}</span> {WORDS[severity]}</span>'
+
+
+def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
+    """The table of findings, and each of them in full."""
+    if not findings:
+        return f"<p>None. {judging(document)} of {total(document)} rules could judge.</p>"
+    numbered = list(enumerate(map(bounded, findings), 1))
+    heavy = [entry for entry in numbered if entry[1]["is_open"] and entry[1]["severity"] != "low"]
+    light = [entry for entry in numbered if entry[1]["is_open"] and entry[1]["severity"] == "low"]
+    closed = [entry for entry in numbered if not entry[1]["is_open"]]
+    parts = [findings_table(document, findings)]
+    parts.extend(card(document, *entry) for entry in heavy[:_MOST])
+    rest = _MOST - len(heavy[:_MOST])
+    parts.append(_folded(document, "Low severity: worth knowing, no harm seen", light[:rest]))
+    parts.append(_folded(document, "Closed: seen, and healed since", closed[: max(rest - len(light), 0)]))
+    return "".join(parts)
+
+
+def _folded(document, title, numbered):
+    if not numbered:
+        return ""
+    inside = "".join(
+        f"<details><summary>{_name(*entry)}</summary>{_body(document, entry[1])}</details>" for entry in numbered
+    )
+    return f"<h3>{title}</h3>{inside}"
+
+
+def _name(index, finding):
+    place = f" in {finding['layer']}" if finding["layer"] else ""
+    return f'<span id="finding-{index}">{index}. {esc(finding["rule"] + place)}</span>'
+
+
+def findings_table(document: Document, findings: list[dict[str, Any]], prefix: str = "finding") -> str:
+    """One row per finding: what, where, since when, how sure."""
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Finding", "Severity", "Layer", "When", "Sure"))
+    rows = []
+    for index, finding in enumerate(findings[:_MOST], 1):
+        name = f"{index}. {esc(bounded(finding)['rule'])}"
+        name = f'<a href="#{prefix}-{index}">{name}</a>' if prefix else name
+        when = since_when(document, finding)
+        when += "" if finding["is_open"] else f", closed after step {finding['last_step']:,}"
+        cells = (
+            badge(finding["severity"]),
+            esc(bounded(finding)["layer"] or "–"),
+            when,
+            percent(finding["confidence"]),
+        )
+        rows.append(f'<tr><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>')
+    left_out = (
+        f"<p><small>{len(findings) - _MOST} more are in the JSON file.</small></p>" if len(findings) > _MOST else ""
+    )
+    table = f"<table class='findings'><caption>The most severe first</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return scroller("Table of findings", table) + left_out
+
+
+def card(document: Document, index: int, finding: dict[str, Any]) -> str:
+    """One finding in full."""
+    return f"<article><h3>{_name(index, finding)} {badge(finding['severity'])}</h3>{_body(document, finding)}</article>"
+
+
+def _body(document, finding):
+    sure, when = percent(finding["confidence"]), since_when(document, finding)
+    where = f"Layer {esc(finding['layer'])}, " if finding["layer"] else ""
+    seen = f"{where}{when}, {sure} sure."
+    evidence = "".join(f"<dt>{esc(name)}</dt><dd>{esc(value)}</dd>" for name, value in finding["evidence"].items())
+    return (
+        f"<p>{esc(finding['cause'])}</p><p><small>{seen[:1].upper() + seen[1:]}</small></p>"
+        f'<dl class="evidence">{evidence}</dl><p><strong>To do.</strong> {esc(finding["cure"])}</p>{code(finding["code"])}'
+        f"<p><small>Lectures: {esc(finding['lecture'])}</small></p>"
+    )
+
+
+def code(text: str) -> str:
+    """Code with a button that copies it; the button appears if scripts run."""
+    if not text:
+        return ""
+    return (
+        '<div class="code"><button type="button" class="copy" hidden aria-label="Copy the code">Copy</button>'
+        f'<pre tabindex="0"><code>{esc(text)}</code></pre></div>'
+    )
+
+
+def actions_section(document: Document) -> str:
+    """The treatments that were applied while the model trained."""
+    items = []
+    for index, action in enumerate(document.get("actions") or [], 1):
+        change = (
+            ""
+            if action.get("before") is None and action.get("after") is None
+            else (f" Before: {short(action.get('before'))}; after: {short(action.get('after'))}.")
+        )
+        undone = " Undone." if action.get("undone") else ""
+        place = f" in {action['layer']}" if action.get("layer") else ""
+        title = f"Step {action['step']:,}: {action['kind']}{place}, for {action['rule']}"
+        items.append(
+            f'<li id="action-{index}"><strong>{esc(title)}.</strong> {esc(action["text"])}{change}{undone}</li>'
+        )
+    return f"<ol>{''.join(items)}</ol>"
+
+
+def unknown_section(document: Document) -> str:
+    """The rules that could not tell, grouped by what they need, and what could not be measured."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for answer in document.get("unknown") or []:
+        groups.setdefault((answer["reason"], answer["needed"]), []).append(answer["rule"])
+    parts = [f"<p>{judging(document)} of {total(document)} rules could judge; the others lacked something.</p>"]
+    unseen = "".join(f"<li>{esc(sentence)}</li>" for sentence in (document.get("unseen") or [])[:50])
+    if unseen:
+        parts.append(f"<h3>Not measured</h3><ul>{unseen}</ul>")
+    rows = "".join(
+        f'<tr><th scope="row">{esc(listed(rules, 12))}</th><td>{esc(reason)}</td><td>{esc(needed)}</td></tr>'
+        for (reason, needed), rules in list(groups.items())[:60]
+    )
+    if rows:
+        head = "".join(f'<th scope="col">{name}</th>' for name in ("Rule", "Why it cannot tell", "Needed"))
+        table = f"<table><caption>Rules without an answer</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        title = counted(sum(map(len, groups.values())), "answer")
+        parts.append(
+            f"<details><summary>{title} left open</summary>{scroller('Rules without an answer', table)}</details>"
+        )
+    return "".join(parts)
