@@ -38,7 +38,7 @@ def _check(path, document):
         if name in document and not isinstance(document[name], kind):
             raise Ended(USAGE, f"{path} is damaged: its `{name}` must be a {kind.__name__}. {_REMEDY}")
     for name, unit in _LISTS.items():
-        needed = {field.name for field in dataclasses.fields(unit)} if unit else set()
+        needed = {field.name for field in dataclasses.fields(unit)} - {"changed_step"} if unit else set()
         for entry in document.get(name, []):
             if not isinstance(entry, dict) or not needed <= set(entry):
                 raise Ended(USAGE, f"{path} is damaged: an entry of its `{name}` is incomplete. {_REMEDY}")

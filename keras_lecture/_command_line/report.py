@@ -18,7 +18,9 @@ def add_arguments(parser):
     parser.add_argument("run", type=Path, metavar="RUN.json", help="the file of the doctor")
     group = add_output(parser, "RUN.html beside RUN.json")
     group.add_argument("--compare", type=Path, metavar="OTHER.json", help="show this run beside it on the page")
-    about = "only findings that began or closed after this step, and treatments after it; the exit code stays"
+    about = (
+        "only findings that were named, changed or healed after this step, and treatments after it; the exit code stays"
+    )
     group.add_argument("--since", type=int, metavar="STEP", help=about)
 
 
