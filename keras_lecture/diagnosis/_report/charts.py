@@ -8,7 +8,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from keras_lecture.diagnosis._report.text import esc, power, short
+from keras_lecture.diagnosis._report.text import esc, short, short_power
 
 # Pixels above the plot, for the labels of vertical marks, and below it, for the labels of the axis.
 TOP, BOTTOM = 18, 22
@@ -75,7 +75,8 @@ def chart(
 ) -> str:
     """Lines over steps, with vertical `marks` (step, label, style) and a horizontal `level` (value, label)."""
     values = [v for line in series for _, v in line.points if math.isfinite(v)]
-    if level is not None and values and level[0] <= 3 * max(values):
+    # A level far outside of the values would squeeze them.
+    if level is not None and values and min(values) / 3 <= level[0] <= 3 * max(values):
         values.append(level[0])
     else:
         level = None
@@ -110,13 +111,13 @@ def stretched(paths: str, height: int, top: int = 0, box: tuple[int, int] | None
 
 
 def axes(x: Scale, y: Scale, height: int) -> str:
-    """Horizontal lines with their values above them at the left, and steps below."""
-    label = power if y.log else short
+    """Horizontal lines with their values left of the plot, in its margin, and steps below."""
+    label = short_power if y.log else short
     parts = []
     for tick in y.ticks():
         at = _y(y, tick, height)
         parts.append(f'<line class="grid" x1="0" x2="100%" y1="{at}" y2="{at}"/>')
-        parts.append(f'<text class="halo" x="0" y="{at - 4}">{label(tick)}</text>')
+        parts.append(f'<text x="-8" y="{at + 4}" text-anchor="end">{label(tick)}</text>')
     for tick in x.ticks(4):
         share = x(tick)
         anchor = "start" if share < 0.03 else "end" if share > 0.97 else "middle"

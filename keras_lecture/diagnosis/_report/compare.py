@@ -6,10 +6,11 @@ from typing import Any
 from keras_lecture.diagnosis._report.charts import Scale, Series, chart, thinned
 from keras_lecture.diagnosis._report.document import Document
 from keras_lecture.diagnosis._report.flow import of_layers
-from keras_lecture.diagnosis._report.losses import line_legend, logged, probe_losses, span, step_losses
+from keras_lecture.diagnosis._report.losses import figure, logged, probe_losses, span, step_losses
+from keras_lecture.diagnosis._report.markup import badge
 from keras_lecture.diagnosis._report.summary import ordered, status_of, verdict
-from keras_lecture.diagnosis._report.tables import badge, findings_table
-from keras_lecture.diagnosis._report.text import esc, short
+from keras_lecture.diagnosis._report.tables import findings_table
+from keras_lecture.diagnosis._report.text import esc, prose, short
 
 # Losses part at a relative difference, signals and gradients of layers at a ratio.
 LOSSES, LAYERS = 0.05, 2.0
@@ -20,13 +21,11 @@ def comparison(first: Document, second: Document) -> str:
     sentence = parting(first, second)
     x = Scale(0, max(span(first).high, span(second).high))
     lines = [*_lines(first, "first", "train"), *_lines(second, "second", "second")]
-    drawn = chart(
-        "both", "Training losses of both runs over their steps", sentence, lines, x, marks=_marks(first, second)
-    )
+    title = "Training losses of both runs over their steps"
+    drawn = figure(lines, chart("both", title, sentence, lines, x, marks=_marks(first, second))) if lines else ""
     columns = "".join(_column(name, document) for name, document in (("First run", first), ("Second run", second)))
-    figure = f"<figure>{line_legend(lines)}{drawn}</figure>" if lines else ""
     return (
-        f'<p>{esc(sentence)}</p>{figure}<div class="two">{columns}</div>'
+        f'<p>{esc(sentence)}</p>{drawn}<div class="two">{columns}</div>'
         "<p><small>The sections below are about the first run.</small></p>"
     )
 
@@ -43,7 +42,7 @@ def _losses(document):
 def _column(name, document):
     findings = [finding for finding in ordered(document["findings"]) if finding["is_open"]]
     table = findings_table(document, findings, "") if findings else "<p>No open findings.</p>"
-    return f"<div><h3>{name} {badge(status_of(document))}</h3><p>{esc(verdict(document))}</p>{table}</div>"
+    return f"<div><h3>{name} {badge(status_of(document))}</h3><p>{prose(verdict(document))}</p>{table}</div>"
 
 
 def _marks(first, second):
@@ -53,24 +52,19 @@ def _marks(first, second):
 
 def parting(first: Document, second: Document) -> str:
     """Sentences that say at which step the losses part, and at which step and in which layer the signals do."""
-    loss, layer = first_loss(first, second), first_layer(first, second)
-    parts = []
-    criterion = f"more than {100 * LOSSES:.0f} % apart"
+    loss, layer, parts = first_loss(first, second), first_layer(first, second), []
+    apart, ratio = f"more than {100 * LOSSES:.0f} % apart", f"a ratio above {LAYERS:g}"
     if loss is not None:
         step, a, b = loss
-        parts.append((step, f"the training losses part at step {step:,.0f}: {short(a)} and {short(b)} ({criterion})"))
+        parts.append((step, f"The training losses part at step {step:,.0f}: {short(a)} and {short(b)} ({apart})."))
     if layer is not None:
         step, name, word, a, b = layer
-        parts.append(
-            (
-                step,
-                f"the layers part at step {step:,}, first {name}: its {word} is {short(a)} and {short(b)} (a ratio above {LAYERS:g})",
-            )
-        )
+        values = f"its {word} is {short(a)} and {short(b)} ({ratio})"
+        parts.append((step, f"The layers part at step {step:,}, first {name}: {values}."))
     if not parts:
-        return f"The runs do not part: no training loss at a common step is {criterion}, and no layer's signal or gradient has a ratio above {LAYERS:g}."
-    sentences = [sentence for _, sentence in sorted(parts, key=lambda part: part[0])]
-    return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
+        rest = f"no layer's signal or gradient has {ratio}"
+        return f"The runs do not part: no training loss at a common step is {apart}, and {rest}."
+    return " ".join(sentence for _, sentence in sorted(parts, key=lambda part: part[0]))
 
 
 def first_loss(first: Document, second: Document) -> tuple[float, float, float] | None:

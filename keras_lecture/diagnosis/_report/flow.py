@@ -4,12 +4,11 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any
 
 from keras_lecture.diagnosis._record.record import number
 from keras_lecture.diagnosis._report.document import Document
 from keras_lecture.diagnosis._report.heat import heat_map, legend
-from keras_lecture.diagnosis._report.losses import scroller
+from keras_lecture.diagnosis._report.markup import folded, table
 from keras_lecture.diagnosis._report.text import esc, listed, picked, short
 
 _ROWS, _COLUMNS = 60, 24
@@ -85,58 +84,39 @@ def thinned(table: Table) -> Table:
 
 def flow_section(document: Document) -> str:
     """The three heat maps."""
-    parts = [
-        _part(
-            "gradient",
-            "Gradient",
-            "∂ loss / ∂ signal, root mean square",
-            of_layers(document, "gradient"),
-            gradient_reading,
-        ),
-        _part(
-            "signal",
-            "Spread of the signal",
-            "standard deviation of the outputs",
-            of_layers(document, "std"),
-            signal_reading,
-        ),
-        _part(
-            "update", "Update relative to the weights", "‖Δw‖ / ‖w‖ in one step", of_updates(document), update_reading
-        ),
-    ]
-    return "".join(parts)
+    gradient, signal, update = of_layers(document, "gradient"), of_layers(document, "std"), of_updates(document)
+    return (
+        _part("gradient", "Gradient", "∂ loss / ∂ signal, root mean square", gradient, gradient_reading)
+        + _part("signal", "Spread of the signal", "standard deviation of the outputs", signal, signal_reading)
+        + _part("update", "Update relative to the weights", "‖Δw‖ / ‖w‖ in one step", update, update_reading)
+    )
 
 
-def _part(uid, title, quantity, table, read) -> str:
-    if not table.names:
+def _part(uid, title, quantity, found, read) -> str:
+    if not found.names:
         return f"<h3>{title}</h3><p>Not measured.</p>"
-    small, sentence = thinned(table), read(table)
+    small, sentence = thinned(found), read(found)
     rows = "".join(f'<span title="{esc(name)}">{esc(name)}</span>' for name in small.names)
     described = f"Rows are layers in call order, columns are steps. {sentence}"
     drawn = heat_map(uid, f"{title} of each layer over the steps", described, small.values, small.steps)
-    left_out = [
-        f"{len(part)} of {len(whole)} {word}"
-        for word, part, whole in (("layers", small.names, table.names), ("looks", small.steps, table.steps))
-        if len(part) < len(whole)
-    ]
-    note = f" Shown: {' and '.join(left_out)}." if left_out else ""
     return (
         f"<h3>{title}</h3><p>{esc(sentence)}</p><figure>{legend(f'{uid}-scale', quantity, small.values)}"
         f'<div class="map"><div class="names" aria-hidden="true">{rows}</div>{drawn}</div>'
-        f"<figcaption><small>Rows: layers in call order. Columns: steps at which the doctor looked.{note}</small>"
+        f"<figcaption>Rows: layers in call order. Columns: steps at which the doctor looked.{_left_out(found, small)}"
         f"</figcaption></figure>{_numbers(title, small)}"
     )
 
 
-def _numbers(title, table):
-    head = "".join(f'<th scope="col">{step:,}</th>' for step in table.steps)
-    body = "".join(
-        f'<tr><th scope="row">{esc(name)}</th>{"".join(f"<td>{short(value)}</td>" for value in row)}</tr>'
-        for name, row in zip(table.names, table.values, strict=True)
-    )
-    caption = f"<caption>{title}: one row per layer, one column per step</caption>"
-    content = f'<table>{caption}<thead><tr><th scope="col">layer</th>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f"<details><summary>{title} as numbers</summary>{scroller(f'{title} as numbers', content)}</details>"
+def _left_out(found, small):
+    pairs = (("layers", found.names, small.names), ("looks", found.steps, small.steps))
+    shown = [f"{len(part)} of {len(whole)} {word}" for word, whole, part in pairs if len(part) < len(whole)]
+    return f" Shown: {' and '.join(shown)}." if shown else ""
+
+
+def _numbers(title, small):
+    rows = ([esc(name), *map(short, row)] for name, row in zip(small.names, small.values, strict=True))
+    head = ["layer", *(f"{step:,}" for step in small.steps)]
+    return folded(f"{title} as numbers", table(f"{title}: one row per layer, one column per step", head, rows))
 
 
 def broken(table: Table, word: str) -> str | None:
@@ -150,82 +130,80 @@ def broken(table: Table, word: str) -> str | None:
     return None
 
 
-def gradient_reading(table: Table) -> str:
+def gradient_reading(found: Table) -> str:
     """How the gradient changes on its way back through the layers."""
-    sentence = broken(table, "gradient")
-    if sentence:
-        return sentence
-    zeros = [name for name, value in table.last() if value == 0]
+    rows, at = found.last(), f"at step {found.steps[-1]:,}"
+    zeros = [name for name, value in rows if value == 0]
+    if broken(found, "gradient") or not rows:
+        return broken(found, "gradient") or "No gradient was measured at the last look."
     if zeros:
-        return f"At step {table.steps[-1]:,} no gradient at all reaches {listed(zeros)} (marked with –)."
-    rows = table.last()
-    if len(rows) < 2:
-        return (
-            f"Only {listed([name for name, _ in rows])} has a gradient; it is {short(rows[0][1])} at the end."
-            if rows
-            else "No gradient was measured at the last look."
-        )
+        return f"No gradient at all reaches {listed(zeros)} {_zero_since(found, zeros)} (marked with –)."
     (first, low), (last, high) = rows[0], rows[-1]
-    at = f"at step {table.steps[-1]:,}"
-    if high / low > _FAR:
-        return f"From {last} back to {first} the gradient falls from {short(high)} to {short(low)} ({at}): the color fades towards the top."
-    if low / high > _FAR:
-        return f"From {last} back to {first} the gradient grows from {short(high)} to {short(low)} ({at})."
-    return _even("gradient", rows, at, table)
+    if max(high / low, low / high) > _FAR:
+        way = "falls" if low < high else "grows"
+        fades = ": the color fades towards the first layer" if low < high else ""
+        return f"From {last} back to {first} the gradient {way} from {short(high)} to {short(low)} {at}{fades}."
+    return _even("gradient", found)
 
 
-def signal_reading(table: Table) -> str:
+def signal_reading(found: Table) -> str:
     """How the spread of the signal changes on its way through the layers."""
-    sentence = broken(table, "signal")
-    if sentence:
-        return sentence
-    rows, at = table.last(), f"at step {table.steps[-1]:,}"
+    rows, at = found.last(), f"at step {found.steps[-1]:,}"
     still = [name for name, value in rows if value == 0]
+    if broken(found, "signal") or not rows:
+        return broken(found, "signal") or "No signal was measured at the last look."
     if still:
-        return f"At step {table.steps[-1]:,} the outputs of {listed(still)} are the same for every sample and unit (marked with –)."
-    if len(rows) < 2:
-        return f"The spread is {short(rows[0][1])} at the end." if rows else "No signal was measured at the last look."
+        return (
+            f"The outputs of {listed(still)} are the same for all samples {_zero_since(found, still)} (marked with –)."
+        )
     (first, start), (last, end) = rows[0], rows[-1]
-    low, high = min(rows, key=_value), max(rows, key=_value)
-    if high[1] / low[1] > _FAR:
+    if max(start / end, end / start) > _FAR:
         way = "falls" if end < start else "grows"
-        if {low[0], high[0]} == {first, last}:
-            return f"From {first} to {last} the spread {way} from {short(start)} to {short(end)} ({at}); about 1 in every layer is healthy."
-        return f"The spread lies between {short(low[1])} in {low[0]} and {short(high[1])} in {high[0]} ({at}); about 1 in every layer is healthy."
-    return _even("spread of the signal", rows, at, table)
+        between = f"From {first} to {last} the spread {way} from {short(start)} to {short(end)} {at}"
+        return f"{between}; about 1 in every layer is healthy."
+    return _even("spread of the signal", found)
 
 
-def update_reading(table: Table) -> str:
+def _zero_since(found: Table, names: list[str]) -> str:
+    """The step since which the values of these layers have been zero."""
+    rows = [row for name, row in zip(found.names, found.values, strict=True) if name in names]
+    column = len(found.steps)
+    while column and any(row[column - 1] == 0 for row in rows):
+        column -= 1
+    return "from the start" if found.steps[column] == 0 else f"from step {found.steps[column]:,} on"
+
+
+def update_reading(found: Table) -> str:
     """How long the steps are; a thousandth of the weights is usual."""
-    sentence = broken(table, "update")
-    if sentence:
-        return sentence
-    rows, usual = table.last(), "about 1e-3 is usual"
-    if not rows:
-        return f"No update was measured at the last look; {usual}."
+    rows, usual = found.last(), "about 1e-3 is usual"
+    if broken(found, "update") or not rows:
+        return broken(found, "update") or f"No update was measured at the last look; {usual}."
     low, high = min(rows, key=_value), max(rows, key=_value)
+    step = f"{found.steps[-1]:,}"
     if high[1] == 0:
-        return f"At step {table.steps[-1]:,} no weight moves; {usual}."
-    between = (
-        f"between {short(low[1])} ({low[0]}) and {short(high[1])} ({high[0]})"
-        if low[1] != high[1]
-        else f"by {short(high[1])}"
-    )
-    return f"Step {table.steps[-1]:,} changes the weights of a layer {between} of their size; {usual}."
+        return f"Step {step} moves no weight; {usual}."
+    between = f"between {short(low[1])} ({low[0]}) and {short(high[1])} ({high[0]})"
+    amount = between if low[1] != high[1] else f"by {short(high[1])}"
+    return f"Step {step} changes the weights of a layer {amount} of their size; {usual}."
 
 
-def _even(word: str, rows: list[tuple[str, Any]], at: str, table: Table) -> str:
+def _even(word: str, found: Table) -> str:
+    """The smallest and the largest value at the latest step, and a large change since the first one."""
+    rows = found.last()
     low, high = min(rows, key=_value), max(rows, key=_value)
-    sentence = f"The {word} lies between {short(low[1])} ({low[0]}) and {short(high[1])} ({high[0]}) {at}: no large differences."
-    if high[1] / low[1] > _FAR:
-        sentence = sentence.replace(": no large differences", "")
-    first = [row[0] for row in table.values if row[0] is not None and math.isfinite(row[0])]
-    middle = [statistics.median(values) for values in (first, [value for _, value in rows])] if first else None
-    if middle and min(middle) > 0 and max(middle) / min(middle) > _FAR:
-        way = "falls" if middle[1] < middle[0] else "grows"
-        sentence += f" Over the run it {way} from {short(middle[0])} to {short(middle[1])} (median of the layers)."
+    if len(rows) == 1:
+        sentence = f"The {word} of {low[0]} is {short(low[1])} at step {found.steps[-1]:,}."
+    else:
+        between = f"between {short(low[1])} ({low[0]}) and {short(high[1])} ({high[0]})"
+        sentence = f"The {word} lies {between} at step {found.steps[-1]:,}, a factor of {short(high[1] / low[1])}."
+    first = [row[0] for row in found.values if row[0] is not None and math.isfinite(row[0]) and row[0] > 0]
+    if first:
+        start, end = statistics.median(first), statistics.median([value for _, value in rows])
+        if max(start / end, end / start) > _FAR:
+            way = "falls" if end < start else "grows"
+            sentence += f" Over the run it {way} from {short(start)} to {short(end)} (median of the layers)."
     return sentence
 
 
-def _value(entry):
+def _value(entry: tuple[str, float]) -> float:
     return entry[1]

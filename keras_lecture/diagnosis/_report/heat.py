@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from keras_lecture.diagnosis._report.charts import framed, stretched
 from keras_lecture.diagnosis._report.palette import LEVELS
-from keras_lecture.diagnosis._report.text import is_finite, power
+from keras_lecture.diagnosis._report.text import is_finite, short_power
 
 _ROW = 16
 # Decades per color, the first that suffices.
@@ -68,7 +68,7 @@ def _shape(level, column, row):
 
 def _labels(steps, at):
     count = len(steps)
-    shown = sorted({round(index * (count - 1) / 4) for index in range(5)}) if count > 5 else range(count)
+    shown = sorted({round(index * (count - 1) / 4) for index in range(5)}) if count > 7 else range(count)
     parts = []
     for column in shown:
         place = f"{100 * (column + 0.5) / count:.2f}%"
@@ -84,7 +84,7 @@ def legend(uid: str, name: str, values: Values) -> str:
     parts = []
     if count:
         texts = "".join(_edge(edge, index / count) for index, edge in enumerate(edges))
-        described = f"Colors from {power(edges[0])} to {power(edges[-1])}, on a logarithmic scale."
+        described = f"Colors from {short_power(edges[0])} to {short_power(edges[-1])}, on a logarithmic scale."
         content = stretched(boxes, 10, 0, (count, 1)) + texts
         parts.append(f'<div class="scale">{framed(uid, name, described, content, 26)}</div>')
     for kind, words in (("bad", "not a number"), ("zero", "exactly zero")):
@@ -95,13 +95,8 @@ def legend(uid: str, name: str, values: Values) -> str:
 
 
 def _edge(edge, share):
+    """The label of a border: at both ends, and at powers of ten that are not too close to them."""
     anchor = "start" if share == 0 else "end" if share == 1 else "middle"
-    exponent = math.log10(edge)
-    label = (
-        power(edge)
-        if abs(exponent - round(exponent)) < 0.01
-        else f"{edge:.1e}".replace("e-0", "e-").replace("e+0", "e")
-    )
-    if share not in (0, 1) and abs(exponent - round(exponent)) >= 0.01:
+    if anchor == "middle" and (not 0.16 <= share <= 0.84 or f"{edge:.1e}"[:3] != "1.0"):
         return ""
-    return f'<text x="{100 * share:.1f}%" y="23" text-anchor="{anchor}">{label}</text>'
+    return f'<text x="{100 * share:.1f}%" y="23" text-anchor="{anchor}">{short_power(edge)}</text>'

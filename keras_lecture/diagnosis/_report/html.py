@@ -7,10 +7,11 @@ from keras_lecture.diagnosis._report.compare import comparison
 from keras_lecture.diagnosis._report.document import Document, steps_and_epochs
 from keras_lecture.diagnosis._report.flow import flow_section
 from keras_lecture.diagnosis._report.losses import loss_section, metric_section
+from keras_lecture.diagnosis._report.markup import badge
 from keras_lecture.diagnosis._report.style import SCRIPT, policy, style
 from keras_lecture.diagnosis._report.summary import counted, ordered, status_of, verdict
-from keras_lecture.diagnosis._report.tables import actions_section, badge, findings_section, unknown_section
-from keras_lecture.diagnosis._report.text import esc, short
+from keras_lecture.diagnosis._report.tables import actions_section, findings_section, unknown_section
+from keras_lecture.diagnosis._report.text import esc, prose, short
 
 
 def write_page(path: str | os.PathLike[str], document: Document, other: Document | None = None) -> None:
@@ -38,7 +39,8 @@ def page(document: Document, other: Document | None = None) -> str:
         '<a class="skip" href="#content">To the report</a>'
         f'<div class="top"><nav aria-label="Sections"><ul>{links}</ul></nav>'
         '<button type="button" id="theme" aria-pressed="false" hidden>Dark</button></div>'
-        f'<header><h1>{badge(status_of(document))}<br>{esc(verdict(document))}</h1><p class="facts">{facts(document)}</p></header>'
+        f"<header><h1>{badge(status_of(document))}<br>{headline(document)}</h1>"
+        f'<p class="facts">{facts(document)}</p></header>'
         f'<main id="content" tabindex="-1">{body}</main>'
         f"<footer>{_versions(document)}</footer>"
         f'<div id="say" role="status" class="skip"></div><script>{SCRIPT}</script></body></html>\n'
@@ -57,6 +59,12 @@ def _sections(document, other) -> list[tuple[str, str, str]]:
     if other is not None:
         sections.insert(0, ("comparison", "Two runs", comparison(document, other)))
     return sections
+
+
+def headline(document: Document) -> str:
+    """The verdict, with the cure in a lighter weight."""
+    fault, mark, cure = prose(verdict(document)).partition("; to do: ")
+    return f'{fault}<span class="cure">{mark}{cure}</span>' if mark else fault
 
 
 def facts(document: Document) -> str:
@@ -90,10 +98,10 @@ def fragment(document: Document) -> str:
     rows = []
     for finding in [f for f in ordered(document["findings"]) if f["is_open"]][:12]:
         words = (finding["severity"], finding["rule"], finding["layer"] or "–", finding["cause"], finding["cure"])
-        rows.append(f"<tr>{''.join(f'<td {cell}>{esc(word)}</td>' for word in words)}</tr>")
+        rows.append(f"<tr>{''.join(f'<td {cell}>{prose(word)}</td>' for word in words)}</tr>")
     head = "".join(f'<th scope="col" {cell}>{word}</th>' for word in ("Severity", "Rule", "Layer", "Cause", "To do"))
-    table = f'<table style="border-collapse:collapse;font-size:.9em">{f"<thead><tr>{head}</tr></thead>"}<tbody>{"".join(rows)}</tbody></table>'
+    table = f'<table style="font-size:.9em"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     return (
         f'<div style="max-width:60em;line-height:1.5"><p style="margin:.3em 0">{badge(status_of(document))}<br>'
-        f"<strong>{esc(verdict(document))}</strong></p>{table if rows else ''}</div>"
+        f"<strong>{prose(verdict(document))}</strong></p>{table if rows else ''}</div>"
     )

@@ -6,6 +6,7 @@ from typing import Any
 from keras_lecture.diagnosis._record.record import number
 from keras_lecture.diagnosis._report.charts import Scale, Series, chart, thinned
 from keras_lecture.diagnosis._report.document import Document, steps_and_epochs
+from keras_lecture.diagnosis._report.markup import folded, table
 from keras_lecture.diagnosis._report.text import esc, is_finite, listed, short
 
 _METRICS = 6
@@ -33,12 +34,10 @@ def curves(document: Document) -> list[Series]:
     """The lines of the first chart, those with data."""
     steps = thinned(step_losses(document)) or thinned(logged(document, "loss"))
     lines = [
-        Series("training loss of the steps", "steps", steps),
-        Series("validation loss that fit logged", "logged", thinned(logged(document, "val_loss"))),
-        Series("training samples, measured by the doctor", "train", probe_losses(document, "train"), "circle"),
-        Series(
-            "validation samples, measured by the doctor", "validation", probe_losses(document, "validation"), "square"
-        ),
+        Series("training loss, each step", "steps", steps),
+        Series("validation loss, from the logs", "logged", thinned(logged(document, "val_loss"))),
+        Series("training loss, measured", "train", probe_losses(document, "train"), "circle"),
+        Series("validation loss, measured", "validation", probe_losses(document, "validation"), "square"),
     ]
     return [line for line in lines if line.points]
 
@@ -64,10 +63,16 @@ def loss_section(document: Document, findings: list[dict[str, Any]]) -> str:
         marks=marks(document, shown),
         level=chance(document),
     )
-    parts = [f"<p>{esc(described)}</p><figure>{line_legend(lines)}{drawn}</figure>"]
+    note = "<figcaption>Measured: in inference mode, on the same samples each time.</figcaption>"
+    parts = [f"<p>{esc(described)}</p>{figure(lines, drawn, note)}"]
     parts.append(timeline(document, shown, len(findings) - len(shown), x))
     parts.append(loss_table(document))
     return "".join(parts)
+
+
+def figure(lines: list[Series], drawn: str, caption: str = "") -> str:
+    """A chart with its caption and the names of its lines."""
+    return f'<figure>{line_legend(lines)}<div class="plot">{drawn}</div>{caption}</figure>'
 
 
 def line_legend(lines: list[Series]) -> str:
@@ -131,12 +136,26 @@ def marks(document: Document, shown: list[tuple[int, dict[str, Any]]]) -> list[t
             places.setdefault(finding["first_step"], []).append(f"{index} begins")
         if not finding["is_open"]:
             places.setdefault(finding["last_step"], []).append(f"{index} ends")
-    result = [(step, ", ".join(labels), "") for step, labels in places.items()]
     broken = first_nonfinite(sorted([*step_losses(document), *probe_losses(document, "train")]))
     if broken is not None:
-        result = [entry for entry in result if entry[0] != broken]
-        labels = [*places.get(broken, []), "not a number"]
-        result.append((broken, ", ".join(labels), "bad"))
+        places.setdefault(broken, []).append("not a number")
+    return spaced(
+        [(step, ", ".join(labels), "bad" if step == broken else "") for step, labels in places.items()], document
+    )
+
+
+def spaced(found: list[tuple[float, str, str]], document: Document) -> list[tuple[float, str, str]]:
+    """Marks in order; one close to the mark before it has its label there, because labels must not overlap."""
+    result, least = [], 0.15 * span(document).high
+    labelled = -math.inf
+    for step, label, style in sorted(found):
+        if step - labelled < least:
+            index = next(i for i, entry in enumerate(result) if entry[0] == labelled)
+            result[index] = (labelled, f"{result[index][1]}, {label}", result[index][2])
+            label = ""
+        else:
+            labelled = step
+        result.append((step, label, style))
     return result
 
 
@@ -175,31 +194,16 @@ def _bar(x, first, last, style, is_open):
 
 def loss_table(document: Document) -> str:
     """The measured losses as numbers."""
-    rows = [
-        (
-            probe["step"],
-            *((probe.get(part) or {}).get(key) for part in ("train", "validation") for key in ("loss", "accuracy")),
-        )
-        for probe in document.get("probes") or []
-    ][-64:]
+    rows = []
+    for probe in (document.get("probes") or [])[-64:]:
+        parts = [probe.get(part) or {} for part in ("train", "validation")]
+        numbers = [short(part.get(key)) for part in parts for key in ("loss", "accuracy")]
+        rows.append([f"{probe['step']:,}", *numbers])
     if not rows:
         return ""
-    head = "".join(
-        f'<th scope="col">{name}</th>'
-        for name in ("step", "training loss", "training accuracy", "validation loss", "validation accuracy")
-    )
-    body = "".join(
-        f'<tr><th scope="row">{step:,}</th>{"".join(f"<td>{short(value)}</td>" for value in values)}</tr>'
-        for step, *values in rows
-    )
-    caption = "<caption>Measured by the doctor in inference mode, on the same samples each time</caption>"
-    table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f"<details><summary>The losses as numbers</summary>{scroller('Losses as numbers', table)}</details>"
-
-
-def scroller(name: str, content: str) -> str:
-    """A part that scrolls by itself in a narrow window, reachable by the keyboard."""
-    return f'<div class="wide" role="region" aria-label="{esc(name)}" tabindex="0">{content}</div>'
+    head = ("step", "training loss", "training accuracy", "validation loss", "validation accuracy")
+    caption = "Measured in inference mode, on the same samples each time"
+    return folded("The losses as numbers", table(caption, head, rows))
 
 
 def metric_section(document: Document) -> str:
@@ -209,17 +213,15 @@ def metric_section(document: Document) -> str:
     plain = [name for name in names if name not in known and not (name.startswith("val_") and name[4:] in names)]
     x, parts = span(document), []
     for index, name in enumerate(plain[:_METRICS]):
-        lines = [
-            Series("training", "train", thinned(logged(document, name))),
-            Series("validation", "validation", thinned(logged(document, f"val_{name}"))),
-        ]
+        both = (("training", "train", name), ("validation", "validation", f"val_{name}"))
+        lines = [Series(word, style, thinned(logged(document, key))) for word, style, key in both]
         lines = [line for line in lines if line.points]
         ends = ", ".join(f"{line.name} {short(line.points[-1][1])}" for line in lines)
         drawn = chart(
             f"metric{index}", f"{name} over the steps of the run", f"At the end: {ends}.", lines, x, height=110
         )
         parts.append(
-            f"<figure><figcaption>{esc(name)} <small>at the end: {ends}</small></figcaption>{line_legend(lines)}{drawn}</figure>"
+            f"<div><h4>{esc(name)}</h4>{figure(lines, drawn, f'<figcaption>At the end: {ends}.</figcaption>')}</div>"
         )
     if not parts:
         return ""

@@ -3,21 +3,12 @@
 from typing import Any
 
 from keras_lecture.diagnosis._report.document import Document
-from keras_lecture.diagnosis._report.losses import scroller
+from keras_lecture.diagnosis._report.markup import badge, folded, table
 from keras_lecture.diagnosis._report.summary import bounded, counted, judging, percent, since_when, total
-from keras_lecture.diagnosis._report.text import esc, listed, short
+from keras_lecture.diagnosis._report.text import esc, listed, prose, short
 
 # Findings that the page describes in full.
 _MOST = 50
-# A mark beside each word, because colors alone cannot be told apart by all readers.
-MARKS = {"high": "▲", "medium": "◆", "low": "●", "healthy": "✓", "unjudged": "?"}
-WORDS = {"high": "high", "medium": "medium", "low": "low", "healthy": "healthy", "unjudged": "not judged"}
-
-
-def badge(severity: str) -> str:
-    """A severity or a status as a word with a mark."""
-    style = "low" if severity == "unjudged" else severity
-    return f'<span class="badge t-{style}"><span aria-hidden="true">{MARKS[severity]}</span> {WORDS[severity]}</span>'
 
 
 def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
@@ -37,12 +28,8 @@ def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
 
 
 def _folded(document, title, numbered):
-    if not numbered:
-        return ""
-    inside = "".join(
-        f"<details><summary>{_name(*entry)}</summary>{_body(document, entry[1])}</details>" for entry in numbered
-    )
-    return f"<h3>{title}</h3>{inside}"
+    inside = "".join(folded(_name(*entry), _body(document, entry[1])) for entry in numbered)
+    return f"<h3>{title}</h3>{inside}" if inside else ""
 
 
 def _name(index, finding):
@@ -52,25 +39,19 @@ def _name(index, finding):
 
 def findings_table(document: Document, findings: list[dict[str, Any]], prefix: str = "finding") -> str:
     """One row per finding: what, where, since when, how sure."""
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Finding", "Severity", "Layer", "When", "Sure"))
     rows = []
-    for index, finding in enumerate(findings[:_MOST], 1):
-        name = f"{index}. {esc(bounded(finding)['rule'])}"
+    for index, finding in enumerate(map(bounded, findings[:_MOST]), 1):
+        name = f"{index}. {esc(finding['rule'])}"
         name = f'<a href="#{prefix}-{index}">{name}</a>' if prefix else name
         when = since_when(document, finding)
         when += "" if finding["is_open"] else f", closed after step {finding['last_step']:,}"
-        cells = (
-            badge(finding["severity"]),
-            esc(bounded(finding)["layer"] or "–"),
-            when,
-            percent(finding["confidence"]),
+        rows.append(
+            [name, badge(finding["severity"]), esc(finding["layer"] or "–"), when, percent(finding["confidence"])]
         )
-        rows.append(f'<tr><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>')
-    left_out = (
-        f"<p><small>{len(findings) - _MOST} more are in the JSON file.</small></p>" if len(findings) > _MOST else ""
-    )
-    table = f"<table class='findings'><caption>The most severe first</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return scroller("Table of findings", table) + left_out
+    rest = len(findings) - _MOST
+    left_out = f"<p><small>{rest} more are in the JSON file.</small></p>" if rest > 0 else ""
+    head = ("Finding", "Severity", "Layer", "When", "Sure")
+    return table("The most severe first", head, rows, "findings") + left_out
 
 
 def card(document: Document, index: int, finding: dict[str, Any]) -> str:
@@ -84,8 +65,9 @@ def _body(document, finding):
     seen = f"{where}{when}, {sure} sure."
     evidence = "".join(f"<dt>{esc(name)}</dt><dd>{esc(value)}</dd>" for name, value in finding["evidence"].items())
     return (
-        f"<p>{esc(finding['cause'])}</p><p><small>{seen[:1].upper() + seen[1:]}</small></p>"
-        f'<dl class="evidence">{evidence}</dl><p><strong>To do.</strong> {esc(finding["cure"])}</p>{code(finding["code"])}'
+        f"<p>{prose(finding['cause'])}</p><p><small>{seen[:1].upper() + seen[1:]}</small></p>"
+        f'<dl class="evidence">{evidence}</dl>'
+        f"<p><strong>To do.</strong> {prose(finding['cure'])}</p>{code(finding['code'])}"
         f"<p><small>Lectures: {esc(finding['lecture'])}</small></p>"
     )
 
@@ -113,7 +95,7 @@ def actions_section(document: Document) -> str:
         place = f" in {action['layer']}" if action.get("layer") else ""
         title = f"Step {action['step']:,}: {action['kind']}{place}, for {action['rule']}"
         items.append(
-            f'<li id="action-{index}"><strong>{esc(title)}.</strong> {esc(action["text"])}{change}{undone}</li>'
+            f'<li id="action-{index}"><strong>{esc(title)}.</strong> {prose(action["text"])}{change}{undone}</li>'
         )
     return f"<ol>{''.join(items)}</ol>"
 
@@ -123,19 +105,15 @@ def unknown_section(document: Document) -> str:
     groups: dict[tuple[str, str], list[str]] = {}
     for answer in document.get("unknown") or []:
         groups.setdefault((answer["reason"], answer["needed"]), []).append(answer["rule"])
-    parts = [f"<p>{judging(document)} of {total(document)} rules could judge; the others lacked something.</p>"]
+    lacked = "; the others lacked something" if groups else ""
+    parts = [f"<p>{judging(document)} of {total(document)} rules could judge{lacked}.</p>"]
     unseen = "".join(f"<li>{esc(sentence)}</li>" for sentence in (document.get("unseen") or [])[:50])
     if unseen:
         parts.append(f"<h3>Not measured</h3><ul>{unseen}</ul>")
-    rows = "".join(
-        f'<tr><th scope="row">{esc(listed(rules, 12))}</th><td>{esc(reason)}</td><td>{esc(needed)}</td></tr>'
-        for (reason, needed), rules in list(groups.items())[:60]
-    )
+    rows = [
+        [esc(listed(rules, 12)), prose(reason), prose(needed)] for (reason, needed), rules in list(groups.items())[:60]
+    ]
     if rows:
-        head = "".join(f'<th scope="col">{name}</th>' for name in ("Rule", "Why it cannot tell", "Needed"))
-        table = f"<table><caption>Rules without an answer</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        title = counted(sum(map(len, groups.values())), "answer")
-        parts.append(
-            f"<details><summary>{title} left open</summary>{scroller('Rules without an answer', table)}</details>"
-        )
+        content = table("Rules without an answer", ("Rule", "Why it cannot tell", "Needed"), rows, "open")
+        parts.append(folded(f"{counted(sum(map(len, groups.values())), 'answer')} left open", content))
     return "".join(parts)

@@ -2,6 +2,7 @@
 
 import html
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,11 @@ def esc(text: Any) -> str:
     return html.escape(clean(text))
 
 
+def prose(text: Any) -> str:
+    """A sentence for HTML; names in backticks become code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", esc(text).replace(" %", "\u00a0%"))
+
+
 def short(value: Any) -> str:
     """A number of a record in at most three digits; "–" if it is missing."""
     value = number(value)
@@ -33,14 +39,14 @@ def short(value: Any) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     if value and not 1e-3 <= abs(value) < 1e4:
-        mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+        return short_power(value)
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
-def power(value: float) -> str:
-    """A number as the label of a logarithmic axis."""
-    return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e") if value else "0"
+def short_power(value: float) -> str:
+    """A number as the label of a logarithmic scale: `"1e-3"`, `"3.2e0"`."""
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 
 
 def is_finite(value: Any) -> bool:
