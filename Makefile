@@ -42,7 +42,7 @@ demo: $(INSTALLED)
 	@TF_ENABLE_ONEDNN_OPTS=0 OMP_NUM_THREADS=1 $(RUN) -m keras_lecture train --seed $(SEED) --out runs/demo \
 		--dataset digits --fractions 0.7 0.1 0.2 --model resnet depth=8 --augment random_affine \
 		--loss softmax_cross_entropy label_smoothing=0.1 --optimizer nesterov use_ema=true --learning-rate 0.1 \
-		--schedule warm_restarts --epochs 40 --batch-size 64
+		--schedule warm_restarts --epochs 40 --batch-size 64 --doctor
 
 test test-newest: $(INSTALLED)
 	@$(VENV)/bin/python tests/suite.py $(BACKENDS)

@@ -1,4 +1,4 @@
-"""The command line: `keras-lecture train` and `keras-lecture find-lr`."""
+"""The command line: `keras-lecture train`, `find-lr`, `audit` and `report`."""
 
 from keras_lecture._command_line.start import is_running, main
 

@@ -7,10 +7,13 @@ OWNER = "keras-lecture"
 OK, FAILED, USAGE, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 EXIT_CODES = """\
 exit codes:
-  0    success
+  0    success; audit, report: no finding of medium or high severity
   1    failure: a file or folder cannot be written, or an unexpected error occurred
   2    the command is invalid; one line says what to change
   3    the training diverged: a loss or a gradient is not finite
+  4    audit, report: it works worse than it could (a finding of medium severity)
+  5    audit, report: it will not work (a finding of high severity)
+  6    audit, report: nothing could be judged
   130  interrupted
 """
 # Keras prints the original message in bold, between the name of the layer and the arguments of its call.

@@ -4,9 +4,11 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from keras_lecture import diagnosis
 from keras_lecture._command_line.endings import FAILED, Ended, one_line
 from keras_lecture._command_line.record import text_of
 from keras_lecture._command_line.streams import say
+from keras_lecture.diagnosis._record.record import write as write_document
 
 try:
     from keras_lecture import figures
@@ -16,7 +18,15 @@ try:
 except Exception as error:
     figures, NO_FIGURES = None, f"no figures: {one_line(error)}"
 
-_FILES = ("record.json", "curves.png", "confusion.png", "learning_rate.png", "model.keras")
+_FILES = (
+    "record.json",
+    "curves.png",
+    "confusion.png",
+    "learning_rate.png",
+    "model.keras",
+    "doctor.json",
+    "report.html",
+)
 
 
 def folder_of(arguments, default: str) -> Path:
@@ -35,8 +45,11 @@ def writable(folder: Path) -> Path:
     return folder
 
 
-def write(folder: Path, record: dict, pictures: Mapping[str, Callable], model=None) -> list[str]:
-    """Writes the record, the `pictures` (functions of the figures module) and the model, and returns their paths."""
+def write(folder: Path, record: dict, pictures: Mapping[str, Callable], model=None, document=None) -> list[str]:
+    """Writes the record, the `pictures` (functions of the figures module), the model and the document of the doctor.
+
+    Returns the paths.
+    """
     path = folder / "record.json"
     try:
         path.write_text(text_of(record) + "\n", encoding="utf-8")
@@ -48,6 +61,13 @@ def write(folder: Path, record: dict, pictures: Mapping[str, Callable], model=No
         if model is not None:
             path = folder / "model.keras"
             model.save(path)
+            written.append(str(path))
+        if document is not None:
+            path = folder / "doctor.json"
+            write_document(document, path)
+            written.append(str(path))
+            path = folder / "report.html"
+            diagnosis.report(document, path)
             written.append(str(path))
     except OSError as error:
         raise Ended(FAILED, f"cannot write {path}: {error.strerror}") from error

@@ -33,4 +33,6 @@ def _words(value) -> str:
     """The value as typed on the command line."""
     if isinstance(value, list):
         return " ".join(map(_words, value))
+    if isinstance(value, bool):
+        return "given" if value else "left out"
     return "left out" if value is None else str(value)

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from keras_lecture import callbacks, layers
+from keras_lecture import callbacks, diagnosis, layers
 from keras_lecture._command_line import options
 from keras_lecture._command_line.endings import DIVERGED, OK, OWNER, Ended, usage_errors
 from keras_lecture._command_line.experiment import Experiment, experiment
@@ -38,6 +38,8 @@ def add_arguments(parser):
     for option, (_, about) in _CALLBACKS.items():
         group.add_argument(option, nargs="*", metavar="key=value", help=about)
     group = options.add_output(parser, "DATASET-MODEL")
+    about = "look for faults: write doctor.json, for `report`, and the page report.html; the exit code stays"
+    group.add_argument("--doctor", action="store_true", help=about)
     group.add_argument("--save", action="store_true", help="save the model as model.keras")
     about = "save the training state in FOLDER/state and continue from it; remove that folder to start over"
     group.add_argument("--resume", action="store_true", help=about)
@@ -52,12 +54,13 @@ def run(arguments) -> int:
     guards = [callback for callback in watching if isinstance(callback, callbacks.TerminateOnNonFinite)]
     history, seconds = _fit(work, arguments, watching)
     measured = {"history": history, "parameters": work.parameters, "seconds": seconds, **_results(work)}
-    record = record_of(arguments, **measured)
-    written = write(folder, record, _pictures(record), work.model if arguments.save else None)
+    document, verdict = _judged(watching)
+    record = record_of(arguments, **measured, **verdict)
+    written = write(folder, record, _pictures(record), work.model if arguments.save else None, document)
     if arguments.json:
         out(text_of(record))
     else:
-        show(record["results"], [_summary(record), *written])
+        show(record["results"], [*_summary(record), *written])
     if any(guard.finding for guard in guards):
         raise Ended(DIVERGED, guards[0].finding.message)
     if not math.isfinite(history["loss"][-1]):
@@ -75,6 +78,8 @@ def _callbacks(arguments, folder) -> list:
     # `on_nonfinite` already says what to do with such steps.
     if not any(getattr(callback, "on_nonfinite", None) for callback in watching):
         watching.append(callbacks.TerminateOnNonFinite(every=_LOOK_EVERY))
+    if arguments.doctor:
+        watching.append(callbacks.Doctor(verbose=0))
     if arguments.resume:
         watching.append(callbacks.ExactResume(state_of(arguments, folder)))
     return watching
@@ -116,6 +121,16 @@ def _results(work: Experiment) -> dict:
     return {"results": results, "classes": work.task.classes, "confusion": matrix}
 
 
+def _judged(watching) -> tuple[dict | None, dict]:
+    """The document of the doctor if it watched, and its word for the record."""
+    for doctor in watching:
+        if isinstance(doctor, callbacks.Doctor):
+            document = doctor.document()
+            summary = diagnosis.report(document)
+            return document, {"doctor": {"status": summary["status"], "verdict": summary["verdict"]}}
+    return None, {}
+
+
 def _pictures(record) -> dict:
     drawn = {"curves": lambda figures: figures.learning_curves(record)}
     if "confusion" in record:
@@ -123,6 +138,8 @@ def _pictures(record) -> dict:
     return drawn
 
 
-def _summary(record) -> str:
+def _summary(record) -> list[str]:
     trained = f"{counted(record['parameters'], 'parameter')}, {counted(len(record['history']['loss']), 'epoch')}"
-    return f"{trained} in {record['seconds']:.1f} s on {record['backend']}, seed {record['arguments']['seed']}"
+    seconds = f"{record['seconds']:.1f} s"
+    lines = [f"{trained} in {seconds} on {record['backend']}, seed {record['arguments']['seed']}"]
+    return [*lines, f"doctor: {record['doctor']['verdict']}"] if "doctor" in record else lines

@@ -110,6 +110,8 @@ class Doctor(keras.callbacks.Callback):
         self._losses, self._before = steps.Losses(), []
         self.findings, self.unknown, self.record = [], [], new_record()
         self._resume()
+        # What an interrupted run has found out stays, unless this process finds it out again.
+        self._known = self.record["invariants"]
         fit, callbacks = fit_variables(), callback_list()
         self._is_bounded = fit.get("steps_per_epoch") is not None
         self._callbacks = None if callbacks is None else weakref.ref(callbacks)
@@ -204,7 +206,8 @@ class Doctor(keras.callbacks.Callback):
         self._instruments.open(opened, samples.data, samples.validation_data, **options)
         no_gradient = opened["probes"][0]["no_gradient"]
         self._invariants = self._attempt("the invariants", lambda: Invariants(model, batches[0], no_gradient))
-        self._looked = 0
+        # Not 0 in a resumed run: one that is finished already is not measured again.
+        self._looked = self._step
         self._judge()
 
     def _around(self, plain, *args):
@@ -272,7 +275,9 @@ class Doctor(keras.callbacks.Callback):
 
     def _judge(self):
         if self._invariants is not None:
-            self.record["invariants"] = self._attempt("the invariants", self._invariants.result) or {}
+            result = self._attempt("the invariants", self._invariants.result) or {}
+            known = {name: fact for name, fact in self._known.items() if result.get(name, {}).get("holds") is None}
+            self.record["invariants"] = {**result, **known}
         answers = judge(self.record, self.rules)
         known = {(finding.rule, finding.layer, finding.severity) for finding in self.findings}
         self.findings = merged(self.findings, answers, self._step)

@@ -28,7 +28,7 @@ def report(
         run: A `callbacks.Doctor`, its `record` or `document()`, or the path of a file that `Doctor.save` wrote.
         path: Where to write the page; `None` writes none. Defaults to `None`.
         compare: A second run, in any of the forms of `run`, which the page shows beside the first. Defaults to `None`.
-        since: A step: only findings that began or closed after it, and actions after it. Defaults to `None`.
+        since: A step: only findings named, changed or healed after it, and actions after it. Defaults to `None`.
 
     Returns:
         A dict: `schema` (1), `status` (`"healthy"`, `"medium"`, `"high"` or `"unjudged"`), `exit_code` (0, 4, 5 or 6),

@@ -250,6 +250,10 @@ def test_resumed_runs_continue_their_record(tmp_path):
     assert [e["epoch"] for e in resumed.record["epochs"]] == [0, 1, 2, 3]
     np.testing.assert_allclose(resumed.record["losses"]["values"], whole.record["losses"]["values"], rtol=1e-4)
     assert resumed.record["losses"]["steps"] == whole.record["losses"]["steps"]
+    holds = [{name: fact["holds"] for name, fact in d.record["invariants"].items()} for d in (resumed, whole)]
+    assert holds[0] == holds[1] and True in holds[1].values()
+    # A finished run that is started again takes no step, and finds out nothing new.
+    assert stopped(4).document() == resumed.document()
 
 
 @pytest.mark.parametrize("verbose", [0, 1, 2])

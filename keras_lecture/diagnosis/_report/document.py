@@ -47,7 +47,8 @@ def judged(record: dict[str, Any]) -> Document:
     """The document of a record alone."""
     record = plain(record)
     answers = judge(record)
-    found = [answer for answer in answers if isinstance(answer, Finding)]
+    step, _ = steps_and_epochs(record)
+    found = [dataclasses.replace(answer, changed_step=step) for answer in answers if isinstance(answer, Finding)]
     unknown = [dataclasses.asdict(answer) for answer in answers if not isinstance(answer, Finding)]
     return {**record, "findings": [finding.to_dict() for finding in found], "unknown": unknown, "actions": []}
 

@@ -1,5 +1,6 @@
 """The summary of a run for machines: status, exit code, one sentence, findings."""
 
+import itertools
 import json
 import re
 from typing import Any
@@ -18,7 +19,7 @@ _NAMES = ("Keras", "ReLU", "Adam", "Gauss", "Glorot", "He")
 
 
 def summary(document: Document, since: int | None = None) -> dict[str, Any]:
-    """Status, exit code, verdict, findings and actions of a document; `since` keeps those after a step.
+    """Status, exit code, verdict, findings and actions of a document; `since` keeps those that changed after a step.
 
     The status is that of the worst open finding: `"high"` (exit code 5), `"medium"` (4), else `"healthy"` (0), or
     `"unjudged"` (6) if nothing was measured. It and the verdict are those of the whole run, whatever `since` is.
@@ -47,7 +48,8 @@ def ordered(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _is_new(finding, since):
-    return finding["first_step"] > since or (not finding["is_open"] and finding["last_step"] > since)
+    # Not by `first_step`: a rule may name after many epochs what was there from the start.
+    return finding.get("changed_step", finding["first_step"]) > since
 
 
 def status_of(document: Document) -> str:
@@ -133,14 +135,21 @@ def _inner(sentence):
 
 
 def bounded(finding: dict[str, Any]) -> dict[str, Any]:
-    """The finding, its texts shortened if it would be longer than 2 kB of JSON."""
-    short, length = finding, 512
-    while len(json.dumps(short)) > _LARGEST:
-        evidence = list(finding["evidence"].items())[: max(1, length // 32)]
-        short = {name: _cut(value, length) for name, value in finding.items()}
-        short["evidence"] = {_cut(name, length): _cut(value, length) for name, value in evidence}
-        length //= 2
+    """The finding; if it is longer than 2 kB of JSON, its evidence is shortened, and if need be its other texts."""
+    short = finding
+    for texts, evidence in itertools.product((512, 128, 32, 8), (256, 128, 64, 16)):
+        if len(json.dumps(short)) <= _LARGEST:
+            break
+        short = {name: _cut(value, texts) for name, value in finding.items()}
+        short["evidence"] = _some(finding["evidence"], evidence, evidence // 16)
     return short
+
+
+def _some(evidence, length, most):
+    """The first entries, cut to `length`, and how many are left out."""
+    shown = {_cut(name, length): _cut(value, length) for name, value in list(evidence.items())[:most]}
+    rest = len(evidence) - most
+    return {**shown, "…": f"{rest} more"} if rest > 0 else shown
 
 
 def _cut(value, length):

@@ -55,10 +55,16 @@ def merged(earlier: list[Finding], answers: list[Finding | Unknown], step: int) 
     for finding in earlier:
         again = present.pop((finding.rule, finding.layer), None)
         if again is None:
-            result.append(dataclasses.replace(finding, is_open=False))
+            changed = step if finding.is_open else finding.changed_step
+            result.append(dataclasses.replace(finding, is_open=False, changed_step=changed))
         else:
-            result.append(dataclasses.replace(again, first_step=finding.first_step, last_step=step))
-    new = [dataclasses.replace(f, first_step=min(f.first_step, step), last_step=step) for f in present.values()]
+            same = finding.is_open and finding.severity == again.severity
+            steps = {"first_step": finding.first_step, "last_step": step}
+            result.append(dataclasses.replace(again, **steps, changed_step=finding.changed_step if same else step))
+    new = [
+        dataclasses.replace(f, first_step=min(f.first_step, step), last_step=step, changed_step=step)
+        for f in present.values()
+    ]
     return sorted([*result, *new], key=lambda f: (not f.is_open, *_order(f)))
 
 

@@ -23,6 +23,8 @@ class Finding:
         code: The cure as Keras code.
         lecture: The part of the lectures that teaches it.
         is_open: Whether it still holds; a finding that healed is closed.
+        changed_step: The step at which it was first named, changed its severity, healed or came back. A rule may name
+            in step 40 what began in step 3.
     """
 
     rule: str
@@ -37,6 +39,7 @@ class Finding:
     code: str
     lecture: str
     is_open: bool = True
+    changed_step: int = 0
 
     def __str__(self) -> str:
         place = f" [{self.layer}]" if self.layer else ""

@@ -1,0 +1,105 @@
+"""Reads the arguments of `fit` from an `.npz` file."""
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_lecture._command_line.endings import OWNER, USAGE, Ended, one_line
+from keras_lecture._core import checks
+
+# The name of an array is an argument of `fit`, or the argument, an underscore, and the number or name of an input or
+# output of the model.
+_TRAINING = ("x", "y", "sample_weight")
+VALIDATION = ("x_val", "y_val", "sample_weight_val")
+
+
+def arguments_of_fit(option: str, path: Path, model: keras.Model, *, validation: bool = True) -> dict[str, Any]:
+    """`x`, `y` and `sample_weight` as the model takes them, and `x_val`, `y_val` and `sample_weight_val` if there."""
+    roles = (*VALIDATION, *_TRAINING) if validation else _TRAINING
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in _arrays(option, path, roles).items():
+        role = _role(name, roles)
+        found.setdefault(role, {})[name[len(role) + 1 :]] = array
+    for needed in ("x", "y"):
+        if needed not in found:
+            raise Ended(USAGE, f"{path} must have an array `{needed}`. It has {_listed(found)}.")
+    for first in ("x_val", "y_val"):
+        if first not in found and set(VALIDATION) & set(found):
+            raise Ended(USAGE, f"{path} must have an array `{first}` for validation. It has {_listed(found)}.")
+    return {role: _structured(path, role, found[role], model) for role in (*_TRAINING, *VALIDATION) if role in found}
+
+
+def _arrays(option, path, roles):
+    """The arrays by name. Pickled objects, which could run code, are refused."""
+    remedy = "Pass a file written by `np.savez(path, x=x, y=y)`."
+    if not path.is_file():
+        checks.reject(OWNER, option, "an existing file", str(path), remedy)
+    if not zipfile.is_zipfile(path):
+        checks.reject(OWNER, option, "an .npz file", str(path), remedy)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for name in file.files:
+                if _role(name, roles) is None:
+                    allowed = f"one of {', '.join(sorted(roles))}, or one of them with _0, _1, … or _NAME"
+                    checks.reject(OWNER, f"an array of {path}", allowed, name, checks.nearest(name, roles))
+            return {name: _checked(file[name]) for name in file.files}
+    except Exception as error:
+        if isinstance(error, ValueError) and str(error).startswith(OWNER):
+            raise
+        text = str(error)
+        reason = "it contains Python objects, not numbers" if "pickle" in text else one_line(text)
+        raise Ended(USAGE, f"{path} cannot be read: {reason or type(error).__name__}. {remedy}") from error
+
+
+def _checked(array):
+    if not isinstance(array, np.ndarray):
+        raise ValueError("it has members that are not arrays")
+    return array
+
+
+def _role(name, roles):
+    return next((role for role in roles if name == role or name.startswith(f"{role}_")), None)
+
+
+def _listed(found):
+    return ", ".join(f"`{name}`" for name in found) or "no arrays"
+
+
+def _structured(path, role, parts, model):
+    """One array, or several in the structure of the model's inputs or outputs."""
+    if list(parts) == [""]:
+        return parts[""]
+    inputs = role.startswith("x")
+    structure = getattr(model, "input" if inputs else "output", None)
+    names = _names(structure, None if inputs else getattr(model, "output_names", None))
+    if all(re.fullmatch(r"\d+", part) for part in parts):
+        expected = list(map(str, range(len(names) or len(parts))))
+        shown = expected
+    else:
+        expected, shown = names or list(parts), names
+    if sorted(parts) != sorted(expected):
+        wanted = ", ".join(f"`{role}_{name}`" for name in shown)
+        raise Ended(
+            USAGE, f"{path} must have the arrays {wanted}, or one `{role}`. It has {_listed(_full(role, parts))}."
+        )
+    flat = [parts[name] for name in expected]
+    if structure is None:
+        return flat if expected[0] == "0" else dict(zip(expected, flat, strict=True))
+    return keras.tree.pack_sequence_as(structure, flat)
+
+
+def _full(role, parts):
+    return [f"{role}_{part}".removesuffix("_") for part in parts]
+
+
+def _names(structure, outputs):
+    """The names in the order of `keras.tree.flatten`; none for a model without a fixed structure."""
+    if structure is None:
+        return []
+    if isinstance(structure, dict):
+        return [str(path[-1]) for path, _ in keras.tree.flatten_with_path(structure)]
+    return list(outputs or (tensor.name for tensor in keras.tree.flatten(structure)))
