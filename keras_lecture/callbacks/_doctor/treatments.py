@@ -18,6 +18,7 @@ from keras_lecture.callbacks._doctor.clipping import OFF, Clip
 from keras_lecture.callbacks._doctor.rate import Rate
 from keras_lecture.callbacks._doctor.refusal import Refused
 from keras_lecture.callbacks._doctor.revival import revive
+from keras_lecture.callbacks._doctor.standardizing import standardize
 from keras_lecture.callbacks._doctor.state import State, slots
 from keras_lecture.callbacks._doctor.trials import STEPS, Trials
 from keras_lecture.diagnosis._record.record import Record
@@ -200,20 +201,20 @@ def rescaled(s: Situation) -> list[Change]:
     if any(not w.variable.trainable or not w.layer.trainable for w in weights(s.model) if w.role == "kernel"):
         raise Refused("some of the kernels are frozen")
 
-    def begin():
-        s.kept.put_back()
-        rescale(s.model, s.x, verbose=0)
-
-    reference, loss = s.trials.loss(lambda: None), s.trials.loss(begin)
-    if not _is_better(loss, reference):
+    outputs = {layer["name"] for layer in s.record["model"]["layers"] if layer["is_output"]}
+    ways = {
+        "each layer": lambda: len(rescale(s.model, s.x, verbose=0)),
+        "each unit": lambda: standardize(s.model, s.x, outputs),
+    }
+    reference = s.trials.loss(lambda: None)
+    losses = {name: s.trials.loss(lambda way=way: (s.kept.put_back(), way())) for name, way in ways.items()}
+    best = min(losses, key=losses.get)
+    if not _is_better(losses[best], reference):
         raise Refused("the loss falls no further with rescaled kernels")
     before = State(s.model)
     s.kept.put_back()
-    factors = [record["factor"] for record in rescale(s.model, s.x, verbose=0)]
-    text = (
-        f"The signals of {len(factors)} layers have unit variance again: their kernels were multiplied by "
-        f"{min(factors):.2g} to {max(factors):.2g}."
-    )
+    count = ways[best]()
+    text = f"The kernels of {count} layers were rescaled so that the signals of {best} have unit variance."
     return [Change("rescale", text, _undoing(s, before))]
 
 

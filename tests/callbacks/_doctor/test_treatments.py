@@ -215,10 +215,10 @@ def test_revived_units_do_not_disturb_the_outputs(kind):
 
 def test_dead_units_and_kernels_that_are_too_small_are_treated():
     """Each run ends below half of the loss of a constant prediction, ln 10 = 2.30, where it stays without treatment."""
-    small = keras.initializers.RandomNormal(stddev=0.01)
+    small = keras.initializers.RandomNormal(stddev=0.001)
     cases = {
         "revive": {"bias_initializer": keras.initializers.Constant(-10.0)},
-        "rescale": {"kernel_initializer": small, "units": (16,) * 6, "activation": "tanh"},
+        "rescale": {"kernel_initializer": small, "units": (16,) * 8, "activation": "tanh"},
     }
     for kind, options in cases.items():
         model, doctor = classifier(**options), Doctor(treat=True, verbose=0)
