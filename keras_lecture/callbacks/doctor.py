@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 import os
 import weakref
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from keras_lecture._training.running_fit import callback_list, calls_directly, f
 from keras_lecture.callbacks._doctor import recording, source, steps
 from keras_lecture.callbacks._doctor.invariants import Invariants
 from keras_lecture.callbacks._doctor.schedule import is_due
+from keras_lecture.callbacks._doctor.treating import Treating
 from keras_lecture.callbacks._watch.monitoring import say
 from keras_lecture.callbacks.exact_resume import ExactResume
 from keras_lecture.diagnosis._facts.batches import as_tensors
@@ -52,6 +52,11 @@ class Doctor(keras.callbacks.Callback):
         verbose: Which new findings to print: 0 for none, 1 for those of medium and high severity, 2 for all. Defaults
             to `1`.
         strict: Whether to raise `RuntimeError` at a finding of high severity, for tests. Defaults to `False`.
+        treat: Whether to act on open findings of medium or high severity with a confidence of at least 0.8, where no new
+            model is needed: lower or raise the learning rate, clip gradients, take the model back to its latest healthy
+            state, revive dead units, rescale or redraw kernels. It then looks after each of the first 16 epochs and
+            keeps a copy of the state on the host, and of each of the latest three states that an action replaced.
+            Defaults to `False`.
 
     Attributes:
         findings: The findings of the latest `fit`, the most severe first; one that healed has `is_open=False`. Each has
@@ -59,6 +64,8 @@ class Doctor(keras.callbacks.Callback):
             worth knowing), `confidence`, `layer`, `first_step`, `last_step`, `evidence`, `cause`, `cure`, `code`,
             `lecture`.
         unknown: The answers of rules that could not tell.
+        actions: The treatments, as plain data: `step`, `epoch`, `rule`, `layer`, `kind`, `text`, `before`, `after`,
+            `undone`; `undo(action)` takes one back. `record["untreated"]` says what was refused, and why.
         record: Everything measured, as plain data that `json` can write; `save(path)` writes it with the findings.
 
     Example:
@@ -85,16 +92,19 @@ class Doctor(keras.callbacks.Callback):
         rules: str | Sequence[str] = "default",
         verbose: int = 1,
         strict: bool = False,
+        treat: bool = False,
     ) -> None:
         if every != "epoch":
             checks.whole("Doctor", "every", every, "[1, ∞)", 'Or "epoch".')
         checked("Doctor", rules)
         checks.one_of("Doctor", "verbose", verbose, (0, 1, 2))
         checks.boolean("Doctor", "strict", strict)
+        checks.boolean("Doctor", "treat", treat)
         super().__init__()
         # Keras may then call `on_train_batch_end`, which does nothing, without waiting for the step.
         self.async_safe = every == "epoch"
-        self.every, self.rules, self.verbose, self.strict = every, rules, verbose, strict
+        self.every, self.rules, self.verbose, self.strict, self.treat = every, rules, verbose, strict, treat
+        self._treating: Treating | None = None
         self._given = x, y
         self._restored: dict[str, Any] | None = None
         self.findings: list[Finding] = []
@@ -109,7 +119,10 @@ class Doctor(keras.callbacks.Callback):
         self._epoch, self._looked = 0, -1
         self._losses, self._before = steps.Losses(), []
         self.findings, self.unknown, self.record = [], [], new_record()
+        self._treating = None
         self._resume()
+        if self.treat and self._treating is None:
+            self._treating = Treating(None)
         # What an interrupted run has found out stays, unless this process finds it out again.
         self._known = self.record["invariants"]
         fit, callbacks = fit_variables(), callback_list()
@@ -121,6 +134,9 @@ class Doctor(keras.callbacks.Callback):
         self._attempt("the start of `fit`", lambda: self._begin(fit))
         self._run = pipeline_of(self._model).open(callbacks)
         self._run.surround(self._around)
+        if self.treat:
+            self._attempt("the state", lambda: self._treating.begin(self._model, self._run, self.record))
+            self._treat(-1)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch, self._in_epoch = epoch, 0
@@ -128,14 +144,19 @@ class Doctor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._attempt("the epoch", lambda: self._write_epoch(epoch, logs or {}))
         is_last = epoch + 1 >= (self.params or {}).get("epochs", 0) or self._model.stop_training
-        if is_last or (self.every == "epoch" and is_due(epoch + 1)):
+        if self.treat:
+            loss = (logs or {}).get("loss")
+            self._attempt("the state", lambda: self._treating.keep(self.model, self.record, loss))
+        if is_last or (self.every == "epoch" and is_due(epoch + 1, self.treat)):
             self._look(epoch)
         elif not np.isfinite(recording.last_loss(self.record)):
             self._judge()
+        self._treat(epoch, is_last)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self.every != "epoch" and self._step - self._looked >= self.every:
             self._look(self._epoch)
+            self._treat(self._epoch - 1)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._invariants is not None:
@@ -148,6 +169,8 @@ class Doctor(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._looked != self._step:
             self._look(self._epoch)
+        if self.treat:
+            self._treating.end()
         if self._run is not None:
             self._run.release(self._around)
         # What holds the model or the data.
@@ -156,12 +179,24 @@ class Doctor(keras.callbacks.Callback):
 
     # What it does.
 
+    @property
+    def actions(self) -> list[dict[str, Any]]:
+        """The treatments of the latest `fit`."""
+        return self.record.get("actions", [])
+
+    def undo(self, action: dict[str, Any]) -> None:
+        """Undoes one of the `actions`: the rate, the limit, or the values of weights, statistics and optimizer."""
+        # On JAX, reading `self.model` makes Keras take the assigned values into the next step.
+        if self._treating is None or not (self.model and self._treating.undo(action)):
+            remedy = "Copies of the values are kept for the latest three actions that changed weights, in one process."
+            checks.reject("Doctor", "action", "one of `doctor.actions` that can still be undone", action, remedy)
+
     def document(self) -> dict[str, Any]:
         """The record with findings, unknowns and actions, as plain data: what `save` writes."""
         parts = {"findings": self.findings, "unknown": self.unknown}
         judged = {name: [dataclasses.asdict(answer) for answer in answers] for name, answers in parts.items()}
         rules = self.rules if isinstance(self.rules, str) else list(self.rules)
-        return plain({**self.record, **judged, "actions": getattr(self, "actions", []), "rules": rules})
+        return plain({**self.record, **judged, "actions": self.actions, "rules": rules})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes `document()` as JSON."""
@@ -176,19 +211,13 @@ class Doctor(keras.callbacks.Callback):
         return fragment(self.document())
 
     def _begin(self, fit):
-        model, x = self._model, fit.get("x")
+        model = self._model
         if not model.built or not model.optimizer.built:
             _backend.build(model, fit["epoch_iterator"])
-        recording.open_fit(self.record, model, fit, source.kind(x))
-        validation = fit.get("validation_data")
-        if self._given[0] is not None:
-            samples = source.from_arrays(*self._given, None, validation)
-        elif isinstance(x, keras.utils.PyDataset):
-            samples = source.from_dataset(x, validation)
-        elif self.record["fit"]["source"] == "arrays":
-            samples = source.from_arrays(x, fit.get("y"), fit.get("sample_weight"), validation)
-        else:
-            self._waits, self._validation = True, validation
+        recording.open_fit(self.record, model, fit, source.kind(fit.get("x")))
+        samples = source.from_fit(fit, self._given)
+        if samples is None:
+            self._waits, self._validation = True, fit.get("validation_data")
             return
         self._open(samples)
 
@@ -200,6 +229,8 @@ class Doctor(keras.callbacks.Callback):
             for batch in (samples.signals, samples.train, samples.validation)
         ]
         self._instruments = Instruments(model, *batches)
+        if self.treat:
+            self._treating.open(batches[1])
         fit = self.record["fit"]
         options = {"batch_size": fit["batch_size"], "shuffle": fit["shuffle"], "whole": samples.whole}
         opened = self.record if not self.record["probes"] else new_record()
@@ -243,7 +274,7 @@ class Doctor(keras.callbacks.Callback):
         """The first three steps of the run, and the first two of each epoch at whose end the doctor looks."""
         if self._instruments is None:
             return False
-        return self._step < _FIRST_STEPS or (self._in_epoch < 2 and is_due(self._epoch + 1))
+        return self._step < _FIRST_STEPS or (self._in_epoch < 2 and is_due(self._epoch + 1, self.treat))
 
     def _snap(self, state):
         self._before = [*self._before[-1:], steps.snapshot(self._model, state, self._step < _FIRST_STEPS)]
@@ -278,7 +309,7 @@ class Doctor(keras.callbacks.Callback):
             result = self._attempt("the invariants", self._invariants.result) or {}
             known = {name: fact for name, fact in self._known.items() if result.get(name, {}).get("holds") is None}
             self.record["invariants"] = {**result, **known}
-        answers = judge(self.record, self.rules)
+        answers = judge(self.record, self.rules) if not self.treat else self._treating.judged(self.record, self.rules)
         known = {(finding.rule, finding.layer, finding.severity) for finding in self.findings}
         self.findings = merged(self.findings, answers, self._step)
         self.unknown = [answer for answer in answers if isinstance(answer, Unknown)]
@@ -289,6 +320,20 @@ class Doctor(keras.callbacks.Callback):
         if self.strict and any(finding.severity == "high" for finding in new):
             worst = next(finding for finding in new if finding.severity == "high")
             raise RuntimeError(f"Doctor: {worst}")
+
+    def _treat(self, epoch, is_last=False):
+        """Treats the findings; at the end of the last epoch, after which no step follows, only weights that are NaN."""
+        if self.treat:
+            # On JAX, reading `self.model` makes Keras take the assigned values into the next step.
+            act = self._treating.rescue if is_last else self._treating.treat
+            here = self.record, self.findings, self._step, epoch
+            for sentence in self._attempt("a treatment", lambda: act(self.model, *here)) or ():
+                if self.verbose:
+                    say(f"Doctor: {sentence}")
+        if self.treat and self._treating.is_new:
+            probe = self._attempt("the model", lambda: self._instruments.probe(self._step, epoch))
+            self._treating.measured(probe)
+            self._judge()
 
     def _attempt(self, subject, act):
         """Calls `act()`; an error is written down and said once, because a `fit` must not fail by being looked at."""
@@ -313,8 +358,9 @@ class Doctor(keras.callbacks.Callback):
 
     def state(self) -> dict[str, np.ndarray]:
         """The record and the findings, for `restore` in another process."""
-        text = json.dumps(plain({"record": self.record, "findings": [f.to_dict() for f in self.findings]}))
-        return {"text": np.frombuffer(text.encode(), "uint8").copy(), "step": np.array(getattr(self, "_step", 0))}
+        saved = {"record": self.record, "findings": [f.to_dict() for f in self.findings]}
+        saved["treating"] = None if self._treating is None else self._treating.state()
+        return {"text": recording.packed(saved), "step": np.array(getattr(self, "_step", 0))}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Continues the record of `state` in the next `fit`."""
@@ -322,8 +368,9 @@ class Doctor(keras.callbacks.Callback):
 
     def _resume(self):
         if self._restored is not None:
-            saved = json.loads(bytes(np.asarray(self._restored["text"], "uint8")).decode())
+            saved = recording.unpacked(self._restored["text"])
             self.record = saved["record"]
             self.findings = [Finding(**finding) for finding in saved["findings"]]
             self._step = int(self._restored["step"])
+            self._treating = Treating(saved.get("treating")) if self.treat else None
             self._restored = None

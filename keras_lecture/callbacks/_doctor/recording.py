@@ -1,6 +1,7 @@
 """The parts of a record that are written while a model trains."""
 
 import itertools
+import json
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ from keras_lecture._training.chain import innermost
 from keras_lecture.callbacks._doctor import steps
 from keras_lecture.callbacks._doctor.schedule import thinned
 from keras_lecture.diagnosis._facts import batches
-from keras_lecture.diagnosis._record.record import Record
+from keras_lecture.diagnosis._record.record import Record, plain
 
 _LOSSES, _EPOCHS, _PROBES, _STEPS = 512, 512, 16, 24
 
@@ -33,6 +34,16 @@ def open_fit(record: Record, model: keras.Model, fit: dict[str, Any], source: st
         "weighted": fit.get("sample_weight") is not None,
         "steps_per_execution": int(model.steps_per_execution or 1),
     }
+
+
+def packed(saved: dict[str, Any]) -> np.ndarray:
+    """Plain data as an array of bytes, for files of arrays."""
+    return np.frombuffer(json.dumps(plain(saved)).encode(), "uint8").copy()
+
+
+def unpacked(array: np.ndarray) -> dict[str, Any]:
+    """The data of `packed`."""
+    return json.loads(bytes(np.asarray(array, "uint8")).decode())
 
 
 def add_losses(record: Record, losses: list[tuple[int, float]]) -> None:

@@ -1,9 +1,9 @@
 """When the doctor looks: densely at first, then ever more rarely, so that its share of a long run falls."""
 
 
-def is_due(epoch: int) -> bool:
-    """Whether to look after this many epochs: 1, 2, 4, 8, 16, …"""
-    return epoch & (epoch - 1) == 0
+def is_due(epoch: int, treats: bool = False) -> bool:
+    """Whether to look after this many epochs: 1, 2, 4, 8, 16, …; a doctor that treats, after each of the first 16."""
+    return epoch & (epoch - 1) == 0 or (treats and epoch <= 16)
 
 
 def thinned(entries: list, limit: int) -> list:

@@ -35,6 +35,18 @@ def kind(x: Any) -> str:
     return "arrays" if batches.size(x) is not None and not hasattr(x, "__next__") else "generator"
 
 
+def from_fit(fit: dict[str, Any], given: tuple[Any, Any]) -> Samples | None:
+    """The `given` samples or some of the data of the running `fit`; `None` if these must wait for the first batch."""
+    x, validation = fit.get("x"), fit.get("validation_data")
+    if given[0] is not None:
+        return from_arrays(*given, None, validation)
+    if isinstance(x, keras.utils.PyDataset):
+        return from_dataset(x, validation)
+    if kind(x) == "arrays":
+        return from_arrays(x, fit.get("y"), fit.get("sample_weight"), validation)
+    return None
+
+
 def from_arrays(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int = 0) -> Samples:
     """Samples from arrays, chosen with a generator of their own."""
     data = (x, y, sample_weight)
