@@ -1,7 +1,7 @@
 """Small programs, each with one fault that no program of the ward has, for the pages of the rules.
 
 Each returns a compiled model, inputs, targets and the arguments of `fit`, which `show_rules.py` runs under the doctor,
-or the facts of a check that `fit` does not feed.
+without these arguments under the audit, or the facts of a check that `fit` does not feed.
 """
 
 import keras
@@ -406,3 +406,11 @@ def bias_before_normalization():
     """A dense layer with a bias in front of a batch normalization."""
     hidden = [layers.Dense(16, name="hidden"), layers.BatchNormalization(name="norm"), layers.ReLU()]
     return sequential(*hidden), X, Y, {}
+
+
+@shows("cannot-fit-one-batch")
+def rate_for_another_optimizer():
+    """Plain gradient descent with a rate of 30 on a regression: seen by `diagnosis.audit`."""
+    model = keras.Sequential([keras.Input((6,)), dense(), layers.Dense(1, name="output")])
+    model.compile(keras.optimizers.SGD(30.0), "mae")
+    return model, X, Y, None

@@ -21,6 +21,7 @@ import keras  # noqa: E402
 import rule_programs  # noqa: E402
 
 from keras_lecture.callbacks import Doctor  # noqa: E402
+from keras_lecture.diagnosis import audit  # noqa: E402
 from keras_lecture.diagnosis._rules import RULES, judge  # noqa: E402
 from keras_lecture.diagnosis._rules.rule import SEVERITIES, Finding  # noqa: E402
 
@@ -61,6 +62,9 @@ def small(rule):
         found = (f for f in judge({"invariants": given}, [rule]) if isinstance(f, Finding))
         return next((shown(f, (0, 0), program.__doc__, about | {"kind": "check"}) for f in found), None)
     model, x, y, options = given
+    if options is None:
+        found = (finding for finding in audit(model, x, y) if finding.rule == rule)
+        return next((shown(f, (0, 0), program.__doc__, about) for f in found), None)
     doctor = Doctor(verbose=0)
     options = {"epochs": 2, "verbose": 0} | options
     try:
