@@ -66,7 +66,8 @@ class Doctor(keras.callbacks.Callback):
         unknown: The answers of rules that could not tell.
         actions: The treatments, as plain data: `step`, `epoch`, `rule`, `layer`, `kind`, `text`, `before`, `after`,
             `undone`; `undo(action)` takes one back. `record["untreated"]` says what was refused, and why.
-        record: Everything measured, as plain data that `json` can write; `save(path)` writes it with the findings.
+        record: Everything measured, as plain data that `json` can write; `save(path)` writes it with the findings,
+            and `report(path)` a page.
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])

@@ -1,7 +1,7 @@
 """Diagnosis of models and training runs.
 
-What is wrong with it and which cure there is (`audit`, `report`, `prescribe`), what flows through it (`signals`,
-`gradient_check`, `curvature`, `first_nonfinite`), and where two runs of it part (`divergence`).
+What has gone wrong in a run and the cures (`audit`, `report`, `prescribe`), the signals and gradients of a model
+(`signals`, `gradient_check`, `curvature`, `first_nonfinite`), and the layer where two runs part (`divergence`).
 """
 
 from keras_lecture.diagnosis import divergence
