@@ -32,5 +32,5 @@ def run(arguments) -> int:
         document = read_document("RUN.json", arguments.run)
         other = None if arguments.compare is None else read_document("--compare", arguments.compare)
     page = arguments.out or arguments.run.with_suffix(".html")
-    with damage(arguments.run):
+    with damage(arguments.run, arguments.compare):
         return tell(document, page, as_json=arguments.json, compare=other, since=arguments.since)
