@@ -1,11 +1,11 @@
-"""Opens report pages in a headless Chromium and checks them. It needs the command `chromium`, so it is no test of the suite.
+"""Opens report pages in a headless Chromium and checks them.
 
 python tests/diagnosis/check_page.py run.json … [--compare other.json] [--pictures folder]
 
 Without files it trains a small model. For each page, in both themes: no message on the console, no request but that of
 the page, contrast of at least 4.5 for every text as the browser computes it, no horizontal scrolling of the page in
-windows of 375, 768 and 1280 pixels, and the tab key reaches every control. `make page-check` runs it. The suite checks
-the source of the page (`test_report_page.py`).
+windows of 375, 768 and 1280 pixels, and the tab key reaches every control. It needs the command `chromium`, so it is no
+test of the suite: `make page-check` runs it. The suite checks the source of the page (`_report/test_page.py`).
 """
 
 import argparse

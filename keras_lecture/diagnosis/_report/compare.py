@@ -61,6 +61,10 @@ def parting(first: Document, second: Document) -> str:
         step, name, word, a, b = layer
         values = f"its {word} is {short(a)} and {short(b)} ({ratio})"
         parts.append((step, f"The layers part at step {step:,}, first {name}: {values}."))
+    counts = [len(of_layers(document, "std").names) for document in (first, second)]
+    if counts[0] != counts[1]:
+        words = f"{counts[0]} and {counts[1]}"
+        parts.append((math.inf, f"The layers are not compared: {words} of them were measured."))
     if not parts:
         rest = f"no layer's signal or gradient has {ratio}"
         return f"The runs do not part: no training loss at a common step is {apart}, and {rest}."

@@ -107,8 +107,9 @@ def reading(document: Document) -> str:
         parts.append(f"{where} the training loss is not a number: nothing after it can be used.")
     finite = [point for point in train or step_losses(document) if math.isfinite(point[1])]
     if len(finite) > 1:
-        verb = "falls" if finite[-1][1] < finite[0][1] else "goes"
-        parts.append(f"The training loss {verb} from {short(finite[0][1])} to {short(finite[-1][1])}.")
+        start, end = short(finite[0][1]), short(finite[-1][1])
+        way = "falls" if finite[-1][1] < finite[0][1] else "rises"
+        parts.append(f"The training loss {f'stays at {end}' if start == end else f'{way} from {start} to {end}'}.")
     finite = [point for point in held_out if math.isfinite(point[1])]
     if len(finite) > 1:
         step, best = min(finite, key=lambda point: point[1])

@@ -120,6 +120,7 @@ pre {
 }
 pre code { font:inherit; display:block; padding-right:4.5rem; white-space:pre-wrap }
 .two { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr)); gap:0 2.5rem }
+table.beside { font-size:.8125rem }
 .two h3 { margin-top:1rem }
 footer { margin-top:4rem; padding-bottom:3rem; font-size:.8125rem; color:var(--soft) }
 table.findings th[scope=row] { min-width:8rem }

@@ -51,7 +51,7 @@ def findings_table(document: Document, findings: list[dict[str, Any]], prefix: s
     rest = len(findings) - _MOST
     left_out = f"<p><small>{rest} more are in the JSON file.</small></p>" if rest > 0 else ""
     head = ("Finding", "Severity", "Layer", "When", "Sure")
-    return table("The most severe first", head, rows, "findings") + left_out
+    return table("The most severe first", head, rows, "findings" if prefix else "beside") + left_out
 
 
 def card(document: Document, index: int, finding: dict[str, Any]) -> str:

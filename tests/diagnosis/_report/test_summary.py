@@ -1,0 +1,87 @@
+"""The summary: status and exit code by the worst open finding, one sentence, small findings, and `since`."""
+
+import json
+
+import pytest
+from diagnosis._report.documents import HOSTILE, document, finding
+
+from keras_lecture.diagnosis._report.summary import SCHEMA, summary
+
+OPEN = {severity: finding(severity=severity) for severity in ("low", "medium", "high")}
+
+
+@pytest.mark.parametrize(
+    ("findings", "status", "code"),
+    [
+        ([], "healthy", 0),
+        ([OPEN["low"]], "healthy", 0),
+        ([OPEN["low"], OPEN["medium"]], "medium", 4),
+        ([OPEN["medium"], OPEN["high"]], "high", 5),
+        ([OPEN["high"] | {"is_open": False}], "healthy", 0),
+    ],
+)
+def test_the_worst_open_finding_decides(findings, status, code):
+    result = summary(document(findings=findings))
+    assert (result["schema"], result["status"], result["exit_code"]) == (SCHEMA, status, code)
+
+
+@pytest.mark.parametrize("lacks", [{"probes": []}, {"start": {}}])
+def test_a_run_that_was_not_measured_is_not_judged(lacks):
+    result = summary(document(**lacks, unseen=["the model: it calls layers in a loop."]))
+    assert (result["status"], result["exit_code"]) == ("unjudged", 6)
+    assert result["verdict"] == "Nothing could be judged: the model: it calls layers in a loop."
+
+
+def test_the_verdict_says_what_since_when_where_how_sure_and_what_to_do():
+    assert summary(document(findings=[OPEN["low"], OPEN["high"]]))["verdict"] == (
+        "This run will not work: since step 40 (epoch 2), in layer dense_1, all units are at rest (95 % sure); "
+        "to do: use `leaky_relu` and a smaller learning rate."
+    )
+
+
+def test_the_verdict_on_a_healthy_run_says_how_much_was_judged():
+    result = summary(document(findings=[OPEN["low"]], rules=["overfit", "dead-relu", "underfit"]))
+    assert result["verdict"] == (
+        "No serious fault was found in 80 steps (4 epochs): 2 of 3 rules could judge, "
+        "and 1 finding of low severity is worth knowing."
+    )
+
+
+@pytest.mark.parametrize("severity", ["medium", "high"])
+def test_a_layer_that_the_cause_names_is_named_once(severity):
+    found = finding(severity=severity, cause="The values that enter dense_1 are large.", first_step=0)
+    verdict = summary(document(findings=[found]))["verdict"]
+    assert verdict.count("dense_1") == 1
+    assert ": from the start, the values that enter dense_1 are large (" in verdict
+
+
+def test_findings_have_at_most_two_kilobytes_and_short_ones_are_complete():
+    long = finding(cause="ä" * 9000, evidence={f"{'name' * 90} {i}": "<" * 900 for i in range(90)}, code="x" * 5000)
+    result = summary(document(findings=[OPEN["high"], long]))["findings"]
+    assert result[0] == OPEN["high"]
+    assert len(json.dumps(result[1])) <= 2048
+    assert set(result[1]) == set(long)
+    assert result[1]["cause"].startswith("ä") and result[1]["cause"].endswith("…")
+
+
+def test_open_findings_come_first_and_then_the_most_severe():
+    findings = [OPEN["low"], OPEN["high"] | {"is_open": False}, OPEN["medium"], OPEN["high"]]
+    result = [(f["is_open"], f["severity"]) for f in summary(document(findings=findings))["findings"]]
+    assert result == [(True, "high"), (True, "medium"), (True, "low"), (False, "high")]
+
+
+def test_since_keeps_what_began_or_closed_after_a_step_and_the_status_of_the_whole_run():
+    old, new = finding(rule="old", first_step=10), finding(rule="new", first_step=60, severity="medium")
+    healed = finding(rule="healed", first_step=10, last_step=70, is_open=False)
+    long_healed = healed | {"rule": "long healed", "last_step": 40}
+    actions = [{"step": step, "text": "", "rule": ""} for step in (40, 60)]
+    whole = document(findings=[old, new, healed, long_healed], actions=actions)
+    result = summary(whole, since=50)
+    assert [f["rule"] for f in result["findings"]] == ["new", "healed"]
+    assert [action["step"] for action in result["actions"]] == [60]
+    assert (result["status"], result["verdict"]) == ("high", summary(whole)["verdict"])
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_name_can_be_written_as_json(name):
+    json.dumps(summary(document(findings=[finding(layer=name)])))
