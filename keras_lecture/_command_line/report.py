@@ -1,7 +1,7 @@
 """Says what is wrong with a recorded training run and what to do, and writes the report as one HTML page.
 
-The run is a file of the doctor: doctor.json of `train --doctor`, or the file that `callbacks.Doctor.save` wrote. It
-needs neither the model nor the data.
+The run is a file of the doctor: doctor.json of `train --doctor`, or the file that `callbacks.Doctor.save` wrote.
+It needs neither the model nor the data.
 """
 
 from pathlib import Path
