@@ -73,20 +73,19 @@ def _structured(path, role, parts, model):
     """One array, or several in the structure of the model's inputs or outputs."""
     if list(parts) == [""]:
         return parts[""]
-    inputs = role.startswith("x")
-    structure = getattr(model, "input" if inputs else "output", None)
-    names = _names(structure, None if inputs else getattr(model, "output_names", None))
-    if all(re.fullmatch(r"\d+", part) for part in parts):
+    structure, names = _form(model, role)
+    # Dicts have no order that a saved model would keep: their parts have names only.
+    if all(re.fullmatch(r"\d+", part) for part in parts) and not isinstance(structure, dict):
         expected = list(map(str, range(len(names) or len(parts))))
-        shown = expected
     else:
-        expected, shown = names or list(parts), names
+        expected = names or list(parts)
     if sorted(parts) != sorted(expected):
-        wanted = ", ".join(f"`{role}_{name}`" for name in shown)
-        raise Ended(
-            USAGE, f"{path} must have the arrays {wanted}, or one `{role}`. It has {_listed(_full(role, parts))}."
-        )
+        several = ", ".join(f"`{role}_{name}`" for name in expected)
+        wanted = f"an array `{role}`" if len(expected) == 1 else f"one array `{role}`, or {several}"
+        raise Ended(USAGE, f"{path} must have {wanted}. It has {_listed(_full(role, parts))}.")
     flat = [parts[name] for name in expected]
+    if len(flat) == 1:
+        return flat[0]
     if structure is None:
         return flat if expected[0] == "0" else dict(zip(expected, flat, strict=True))
     return keras.tree.pack_sequence_as(structure, flat)
@@ -96,10 +95,18 @@ def _full(role, parts):
     return [f"{role}_{part}".removesuffix("_") for part in parts]
 
 
-def _names(structure, outputs):
-    """The names in the order of `keras.tree.flatten`; none for a model without a fixed structure."""
+def _form(model, role):
+    """The structure of the model's inputs or outputs, and their names in the order of `keras.tree.flatten`.
+
+    `None` and no names for a model without a fixed structure.
+    """
+    kind = "input" if role.startswith("x") else "output"
+    # A sequential model has the second alone.
+    structure = getattr(model, kind, None)
+    structure = getattr(model, f"{kind}s", None) if structure is None else structure
     if structure is None:
-        return []
+        return None, []
     if isinstance(structure, dict):
-        return [str(path[-1]) for path, _ in keras.tree.flatten_with_path(structure)]
-    return list(outputs or (tensor.name for tensor in keras.tree.flatten(structure)))
+        return structure, [str(path[-1]) for path, _ in keras.tree.flatten_with_path(structure)]
+    names = getattr(model, "output_names", None) if kind == "output" else None
+    return structure, list(names or (tensor.name for tensor in keras.tree.flatten(structure)))

@@ -1,7 +1,7 @@
 """Judges a compiled model and its data before training, and says what is wrong and what to do.
 
-The data are arrays in a file of `np.savez`: x, y, and optionally sample_weight, x_val, y_val and sample_weight_val. For
-a model with several inputs or outputs, add their number or name: x_0, x_1, or x_NAME.
+DATA.npz holds x and y and, if there are any, sample_weight, x_val, y_val and sample_weight_val, as from `np.savez`.
+With several inputs or outputs, their number or name is added: x_0, x_1, or x_NAME.
 """
 
 from pathlib import Path

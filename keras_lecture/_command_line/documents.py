@@ -45,10 +45,11 @@ def _check(path, document):
 
 
 @contextlib.contextmanager
-def damage(path: Path):
-    """An error that values in the file cause, below the level that `read_document` checks, is a usage error."""
+def damage(*paths: Path | None):
+    """An error that values in a file cause, below the level that `read_document` checks, is a usage error."""
     try:
         yield
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
-        raise Ended(USAGE, f"{path} is damaged: it cannot be reported on ({reason}). {_REMEDY}") from error
+        names = " or ".join(str(path) for path in paths if path is not None)
+        raise Ended(USAGE, f"{names} is damaged: it cannot be reported on ({reason}). {_REMEDY}") from error

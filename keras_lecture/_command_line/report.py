@@ -1,7 +1,7 @@
 """Says what is wrong with a recorded training run and what to do, and writes the report as one HTML page.
 
-The run is a file of the doctor: doctor.json of `train --doctor`, or the file that `callbacks.Doctor.save` wrote. It
-needs neither the model nor the data.
+The run is a file of the doctor: doctor.json of `train --doctor`, or the file that `callbacks.Doctor.save` wrote.
+It needs neither the model nor the data.
 """
 
 from pathlib import Path
@@ -32,5 +32,5 @@ def run(arguments) -> int:
         document = read_document("RUN.json", arguments.run)
         other = None if arguments.compare is None else read_document("--compare", arguments.compare)
     page = arguments.out or arguments.run.with_suffix(".html")
-    with damage(arguments.run):
+    with damage(arguments.run, arguments.compare):
         return tell(document, page, as_json=arguments.json, compare=other, since=arguments.since)

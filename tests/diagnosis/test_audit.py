@@ -11,6 +11,7 @@ from support.harness import numpy
 
 from keras_lecture._core.random_state import random_state
 from keras_lecture.diagnosis.audit import audit
+from keras_lecture.layers import ZeroCenter
 
 X, Y = load_digits(return_X_y=True)
 X, Y = ((X - X.mean(0)) / (X.std(0) + 1e-3)).astype("float32")[:600], Y[:600]
@@ -115,3 +116,15 @@ def test_an_output_without_a_loss_is_not_judged_by_the_loss_of_another():
     model.compile("adam", [keras.losses.SparseCategoricalCrossentropy(from_logits=True), None])
     found = audit(model, X, [Y, X[:, :1] - 0.5])
     assert not [finding for finding in found if finding.severity != "low"]
+
+
+def test_the_statistics_of_adapted_layers_are_not_frozen_weights():
+    """`Normalization` and `ZeroCenter` never train their mean and deviation; the twin freezes a kernel."""
+    adapted = [layers.Normalization(), ZeroCenter(unit_variance=True)]
+    for layer in adapted:
+        layer.adapt(X)
+    model = classifier(first=adapted)
+    assert not audit(model, X, Y, rules=["frozen-layer"])
+    model.layers[-2].trainable = False
+    model.compile("adam", "sparse_categorical_crossentropy")
+    assert [finding.layer for finding in audit(model, X, Y, rules=["frozen-layer"])] == [model.layers[-2].name]

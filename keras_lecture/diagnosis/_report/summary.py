@@ -48,8 +48,10 @@ def ordered(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _is_new(finding, since):
-    # Not by `first_step`: a rule may name after many epochs what was there from the start.
-    return finding.get("changed_step", finding["first_step"]) > since
+    # A rule may name after many epochs what was there from the start; older files do not say when.
+    if "changed_step" in finding:
+        return finding["changed_step"] > since
+    return finding["first_step"] > since or (not finding["is_open"] and finding["last_step"] > since)
 
 
 def status_of(document: Document) -> str:
