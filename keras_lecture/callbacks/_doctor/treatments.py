@@ -25,8 +25,8 @@ from keras_lecture.initializers import Kaiming, initialize, rescale
 # Half decades, up to a factor of 10⁵.
 _HIGHER = [10 ** (k / 2) for k in range(1, 11)]
 _LOWER = [1 / factor for factor in _HIGHER]
-# Short trials favor rates at the edge of stability: the smallest rate is chosen whose loss lies this share of the
-# best fall above the lowest one. A rate that was too low has cost time that a larger one regains.
+# Short trials favor rates at the edge of stability: half a decade below the best rate is chosen if the loss falls nearly
+# as far there. A rate that was too low has cost time that a larger one regains.
 _SLACK_DOWN, _SLACK_UP = 0.25, 0.05
 
 
@@ -95,7 +95,7 @@ def _rate_change(s, before, level):
     after = s.rate.value
     text = (
         f"The learning rate is {after:.3g} in place of {before:.3g}: of the rates tried for {STEPS} steps on "
-        f"{s.trials.rows} samples it is the smallest with nearly the lowest loss."
+        f"{s.trials.rows} samples it has the lowest loss, or nearly so."
     )
     return Change("learning-rate", text, undo, before=before, after=after)
 
@@ -121,11 +121,13 @@ def _best_rate(s, factors, level, prepare):
         worse = worse + 1 if found[factor] > best and is_better(best, reference) else 0
         if worse == 2:
             break
-    best = min(found.values())
-    if not is_better(best, reference):
-        return 1.0, best, reference
-    bound = best + (_SLACK_DOWN if factors is _LOWER else _SLACK_UP) * (reference - best)
-    factor = min(factor for factor, loss in found.items() if loss <= bound)
+    best = min(found, key=found.get)
+    if not is_better(found[best], reference):
+        return 1.0, found[best], reference
+    slack = _SLACK_DOWN if min(factors) < 1 else _SLACK_UP
+    bound = found[best] + slack * (reference - found[best])
+    nearly = [factor for factor, loss in found.items() if best / 4 < factor < best and loss <= bound]
+    factor = min([best, *nearly])
     return factor, found[factor], reference
 
 
