@@ -43,7 +43,7 @@ class Doctor(keras.callbacks.Callback):
         record = numbers measured in the run       findings = ⋃ rule(record)
 
     A rule that cannot tell is silent; `unknown` lists these answers with what would decide them. The weights after
-    `fit` are those of the same `fit` without the callback. It never ends a `fit`, unless `strict`.
+    `fit` are those of the same `fit` without the callback, unless it treats. It never ends a `fit`, unless `strict`.
 
     Args:
         x, y: Samples to look at in place of some of the data of `fit`; NumPy arrays or structures of them.
@@ -52,11 +52,10 @@ class Doctor(keras.callbacks.Callback):
         verbose: Which new findings to print: 0 for none, 1 for those of medium and high severity, 2 for all. Defaults
             to `1`.
         strict: Whether to raise `RuntimeError` at a finding of high severity, for tests. Defaults to `False`.
-        treat: Whether to act on open findings of medium or high severity with a confidence of at least 0.8, where no new
-            model is needed: lower or raise the learning rate, clip gradients, take the model back to its latest healthy
-            state, revive dead units, rescale or redraw kernels. It then looks after each of the first 16 epochs and
-            keeps a copy of the state on the host, and of each of the latest three states that an action replaced.
-            Defaults to `False`.
+        treat: Whether to act on findings of medium or high severity with a confidence of at least 0.8 where no new
+            model is needed: set the learning rate, clip gradients, go back to the latest healthy state, revive dead
+            units, rescale or redraw kernels. It then looks after each of the first 16 epochs, and keeps a copy of the
+            state on the host, and of the latest three states that an action replaced. Defaults to `False`.
 
     Attributes:
         findings: The findings of the latest `fit`, the most severe first; one that healed has `is_open=False`. Each has
@@ -137,10 +136,14 @@ class Doctor(keras.callbacks.Callback):
         self._run.surround(self._around)
         if self.treat:
             self._attempt("the state", lambda: self._treating.begin(self._model, self._run, self.record))
-            self._treat(-1)
+            if not self._step:
+                self._attempt("the state", lambda: self._treating.start(self._model))
+                self._treat(-1)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch, self._in_epoch = epoch, 0
+        if self.treat:
+            self._attempt("the state", lambda: self._treating.start(self._model))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._attempt("the epoch", lambda: self._write_epoch(epoch, logs or {}))

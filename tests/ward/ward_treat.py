@@ -1,6 +1,6 @@
 """Treats the programs of the ward: sick, sick with `treat=True`, healthy twin; healthy programs with and without it.
 
-    KERAS_BACKEND=torch python tests/ward/ward_treat.py [--seeds 0] [--healthy N] [--out FILE] [word …]
+    KERAS_BACKEND=torch python tests/ward/ward_treat.py [--seeds 0] [--kinds sick,healthy] [--trust] [word …]
 
 A sick program counts if its fault is a rule that has a treatment. It ended well if its score is at most two points
 below that of its twin: 0.02 where the score is a share of right classes, else 2 % of the distance from the sick score
@@ -70,10 +70,13 @@ def treated_case(build_sick, build_twin, seed, known=None):
     }
 
 
-def healthy_pair(build, seed):
-    """The scores of a healthy program with and without treatment."""
-    plain, _, before, _, is_share = trained(build, seed)
-    treated, doctor, after, seconds, _ = trained(build, seed, treat=True)
+def healthy_pair(build, seed, trust):
+    """The scores of a healthy program with and without treatment; with `trust` only the first if nothing was tried."""
+    treated, doctor, after, seconds, is_share = trained(build, seed, treat=True)
+    if trust and not doctor.actions and not doctor.record["untreated"]:
+        unseen = doctor.record["unseen"]
+        return {"treated": treated, "idle": True, "worse": False, "actions": [], "unseen": unseen, "seconds": seconds}
+    plain, _, before, _, _ = trained(build, seed)
     same = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, after, strict=True))
     allowed = _POINTS * (1 if is_share else abs(plain))
     return {
@@ -94,6 +97,9 @@ def main():
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--kinds", default="sick,healthy")
     parser.add_argument("--out", default="treat.jsonl")
+    parser.add_argument(
+        "--trust", action="store_true", help="one run of a healthy program with which nothing was tried"
+    )
     parser.add_argument("--scores", help="an earlier output file whose scores of sick programs and twins are used")
     given = parser.parse_args()
     out = Path(given.out)
@@ -113,7 +119,7 @@ def main():
                 if kind == "sick":
                     found = treated_case(build, builds[name, "twin"][0], seed, known.get((name, kind, seed)))
                 else:
-                    found = healthy_pair(build, seed)
+                    found = healthy_pair(build, seed, given.trust)
             except Exception as error:
                 found = {"error": f"{type(error).__name__}: {str(error)[:200]}"}
             line = {"run": [name, kind, seed], "fault": getattr(entry, "fault", None), **found}
@@ -124,7 +130,7 @@ def main():
             keras.utils.clear_session(free_memory=False)
     for kind in given.kinds.split(","):
         rows = [line for line in lines if line["run"][1] == kind and "error" not in line]
-        counts = {key: sum(bool(row.get(key)) for row in rows) for key in ("well", "better", "worse", "same")}
+        counts = {key: sum(bool(row.get(key)) for row in rows) for key in ("well", "better", "worse", "same", "idle")}
         print(f"{kind}: {len(rows)} runs, {counts}, {sum(bool(row['actions']) for row in rows)} with actions")
 
 

@@ -34,7 +34,9 @@ def revive(model: keras.Model, record: Record, name: str, x: Any) -> tuple[int, 
         raise Refused(f"no unit of {name} is at rest on all of the samples now")
     behind = _outgoing(record, by_name, name, len(dead))
     if behind is None:
-        raise Refused(f"the weights behind {name} cannot be told apart by its units, and its outputs would be disturbed")
+        raise Refused(
+            f"the weights behind {name} cannot be told apart by its units, and its outputs would be disturbed"
+        )
     kernel = np.array(ops.convert_to_numpy(owner.kernel))
     fan_in = math.prod(kernel.shape[:-1])
     drawn = np.random.default_rng(0).normal(0, math.sqrt(2 / fan_in), (*kernel.shape[:-1], int(dead.sum())))

@@ -11,8 +11,9 @@ from keras_lecture._core.random_state import same_random_state
 from keras_lecture.callbacks._doctor.clipping import OFF, Clip
 from keras_lecture.callbacks._doctor.rate import Rate
 from keras_lecture.callbacks._doctor.refusal import Refused
+from keras_lecture.callbacks._doctor.situation import Situation
 from keras_lecture.callbacks._doctor.state import State
-from keras_lecture.callbacks._doctor.treatments import TREATMENTS, Situation
+from keras_lecture.callbacks._doctor.treatments import TREATMENTS
 from keras_lecture.callbacks._doctor.trials import Trials
 from keras_lecture.callbacks._doctor.window import since
 from keras_lecture.diagnosis._record.record import Record
@@ -49,15 +50,19 @@ class Treating:
         self._batch = self._rate = self._clip = None
 
     def begin(self, model: keras.Model, run: Any, record: Record) -> None:
-        """Keeps the state before the first step."""
+        """Resumes the rate and the limit of an interrupted run."""
         record.setdefault("actions", [])
         record.setdefault("untreated", [])
         self._rate, self._clip = Rate(model, run), Clip(run)
-        self._kept = State(model)
         if self._saved.get("limit", OFF) != OFF:
             self._clip.limit = self._saved["limit"]
         if self._saved.get("factor", 1.0) != 1.0 and not self._rate.is_fixed:
             self._rate.level = self._saved["factor"]
+
+    def start(self, model: keras.Model) -> None:
+        """Keeps the state before the first step; that of an interrupted run is restored by then."""
+        if self._kept is None:
+            self._kept = State(model)
 
     def measured(self, probe: dict[str, Any] | None) -> None:
         """Receives the probe of the treated model; `None` if it could not be measured."""
@@ -95,7 +100,7 @@ class Treating:
         said, number = [], len([a for a in record["actions"] if not a["undone"]])
         for finding in sorted((f for f in findings if _is_serious(f)), key=lambda f: list(TREATMENTS).index(f.rule)):
             key = finding.rule, finding.layer
-            if key in self._refused or self._batch is None:
+            if key in self._refused or self._batch is None or self._kept is None:
                 continue
             if number >= _ACTIONS:
                 return said + self._refuse(record, key, f"{number} actions did not help, so that no more are tried")
@@ -125,7 +130,9 @@ class Treating:
         if before.is_finite() or not self._kept.is_finite():
             return []
         self._kept.put_back()
-        text = "The weights, statistics and optimizer are those of the latest healthy state: the last one was not finite."
+        text = (
+            "The weights, statistics and optimizer are those of the latest healthy state: the last one was not finite."
+        )
         action = _action(step, epoch, "non-finite", None, "restore", text)
         record["actions"].append(action)
         self._undo.append((action, before.put_back))

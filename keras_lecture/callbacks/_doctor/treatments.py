@@ -4,67 +4,30 @@ A treatment changes the model and returns its `Change`s, or raises `Refused`. Le
 kernels are compared in `Trials` with no treatment and are refused unless the loss falls clearly further.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_lecture._core.weights import weights
-from keras_lecture.callbacks._doctor.clipping import OFF, Clip
-from keras_lecture.callbacks._doctor.rate import Rate
+from keras_lecture.callbacks._doctor.clipping import OFF
 from keras_lecture.callbacks._doctor.refusal import Refused
 from keras_lecture.callbacks._doctor.revival import revive
+from keras_lecture.callbacks._doctor.situation import Change, Situation, is_better, plain, undoing
 from keras_lecture.callbacks._doctor.standardizing import standardize
 from keras_lecture.callbacks._doctor.state import State, slots
-from keras_lecture.callbacks._doctor.trials import STEPS, Trials
-from keras_lecture.diagnosis._record.record import Record
+from keras_lecture.callbacks._doctor.trials import STEPS
 from keras_lecture.diagnosis._rules.evidence import progress
-from keras_lecture.diagnosis._rules.rule import Finding
 from keras_lecture.diagnosis._rules.trends import finite
 from keras_lecture.initializers import Kaiming, initialize, rescale
 
 # Half decades, up to a factor of 10⁵.
 _HIGHER = [10 ** (k / 2) for k in range(1, 11)]
 _LOWER = [1 / factor for factor in _HIGHER]
-# Short trials favor rates at the edge of stability: the smallest rate is chosen whose loss lies this share of the
-# best fall above the lowest one. A rate that was too low has cost time that a larger one regains.
+# Short trials favor rates at the edge of stability: half a decade below the best rate is chosen if the loss falls nearly
+# as far there. A rate that was too low has cost time that a larger one regains.
 _SLACK_DOWN, _SLACK_UP = 0.25, 0.05
-# A trial is better than another if its loss is lower by this share.
-_MARGIN = 0.02
-
-
-@dataclasses.dataclass
-class Situation:
-    """A run at the time of a treatment; `record` is its part since the latest treatment."""
-
-    model: keras.Model
-    record: Record
-    finding: Finding
-    rate: Rate
-    clip: Clip
-    trials: Trials
-    x: Any
-    # The latest state with a healthy loss, and that loss.
-    kept: State
-    kept_loss: float
-    # Whether the state may still be taken back, which a `fit` allows a few times.
-    may_return: bool
-
-
-@dataclasses.dataclass
-class Change:
-    """A change of the model or its optimizer, and the function that undoes it."""
-
-    kind: str
-    text: str
-    undo: Callable[[], Any]
-    before: float | None = None
-    after: float | None = None
-    layer: str | None = None
 
 
 def lowered_after_return(s: Situation) -> list[Change]:
@@ -79,7 +42,7 @@ def lowered_after_return(s: Situation) -> list[Change]:
         raise Refused("the loss has not risen above that of an earlier state")
     level = s.rate.level = s.rate.level
     factor, loss, reference = _best_rate(s, _LOWER, level, s.kept.put_back)
-    if not _is_better(loss, reference):
+    if not is_better(loss, reference):
         raise Refused("no lower rate lets the loss fall from the latest healthy state")
     before, value = State(s.model), s.rate.value
     s.kept.put_back()
@@ -88,7 +51,7 @@ def lowered_after_return(s: Situation) -> list[Change]:
     s.rate.level = level * factor
     text = f"The weights, statistics and optimizer are those of the state with a loss of {start:.3g} again."
     return [
-        Change("restore", text, _undoing(s, before), before=_plain(now), after=_plain(start)),
+        Change("restore", text, undoing(s, before), before=plain(now), after=plain(start)),
         _rate_change(s, value if math.isclose(value, restored) else restored, level),
     ]
 
@@ -99,14 +62,17 @@ def lowered(s: Situation) -> list[Change]:
 
 
 def raised(s: Situation) -> list[Change]:
-    """Raises a fixed rate, which only the present optimizer has set, if the loss then falls further."""
-    if not s.rate.obstacle:
-        if not s.rate.is_fixed:
+    """Raises a rate that only the optimizer has set, if the loss then falls further; a schedule at most to itself."""
+    factors = _HIGHER
+    if not s.rate.obstacle and not s.rate.is_fixed:
+        factors = [factor for factor in _HIGHER if s.rate.level * factor <= 1.001]
+        if not factors:
             raise Refused("a schedule that has fallen too low cannot be mended by a factor")
+    elif not s.rate.obstacle:
         seen = {step.get("learning_rate") for step in s.record["steps"]} - {None}
         if any(not math.isclose(float(rate), s.rate.value, rel_tol=1e-3) for rate in seen):
             raise Refused("another callback changes the learning rate")
-    return _moved(s, _HIGHER)
+    return _moved(s, factors)
 
 
 def _moved(s, factors):
@@ -115,7 +81,7 @@ def _moved(s, factors):
     level = s.rate.level = s.rate.level
     present = s.trials.loss(lambda: None)
     factor, loss, _ = _best_rate(s, factors, level, lambda: None)
-    if not _is_better(loss, present):
+    if not is_better(loss, present):
         raise Refused(f"no other rate lowers the loss further within {STEPS} steps")
     value = s.rate.value
     s.rate.level = level * factor
@@ -129,7 +95,7 @@ def _rate_change(s, before, level):
     after = s.rate.value
     text = (
         f"The learning rate is {after:.3g} in place of {before:.3g}: of the rates tried for {STEPS} steps on "
-        f"{s.trials.rows} samples it is the smallest with nearly the lowest loss."
+        f"{s.trials.rows} samples it has the lowest loss, or nearly so."
     )
     return Change("learning-rate", text, undo, before=before, after=after)
 
@@ -152,14 +118,16 @@ def _best_rate(s, factors, level, prepare):
     for factor in factors:
         found[factor] = trial(factor)
         best = min(found.values())
-        worse = worse + 1 if found[factor] > best and _is_better(best, reference) else 0
+        worse = worse + 1 if found[factor] > best and is_better(best, reference) else 0
         if worse == 2:
             break
-    best = min(found.values())
-    if not _is_better(best, reference):
-        return 1.0, best, reference
-    bound = best + (_SLACK_DOWN if factors is _LOWER else _SLACK_UP) * (reference - best)
-    factor = min(factor for factor, loss in found.items() if loss <= bound)
+    best = min(found, key=found.get)
+    if not is_better(found[best], reference):
+        return 1.0, found[best], reference
+    slack = _SLACK_DOWN if min(factors) < 1 else _SLACK_UP
+    bound = found[best] + slack * (reference - found[best])
+    nearly = [factor for factor, loss in found.items() if best / 4 < factor < best and loss <= bound]
+    factor = min([best, *nearly])
     return factor, found[factor], reference
 
 
@@ -176,7 +144,7 @@ def clipped(s: Situation) -> list[Change]:
     for limit in (norms[0], norms[0] / 10, norms[0] / 100):
         found[limit] = s.trials.loss(lambda limit=limit: (base(), setattr(s.clip, "limit", limit)))
     limit = min(found, key=found.get)
-    if not _is_better(found[limit], reference):
+    if not is_better(found[limit], reference):
         raise Refused("the loss falls no further with clipped gradients")
     state, present = State(s.model), s.record["losses"]["values"]
     base()
@@ -190,8 +158,8 @@ def clipped(s: Situation) -> list[Change]:
     if not s.may_return:
         return [change]
     back = f"The weights, statistics and optimizer are those of the state with a loss of {s.kept_loss:.3g} again."
-    before, after = _plain(present[-1] if present else None), _plain(s.kept_loss)
-    return [Change("restore", back, _undoing(s, state), before, after), change]
+    before, after = plain(present[-1] if present else None), plain(s.kept_loss)
+    return [Change("restore", back, undoing(s, state), before, after), change]
 
 
 def rescaled(s: Situation) -> list[Change]:
@@ -209,13 +177,13 @@ def rescaled(s: Situation) -> list[Change]:
     reference = s.trials.loss(lambda: None)
     losses = {name: s.trials.loss(lambda way=way: (s.kept.put_back(), way())) for name, way in ways.items()}
     best = min(losses, key=losses.get)
-    if not _is_better(losses[best], reference):
+    if not is_better(losses[best], reference):
         raise Refused("the loss falls no further with rescaled kernels")
     before = State(s.model)
     s.kept.put_back()
     count = ways[best]()
     text = f"The kernels of {count} layers were rescaled so that the signals of {best} have unit variance."
-    return [Change("rescale", text, _undoing(s, before))]
+    return [Change("rescale", text, undoing(s, before))]
 
 
 def redrawn(s: Situation) -> list[Change]:
@@ -230,7 +198,7 @@ def redrawn(s: Situation) -> list[Change]:
     for variable in chosen:
         for slot in slots(s.model.optimizer, variable):
             slot.assign(np.zeros(tuple(slot.shape)))
-    return [Change("rescale", f"{len(chosen)} kernels with equal units were drawn again.", _undoing(s, before))]
+    return [Change("rescale", f"{len(chosen)} kernels with equal units were drawn again.", undoing(s, before))]
 
 
 def _has_equal_units(variable):
@@ -253,31 +221,12 @@ def revived(s: Situation) -> list[Change]:
         raise Refused("; ".join(dict.fromkeys(reasons)) or "no layer with dead units was found")
     parts = ", ".join(f"{dead} of {units} units of {name}" for name, dead, units in found)
     text = f"New incoming weights, and outgoing weights of 0, for {parts}: they were at rest on every sample."
-    return [Change("revive", text, _undoing(s, before), layer=found[0][0])]
+    return [Change("revive", text, undoing(s, before), layer=found[0][0])]
 
 
 def _gradient_norm(probe):
     parts = [finite(w.get("gradient")) for row in probe["layers"] for w in row.get("weights") or []]
     return math.sqrt(sum(part**2 for part in parts if part is not None)) if parts and None not in parts else None
-
-
-def _is_better(loss, than):
-    return loss < than - _MARGIN * abs(than) if math.isfinite(than) else math.isfinite(loss)
-
-
-def _undoing(s, state):
-    """Puts a state back, without the learning rate, which is an action of its own."""
-
-    def undo():
-        level = s.rate.level
-        state.put_back()
-        s.rate.level = level
-
-    return undo
-
-
-def _plain(value):
-    return None if finite(value) is None else float(value)
 
 
 # In the order in which they are tried: a cause at the start before its consequences.
