@@ -242,7 +242,7 @@ RULES = [
     Rule(
         "unlearnable-labels",
         "low",
-        "p > 0.01 for the skill of nearest neighbors and of ridge regression against permuted targets",
+        "p ≤ 0.01 for the skill of nearest neighbors or ridge regression against permuted targets",
         "A p-value by permutation does not depend on any scale.",
         "token inputs, or fewer than 100 rows",
         "Deck A (underfit in the tuning table)",
