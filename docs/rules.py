@@ -27,8 +27,8 @@ KINDS = {
     "check": "The check `{program}` (`{file}`): {description} In `fit` the doctor does not collect this fact yet.",
 }
 BACKENDS = {"torch": "PyTorch", "jax": "JAX", "tensorflow": "TensorFlow"}
-# Two criteria of one rule: the first is that of the audit.
-TIMES = ("Before the first step", "In the run")
+# Families whose criterion says what a fault is; that of the others says what holds in a healthy run.
+OF_FAULTS = (flow, progress, generalization)
 
 
 def texts():
@@ -60,16 +60,18 @@ def page(name, text, run):
     variants = RULES[name]
     severities = sorted({rule.severity for rule in variants}, key=SEVERITIES.index, reverse=True)
     lectures = list(dict.fromkeys(sentence(rule.lecture[:1].upper() + rule.lecture[1:]) for rule in variants))
-    cures = list(dict.fromkeys((sentence(rule.cure), rule.code) for rule in variants))
+    cures = {}
+    for rule in variants:
+        cures.setdefault(rule.code, {})[sentence(rule.cure)] = None
     parts = [
         f"({name})=\n# {name}",
         f"Usually **{' or '.join(severities)}**. {prose(text['means'])}",
-        *(criterion(rule, time) for rule, time in zip(variants, times(variants), strict=True)),
+        *(criterion(rule, len(variants) > 1) for rule in variants),
         f"## Why it matters\n\n{prose(text['matters'])}",
         f"*Lecture:* {' '.join(lectures)}",
         f"## See it yourself\n\n{code(text['see'])}\n\n{prose(text['reading'])}",
         "## The cure",
-        *(f"{cure}\n\n{code(snippet)}" for cure, snippet in cures),
+        *(f"{' '.join(sentences)}\n\n{code(snippet)}" for snippet, sentences in cures.items()),
         *shown(run),
         NAMES,
     ]
@@ -84,16 +86,14 @@ In the code, `model`, `x`, `y` and `x_val`, `y_val` are the arguments of your `f
 are `math`, `keras`, `keras_lecture` and `numpy as np`. [All rules](../doctor.md#the-rules)."""
 
 
-def times(variants):
-    return TIMES if len(variants) > 1 else ("Criterion",)
-
-
-def criterion(rule, time):
+def criterion(rule, has_two):
     """The criterion as a quotation, why it is free of a scale, and when it is not decided."""
+    is_fault = any(rule in family.RULES for family in OF_FAULTS)
+    when = (" in the run" if is_fault else " before the first step") if has_two else ""
+    title = f"**A finding{when}, if:**" if is_fault else f"**Healthy{when}:**"
     unknown = sentence(rule.unknown_when) if rule.unknown_when else "Never."
-    lines = [f"**{time}** ({rule.severity}):", f"> {sentence(rule.criterion)}"]
-    lines.append(f"*Free of a scale:* {sentence(rule.scale_free)} *Unknown:* {unknown[:1].upper()}{unknown[1:]}")
-    return "\n\n".join(lines)
+    known = f"*Free of a scale:* {sentence(rule.scale_free)} *Unknown:* {unknown[:1].upper()}{unknown[1:]}"
+    return "\n\n".join([title, f"> {sentence(rule.criterion)}", known])
 
 
 def shown(run):
@@ -106,7 +106,7 @@ def shown(run):
     where = f" [{run['layer']}]" if run["layer"] else ""
     numbers = [f"{name}: {value}" for name, value in run["evidence"].items()]
     lines = [f"{run['severity']}: {run['rule']}{where}", run["cause"], *(f"  {number}" for number in numbers)]
-    yield f"```none\n{chr(10).join(lines)}\n```"
+    yield f"```text\n{chr(10).join(lines)}\n```"
     if run["kind"] != "check":
         first, last, steps = run["first_step"], run["last_step"], run["steps"]
         since = "before the first step" if first == 0 else f"step {first}"

@@ -58,19 +58,18 @@ def test_digits(run):
 
 
 def test_doctor(run):
-    """Forgotten preprocessing looks like overfitting: dropout does not close the gap, the cure that is named does."""
+    """Forgotten preprocessing looks like overfitting, and the cure that the doctor leads to closes the gap."""
     text = run("doctor")
     found = re.findall(r"accuracy: training (\S+)%, validation (\S+)%", text)
-    (plain, regularized, watched, cured) = [[float(number) for number in pair] for pair in found]
+    plain, watched, cured = [[float(number) for number in pair] for pair in found]
     assert plain == watched, "the doctor changed the training"
-    assert plain[0] > 98 and plain[0] - plain[1] > 10
-    assert cured[1] - max(plain[1], regularized[1]) > 5
-    assert cured[0] - cured[1] < 5
+    # 74 % and 84 % on two backends, and 96 % after the cure.
+    assert plain[0] > 97 and plain[1] < 92
+    assert cured[1] > 94
     assert "bad-split since step 0" in text
     assert "another scale than the training inputs" in text
     assert "medium or high findings: []" in text
-    # Around 97 % across seeds and backends.
-    assert numbers("test accuracy #%", text)[0] > 94
+    assert numbers("test accuracy #%", text)[0] > 93
     assert text.rstrip().splitlines()[-1].startswith("medium: bad-split: ")
 
 

@@ -7,6 +7,11 @@ from keras_lecture.diagnosis._rules.harm import is_stuck, last_probe, percent, s
 from keras_lecture.diagnosis._rules.rule import Rule
 
 CLASS_KINDS = ("classes", "one-hot")
+_SCALE = "scale of validation / training inputs"
+_SAME_PREPARATION = (
+    "Prepare both parts by the same code, best by a layer in the model.",
+    "normalize = keras.layers.Normalization()\nnormalize.adapt(x)\nhidden = normalize(inputs)",
+)
 
 
 def _data(record):
@@ -101,7 +106,9 @@ def shifted_validation(rule: Rule, record: dict[str, Any]):
     for cause, evidence, severity in _differences(held_out):
         # One batch, perhaps balanced on purpose, does not stand for the training data.
         severity = "low" if _data(record).get("whole") is False else severity
-        yield rule.found(cause, evidence, severity=severity, confidence=0.9 if severity != "low" else 0.6)
+        cure, code = _SAME_PREPARATION if _SCALE in evidence else (None, None)
+        confidence = 0.9 if severity != "low" else 0.6
+        yield rule.found(cause, evidence, severity=severity, confidence=confidence, cure=cure, code=code)
         return
 
 
@@ -114,7 +121,7 @@ def _differences(held_out):
         evidence = {"validation rows of classes without a training row": f"{percent(new)} (criterion: none)"}
         yield "The validation data contain classes that the training data lack.", evidence, "medium"
     if scale is not None and not 0.2 < scale < 5:
-        evidence = {"scale of validation / training inputs": f"{scale:.3g} (criterion: 0.2 to 5)"}
+        evidence = {_SCALE: f"{scale:.3g} (criterion: 0.2 to 5)"}
         yield "The validation inputs have another scale than the training inputs.", evidence, "medium"
     if improbable:
         classes = ", ".join(str(entry[0]) for entry in improbable[:5])
@@ -235,7 +242,7 @@ RULES = [
     Rule(
         "unlearnable-labels",
         "low",
-        "p > 0.01 for the skill of nearest neighbors and of ridge regression against permuted targets",
+        "p ≤ 0.01 for the skill of nearest neighbors or ridge regression against permuted targets",
         "A p-value by permutation does not depend on any scale.",
         "token inputs, or fewer than 100 rows",
         "Deck A (underfit in the tuning table)",

@@ -140,6 +140,13 @@ def test_validation_data_unlike_the_training_data(expected, facts):
     assert severities(RULES, "bad-split", {"data": {"validation": SPLIT | facts}}) == expected
 
 
+def test_another_scale_is_cured_by_equal_preparation_and_not_by_another_split():
+    (found,), _ = answers(RULES, "bad-split", {"data": {"validation": SPLIT | {"scale": 129.0}}})
+    assert "same code" in found.cure and "adapt" in found.code
+    (found,), _ = answers(RULES, "bad-split", {"data": {"validation": SPLIT | {"new": 0.5}}})
+    assert "Split" in found.cure and "split" in found.code
+
+
 @pytest.mark.parametrize(
     ("expected", "shared", "twins", "rows"),
     [
