@@ -17,9 +17,7 @@ __all__ = ["compare", "record"]
 Path = str | os.PathLike[str]
 
 
-def record(
-    model: keras.Model, x: Tensor, y: Tensor | None, path: Path, sample_weight: Tensor | None = None
-) -> None:
+def record(model: keras.Model, x: Tensor, y: Tensor | None, path: Path, sample_weight: Tensor | None = None) -> None:
     """Writes what a model computes on one batch to a file, for the comparison with the same model in another process.
 
     Use it before you port a model to another backend, change a version or a device, or compile it; then let `compare`

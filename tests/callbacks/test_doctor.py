@@ -337,7 +337,7 @@ def test_the_looks_become_rarer():
         ({"every": "step"}, "every"),
         ({"rules": "all"}, "rules"),
         ({"rules": ["dead-reluu"]}, "Did you mean 'dead-relu'"),
-        ({"verbose": 2}, "verbose"),
+        ({"verbose": 3}, "verbose"),
         ({"strict": 1}, "strict"),
     ],
 )

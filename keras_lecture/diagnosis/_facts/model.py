@@ -164,8 +164,9 @@ def _weight(layer, variable):
     values = np.asarray(ops.convert_to_numpy(variable)).astype("float64")
     trainable = any(variable is each for each in layer.trainable_variables)
     name = variable.name
-    is_statistic = name.startswith("moving_") or isinstance(layer, keras.layers.Normalization)
-    is_statistic = is_statistic or variable.dtype in ("int32", "uint32", "int64", "bool")
+    # Also the mean and deviation of an adapted layer, which its class never trains.
+    untrained = any(variable is each for each in getattr(layer, "_non_trainable_variables", ()))
+    is_statistic = untrained or name.startswith("moving_") or variable.dtype in ("int32", "uint32", "int64", "bool")
     kind = "statistic" if is_statistic else role(name, variable.shape)
     columns = values.reshape(-1, values.shape[-1]) if values.ndim > 1 else None
     with np.errstate(all="ignore"):

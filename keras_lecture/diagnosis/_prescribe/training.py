@@ -74,6 +74,13 @@ def smaller_rate(plan: Plan, finding: Finding) -> str:
     return f"{text} The norm of the gradient is clipped."
 
 
+def one_batch(plan: Plan, finding: Finding) -> str:
+    """A smaller learning rate, if steps on one batch raise its loss."""
+    if finding.severity == "low":
+        raise Refusal("The loss of one batch hardly changes: too low a rate and a missing gradient look alike.")
+    return smaller_rate(plan, finding)
+
+
 def run_is_not_finite(plan: Plan, finding: Finding) -> str:
     """A smaller learning rate, unless the data are not finite."""
     if "rows with such a value" in finding.evidence:
