@@ -57,7 +57,8 @@ class Doctor(keras.callbacks.Callback):
             worth knowing), `confidence`, `layer`, `first_step`, `last_step`, `evidence`, `cause`, `cure`, `code`,
             `lecture`.
         unknown: The answers of rules that could not tell.
-        record: Everything measured, as plain data that `json` can write; `save(path)` writes it with the findings.
+        record: Everything measured, as plain data that `json` can write; `save(path)` writes it with the findings,
+            and `report(path)` a page.
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])

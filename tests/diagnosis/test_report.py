@@ -15,7 +15,7 @@ from keras_lecture.diagnosis._record.record import read
 def doctor():
     """After two epochs of a model whose last activation contradicts its loss."""
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4, "relu", name="<i>"), keras.layers.Dense(1)])
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4, "relu", name="a>b"), keras.layers.Dense(1)])
     model.compile("adam", "binary_crossentropy", jit_compile=False)
     x = np.random.default_rng(0).normal(size=(64, 2))
     doctor = Doctor(verbose=0)
@@ -43,7 +43,7 @@ def test_the_page_of_a_doctor(doctor, tmp_path):
     assert doctor.report(tmp_path / "run.html") == report(doctor)
     written = (tmp_path / "run.html").read_text(encoding="utf-8")
     assert "This run will not work" in written and "Two runs" not in written
-    assert "&lt;i&gt;" in written and "<i>" not in written
+    assert "a&gt;b" in written and "a>b" not in written
     doctor.report(tmp_path / "run.html", compare=doctor)
     assert "The runs do not part" in (tmp_path / "run.html").read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir()] == ["run.html"]

@@ -94,7 +94,7 @@ def chart(
 
 
 def framed(uid: str, title: str, described: str, content: str, height: int) -> str:
-    """An `svg` with a title and a description for those who cannot see it."""
+    """An `svg` with a title and a description for screen readers."""
     return (
         f'<svg class="chart" role="img" aria-labelledby="{uid}-t {uid}-d" width="100%" height="{height}">'
         f'<title id="{uid}-t">{esc(title)}</title><desc id="{uid}-d">{esc(described)}</desc>{content}</svg>'

@@ -156,7 +156,8 @@ def signal_reading(found: Table) -> str:
         return (
             f"The outputs of {listed(still)} are the same for all samples {_zero_since(found, still)} (marked with –)."
         )
-    (first, start), (last, end) = rows[0], rows[-1]
+    # The output has a scale of its own.
+    (first, start), (last, end) = rows[0], rows[-2 if len(rows) > 2 else -1]
     if max(start / end, end / start) > _FAR:
         way = "falls" if end < start else "grows"
         between = f"From {first} to {last} the spread {way} from {short(start)} to {short(end)} {at}"

@@ -78,7 +78,8 @@ def _labels(steps, at):
 
 def legend(uid: str, name: str, values: Values) -> str:
     """The scale: each color with the values at its borders, and the marks for zero and for no number."""
-    edges, kinds = edges_of(values), {level_of(v, edges_of(values)) for row in values for v in row}
+    edges = edges_of(values)
+    kinds = {level_of(v, edges) for row in values for v in row}
     count = max(len(edges) - 1, 0)
     boxes = "".join(f'<path class="cell c-{_spread(index, count)}" d="M{index},0h1v1h-1z"/>' for index in range(count))
     parts = []

@@ -77,7 +77,7 @@ rect.second { fill:var(--validation) }
 .cell { stroke:none }
 .c-bad,.c-zero { fill:none; stroke-width:2; vector-effect:non-scaling-stroke }
 .c-bad { stroke:var(--high) }
-.c-zero { stroke:var(--ink) }
+.c-zero { stroke:var(--soft); stroke-width:1.5 }
 .map { display:grid; grid-template-columns:fit-content(38%) 1fr; gap:.75rem }
 .map .names { overflow:hidden; font-size:12px; line-height:16px; color:var(--soft) }
 .map .names span {
@@ -121,6 +121,7 @@ pre {
 pre code { font:inherit; display:block; padding-right:4.5rem; white-space:pre-wrap }
 .two { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr)); gap:0 2.5rem }
 table.beside { font-size:.8125rem }
+table.beside td:last-child { white-space:nowrap }
 .two h3 { margin-top:1rem }
 footer { margin-top:4rem; padding-bottom:3rem; font-size:.8125rem; color:var(--soft) }
 table.findings th[scope=row] { min-width:8rem }

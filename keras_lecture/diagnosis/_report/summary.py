@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from keras_lecture.diagnosis._report.document import Document, epoch_of, steps_and_epochs
+from keras_lecture.diagnosis._report.text import listed
 from keras_lecture.diagnosis._rules import RULES
 from keras_lecture.diagnosis._rules.rule import SEVERITIES
 
@@ -84,11 +85,11 @@ def verdict(document: Document) -> str:
 def _healthy(document):
     steps, epochs = steps_and_epochs(document)
     able = f"{judging(document)} of {total(document)} rules could judge"
-    low = sum(finding["is_open"] for finding in document["findings"])
-    notes = (
-        f", and {counted(low, 'finding')} of low severity {'is' if low == 1 else 'are'} worth knowing" if low else ""
-    )
-    return f"No serious fault was found in {counted(steps, 'step')} ({counted(epochs, 'epoch')}): {able}{notes}."
+    low = [finding["rule"] for finding in ordered(document["findings"]) if finding["is_open"]]
+    names = listed(list(dict.fromkeys(low)))
+    notes = f", and {counted(len(low), 'finding')} of low severity {'is' if len(low) == 1 else 'are'} worth knowing"
+    more = f"{notes}: {names}" if low else ""
+    return f"No serious fault was found in {counted(steps, 'step')} ({counted(epochs, 'epoch')}): {able}{more}."
 
 
 def _unjudged(document):

@@ -28,7 +28,10 @@ def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
 
 
 def _folded(document, title, numbered):
-    inside = "".join(folded(_name(*entry), _body(document, entry[1])) for entry in numbered)
+    inside = "".join(
+        folded(f"{_name(index, finding)} <small>{prose(finding['cause'])}</small>", _body(document, finding))
+        for index, finding in numbered
+    )
     return f"<h3>{title}</h3>{inside}" if inside else ""
 
 

@@ -198,7 +198,7 @@ def test_findings_are_marked_where_they_began_and_ended():
             {"gradient": lambda i: 1.0 + i},
             "The gradient lies between 1 (dense_0) and 3 (dense_2) at step 80, a factor of 3.",
         ),
-        ({"std": lambda i: 100.0**i}, "From dense_0 to dense_2 the spread grows from 1 to 1e4 at step 80"),
+        ({"std": lambda i: 1000.0**i}, "From dense_0 to dense_1 the spread grows from 1 to 1000 at step 80"),
         (
             {"std": lambda i: 0.0},
             "The outputs of dense_0, dense_1 and dense_2 are the same for all samples from the start",
