@@ -1,7 +1,8 @@
 """The treatments that need no new model, by the rule whose finding they answer.
 
 A treatment changes the model and returns its `Change`s, or raises `Refused`. Learning rates, clipping and rescaled
-kernels are compared in `Trials` with no treatment and are refused unless the loss falls clearly further.
+kernels are compared in `Trials` with no treatment and are refused unless the loss falls clearly further; kernels of a
+model that has learned nothing, only if it is clearly higher.
 """
 
 import math
