@@ -339,6 +339,7 @@ def test_the_looks_become_rarer():
         ({"rules": ["dead-reluu"]}, "Did you mean 'dead-relu'"),
         ({"verbose": 3}, "verbose"),
         ({"strict": 1}, "strict"),
+        ({"treat": 1}, "treat"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):

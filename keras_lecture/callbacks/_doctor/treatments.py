@@ -1,7 +1,8 @@
 """The treatments that need no new model, by the rule whose finding they answer.
 
 A treatment changes the model and returns its `Change`s, or raises `Refused`. Learning rates, clipping and rescaled
-kernels are compared in `Trials` with no treatment and are refused unless the loss falls clearly further.
+kernels are compared in `Trials` with no treatment and are refused unless the loss falls clearly further; kernels of a
+model that has learned nothing, only if it is clearly higher.
 """
 
 import math
@@ -25,8 +26,8 @@ from keras_lecture.initializers import Kaiming, initialize, rescale
 # Half decades, up to a factor of 10⁵.
 _HIGHER = [10 ** (k / 2) for k in range(1, 11)]
 _LOWER = [1 / factor for factor in _HIGHER]
-# Short trials favor rates at the edge of stability: half a decade below the best rate is chosen if the loss falls nearly
-# as far there. A rate that was too low has cost time that a larger one regains.
+# Short trials favor rates at the edge of stability: half a decade below the best rate is chosen if the loss falls
+# nearly as far there. A rate that was too low has cost time that a larger one regains.
 _SLACK_DOWN, _SLACK_UP = 0.25, 0.05
 
 
@@ -177,7 +178,9 @@ def rescaled(s: Situation) -> list[Change]:
     reference = s.trials.loss(lambda: None)
     losses = {name: s.trials.loss(lambda way=way: (s.kept.put_back(), way())) for name, way in ways.items()}
     best = min(losses, key=losses.get)
-    if not is_better(losses[best], reference):
+    # Where nothing was learned because signals die out, nothing is lost: a long way may begin with a plateau.
+    is_safe = s.finding.rule != "zero-gradient" and not is_better(reference, losses[best])
+    if not (is_better(losses[best], reference) or (is_safe and math.isfinite(losses[best]))):
         raise Refused("the loss falls no further with rescaled kernels")
     before = State(s.model)
     s.kept.put_back()

@@ -234,7 +234,7 @@ def test_signals_that_die_out_are_rescaled(activation):
     situation = Situation(
         model=model,
         record=record,
-        finding=None,
+        finding=types.SimpleNamespace(rule="shrinking-signal"),
         rate=Rate(model, None),
         clip=None,
         trials=Trials(model, batch, 16),
