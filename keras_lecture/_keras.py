@@ -44,7 +44,7 @@ PRIVATE = {
         "_user_loss_weights": "the weights as they were given",
     },
     "KerasTensor": {
-        "_keras_history": "the layer that made a tensor: `fine_tune` replaces it, `prescribe` looks what stands before it",
+        "_keras_history": "the layer that made a tensor: `fine_tune` replaces it, `prescribe` looks before it",
     },
     "EpochIterator": {
         "_enumerate_iterator": "the steps of a running `fit`, for the position in the data and for exceptions",

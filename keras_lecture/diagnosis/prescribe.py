@@ -99,8 +99,10 @@ def _check(model, findings):
 
 def _whole_refusal(model):
     """Why a model cannot be rebuilt, or `None`."""
-    if not is_graph(model) or getattr(model, "inputs", None) is None:
+    if not is_graph(model):
         return f"{type(model).__name__} is a class of its own: only Sequential and functional models can be rebuilt."
+    if getattr(model, "inputs", None) is None:
+        return "Keras does not know the shapes between the layers, so that it keeps no graph of the model."
     if "train_step" in vars(model) or "compute_loss" in vars(model):
         return "The model has a train step or a loss of its own."
     for layer in layers(model):

@@ -142,9 +142,8 @@ def _compile(model, arguments):
     defaults = {name: each.default for name, each in inspect.signature(keras.Model.compile).parameters.items()}
     given = {name: value for name, value in arguments.items() if name in ("optimizer", "loss")}
     given |= {name: value for name, value in arguments.items() if value is not None and value != defaults.get(name)}
-    if keras.backend.backend() == "torch" or given.get("jit_compile") is True:
-        # Keras has replaced "auto" by its own choice.
-        given.pop("jit_compile", None)
+    # Keras has replaced "auto" by its own choice, which depends on the backend and the device.
+    given.pop("jit_compile", None)
     lines = ["model.compile(", *(f"    {name}={code(value)}," for name, value in given.items()), ")"]
     if any(hasattr(optimizer, "bind") for optimizer in chain(model.optimizer)):
         lines.append("model.optimizer.bind(model)")

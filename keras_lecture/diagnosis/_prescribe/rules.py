@@ -96,6 +96,7 @@ REFUSED: dict[str, str] = {
 
 # A low finding of these rules is as often a decision as a fault.
 INTENDED = (
+    "bad-start",
     "frozen-layer",
     "too-much-regularization",
     "batch-norm-drift",
