@@ -120,7 +120,10 @@ def _aligned(one, other):
     """For each mode in which the numbers of calls differ: the other run's positions → this run's; and notes."""
     positions, notes = {}, []
     for mode in ("inference", "training"):
-        calls = [{q.position: (q.kind_of_layer, q.layer) for q in each.quantities if q.mode == mode and q.kind == "output"} for each in (one, other)]
+        calls = [
+            {q.position: (q.kind_of_layer, q.layer) for q in each.quantities if q.mode == mode and q.kind == "output"}
+            for each in (one, other)
+        ]
         if len(calls[0]) == len(calls[1]):
             continue
         keys = [list(each) for each in calls]

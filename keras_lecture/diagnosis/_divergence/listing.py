@@ -36,7 +36,9 @@ def listed_steps(model: keras.Model, own: Any, double: Any) -> list[Quantity]:
     owner, found, numbers = owners(model), [], _numbers(model)
     for index, (variable, update) in enumerate(zip(model.trainable_variables, own[0], strict=True)):
         layer = owner[id(variable)]
-        quantity = Quantity("step", "", "update", 0, numbers[id(variable)], layer.name, type(layer).__name__, "", variable.path)
+        quantity = Quantity(
+            "step", "", "update", 0, numbers[id(variable)], layer.name, type(layer).__name__, "", variable.path
+        )
         quantity.dtype = keras.backend.standardize_dtype(variable.dtype)
         quantity.fill(update, double[0][index] if double else None)
         found.append(quantity)

@@ -113,7 +113,10 @@ class Passes:
         model = self._model
         groups = model.trainable_variables, model.non_trainable_variables, model.metrics_variables
         values = [
-            [ops.convert_to_tensor(_moved(value, variable, other_seeds), dtype=variable.dtype) for value, variable in zip(*pair, strict=True)]
+            [
+                ops.convert_to_tensor(_moved(value, variable, other_seeds), dtype=variable.dtype)
+                for value, variable in zip(*pair, strict=True)
+            ]
             for pair in zip(self._values, groups, strict=True)
         ]
         batch = keras.tree.map_structure(lambda value: as_tensor(value, self._floats), self._batch)

@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_lecture._core.objective import build_for
 from keras_lecture._core.random_state import same_random_state
-from keras_lecture.diagnosis._divergence.passes import Passes, Results, is_seed
 from keras_lecture.diagnosis._divergence.listing import listed, listed_steps, owners
+from keras_lecture.diagnosis._divergence.passes import Passes, Results, is_seed
 from keras_lecture.diagnosis._divergence.quantities import Quantity
 from keras_lecture.diagnosis._divergence.step import steps
 from keras_lecture.diagnosis._facts import calls

@@ -77,9 +77,7 @@ def divergence(table: list[Compared], notes: list[str], runs: tuple[dict[str, An
         first = next((row for row in rows if not row.agrees), None)
         if first is not None:
             layer, quantity = _fault(first, rows)
-            return Divergence(
-                layer, stage, quantity, first.difference, first.allowed, first.reason, table, notes, runs
-            )
+            return Divergence(layer, stage, quantity, first.difference, first.allowed, first.reason, table, notes, runs)
     return Divergence(None, None, None, None, None, None, table, notes, runs)
 
 
