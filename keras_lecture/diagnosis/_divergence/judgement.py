@@ -8,8 +8,8 @@ spacing of the numbers at 1:
     own         |a − b| ≤ 4 (rₐ + r_b + ε s)           where there is no float64 on both sides, or no real one
 
 A layer may compute in float32 in spite of all (an operation or a constant of the framework, a cast in its code). Its
-float64 differs by more than float64 rounds, but by no more than 4 ε₃₂ s, or 2 r of a model in float32: from there on the
-third criterion counts.
+float64 differs by more than float64 rounds, but by no more than 4 ε₃₂ s, or 2 r of a model in float32: from there on
+the third criterion counts.
 """
 
 import difflib
