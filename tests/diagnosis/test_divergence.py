@@ -147,6 +147,15 @@ def test_another_layer_is_named_and_the_others_are_compared(tmp_path):
     assert "Only in the second run: more." in found.notes
 
 
+def test_a_weight_that_one_run_alone_trains_is_found(tmp_path):
+    path = file(tmp_path, network())
+    model = network()
+    model.get_layer("first").trainable = False
+    model.compile("sgd", "mse")
+    found = divergence.compare(model, path)
+    assert (found.stage, found.layer, found.reason) == ("step", "first", "missing")
+
+
 def test_without_compile_the_outputs_are_compared(tmp_path):
     model = fill(stack((8, 8, 3), layers.Conv2D(2, 3, name="conv"), layers.Softmax(name="soft")))
     path = tmp_path / "run.npz"
