@@ -4,7 +4,8 @@
 # make docs    run the examples and build the documentation into docs/_build/html
 # make bench   print the benchmark tables
 # make ward    train the sick and the healthy programs of the ward under the doctor and print how it judged them
-# make page-check     open the doctor's report in a headless Chromium, which must be installed, and check it
+# make page-check         open the doctor's report in a headless Chromium, which must be installed, and check it
+# make divergence-check   compare healthy models on all pairs of backends by diagnosis.divergence
 # make dist    build and check the wheel and the sdist in dist/
 # make test-oldest    run the test suite on the oldest supported Keras, in a separate environment
 # make test-nightly   run it on the latest keras-nightly, in a separate environment
@@ -34,7 +35,7 @@ NIGHTLY := .venv-nightly
 OLDEST := .venv-oldest
 OLDEST_KERAS := 3.15.0
 
-.PHONY: demo test test-newest test-oldest test-nightly lint docs dist bench ward page-check clean
+.PHONY: demo test test-newest test-oldest test-nightly lint docs dist bench ward page-check divergence-check clean
 
 # A residual network with random affine augmentation and weight averaging. oneDNN kernels are off because TensorFlow
 # reports them on standard error. One thread, because in such small operations PyTorch's threads mostly wait for each
@@ -80,6 +81,13 @@ ward: $(INSTALLED)
 
 page-check: $(INSTALLED)
 	@OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(VENV)/bin/python tests/diagnosis/check_page.py
+
+divergence-check: $(INSTALLED)
+	@for backend in tensorflow torch jax; do \
+		OMP_NUM_THREADS=1 KERAS_BACKEND=$$backend PYTHONPATH=tests $(VENV)/bin/python \
+			tests/diagnosis/check_divergence.py record runs/divergence || exit 1; \
+	done
+	@KERAS_BACKEND=torch PYTHONPATH=tests $(VENV)/bin/python tests/diagnosis/check_divergence.py compare runs/divergence
 
 # keras-nightly installs the package `keras` under another name, so the release is removed first.
 $(NIGHTLY)/.keras: pyproject.toml Makefile

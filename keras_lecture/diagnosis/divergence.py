@@ -1,5 +1,6 @@
 """The first layer in which two runs of one model differ: two backends, versions or devices, compiled or not."""
 
+import contextlib
 import os
 
 import keras
@@ -30,8 +31,8 @@ def record(model: keras.Model, x: Tensor, y: Tensor | None, path: Path, sample_w
     Recorded are, in the order of the calls, the outputs of every layer in inference and in training mode, the moving
     statistics after the pass, the gradients of all signals and weights, and three steps of the optimizer with gradients
     that are the same in every process. Dropout, noise and augmentation draw other numbers on other backends: they are
-    off. If something else is random, the comparison ends there, with a note. Not recorded are a `train_step` of your own
-    and the state that a trained optimizer has reached. The model, its optimizer and the random state do not change.
+    off. If something else is random, the comparison ends there, with a note. Not recorded are a `train_step` of your
+    own and the state that a trained optimizer has reached. The model, its optimizer and the random state do not change.
 
     Args:
         model: A Keras model. Without `compile`, only the outputs are compared.
@@ -55,8 +56,10 @@ def record(model: keras.Model, x: Tensor, y: Tensor | None, path: Path, sample_w
     batch = _arrays(x), _arrays(y), _arrays(sample_weight)
     if batch[0] is None:
         checks.reject("record", "x", "one batch of arrays", x)
-    _build("record", model, batch)
-    files.write(recorded(model, batch, own_weights(model)), path)
+    with _errors_of("record", batch):
+        build(model, batch)
+        run = recorded(model, batch, own_weights(model))
+    files.write(run, path)
 
 
 def compare(model: keras.Model | Path, path: Path, *, weights: str = "recorded") -> Divergence:
@@ -71,7 +74,7 @@ def compare(model: keras.Model | Path, path: Path, *, weights: str = "recorded")
     r the larger rounding of both runs, s the largest magnitude in the tensor, ε the spacing of float64 at 1. A run that
     is 256 times as far from float64 as the other one computes in lower precision (TF32, bfloat16): that is a divergence
     with the `reason` `"precision"`. Where float64 is not available, |a − b| ≤ 4·(rₐ + r_b + ε·s) in the model's own
-    precision. A layer that is given equal arguments and returns other outputs is at fault; arguments that differ although
+    precision. A layer that gets equal arguments and returns other outputs is at fault; arguments that differ although
     all outputs before them agree are the fault of the layer that contains the call.
 
     Args:
@@ -106,7 +109,8 @@ def compare(model: keras.Model | Path, path: Path, *, weights: str = "recorded")
         one, notes = files.read(model), []
         return _judged(one, theirs, judgement.weights(one, theirs) + judgement.inputs(one, theirs), notes)
     _check_model("compare", model)
-    _build("compare", model, theirs.batch)
+    with _errors_of("compare", theirs.batch):
+        build(model, theirs.batch)
     own = own_weights(model)
     rows = judgement.weights(theirs, Recording({}, own, theirs.batch, [], []))
     differ = next((row for row in rows if not row.agrees), None)
@@ -117,7 +121,9 @@ def compare(model: keras.Model | Path, path: Path, *, weights: str = "recorded")
         notes = [f"The model's own weights differ from the recorded ones, first in {differ.name}; the latter are used."]
     if weights == "recorded":
         used = theirs.weights
-    return _judged(theirs, recorded(model, theirs.batch, used), rows if weights == "own" else [], notes)
+    with _errors_of("compare", theirs.batch):
+        run = recorded(model, theirs.batch, used)
+    return _judged(theirs, run, rows if weights == "own" else [], notes)
 
 
 def _judged(one, other, rows, notes):
@@ -130,9 +136,11 @@ def _check_model(owner, model):
     checks.instance(owner, "model", model, keras.Model, "a Keras model")
 
 
-def _build(owner, model, batch):
+@contextlib.contextmanager
+def _errors_of(owner, batch):
+    """Says which arrays the model cannot take; the backends' own errors do not."""
     try:
-        build(model, batch)
+        yield
     except Exception as error:
         shapes = keras.tree.map_structure(lambda leaf: None if leaf is None else tuple(leaf.shape), batch[0])
         raise ValueError(

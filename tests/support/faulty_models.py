@@ -1,4 +1,4 @@
-"""Pairs of models that differ in one layer, loss or optimizer, with the place at which the difference is to be found."""
+"""Pairs of models that differ in one layer, loss or optimizer, and the stage and the layer to be found."""
 
 import keras
 import numpy as np

@@ -138,7 +138,9 @@ L2 = keras.regularizers.L2(1e-2)
 HEALTHY = {
     "mlp": lambda: classifier(_mlp(dropout=0.3), VECTORS, optimizers.Adam(0.01)),
     "mlp batch": lambda: classifier(_mlp(normalization="batch"), VECTORS, "lion"),
-    "alexnet": lambda: classifier(models.alexnet((67, 67, 3), 3, width=0.05), np.tile(IMAGES, (1, 3, 3, 1))[:, :67, :67]),
+    "alexnet": lambda: classifier(
+        models.alexnet((67, 67, 3), 3, width=0.05), np.tile(IMAGES, (1, 3, 3, 1))[:, :67, :67]
+    ),
     "all_conv": lambda: classifier(models.all_conv((32, 32, 3), 3, width=0.05), IMAGES),
     "densenet": lambda: classifier(models.densenet(16, (16, 16, 3), 3, growth=4), IMAGES[:, :16, :16]),
     "fcn": lambda: (
@@ -178,7 +180,15 @@ HEALTHY = {
     "autoencoder": autoencoder,
     "noise": lambda: small(k.GaussianNoise(0.5), k.GaussianDropout(0.3), k.SpatialDropout2D(0.3), k.AlphaDropout(0.2)),
     "augmented": lambda: classifier(
-        stack((8, 8, 3), k.RandomFlip(), k.RandomRotation(0.1), k.Rescaling(2.0), k.Resizing(12, 12), k.Flatten(), k.Dense(3)),
+        stack(
+            (8, 8, 3),
+            k.RandomFlip(),
+            k.RandomRotation(0.1),
+            k.Rescaling(2.0),
+            k.Resizing(12, 12),
+            k.Flatten(),
+            k.Dense(3),
+        ),
         SMALL,
     ),
     "conv lstm": lambda: classifier(

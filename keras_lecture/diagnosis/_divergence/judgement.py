@@ -8,8 +8,8 @@ spacing of the numbers at 1:
     own         |a − b| ≤ 4 (rₐ + r_b + ε s)           where there is no float64 on both sides, or no real one
 
 A layer may compute in float32 in spite of all (an operation or a constant of the framework, a cast in its code). Its
-float64 differs by more than float64 rounds, but by no more than 4 ε₃₂ s, or 2 r of a model in float32: from there on the
-third criterion counts.
+float64 differs by more than float64 rounds, but by no more than 4 ε₃₂ s, or 2 r of a model in float32: from there on
+the third criterion counts.
 """
 
 import difflib
@@ -34,7 +34,7 @@ _FLOOR = 1e-3
 
 
 class Compared(NamedTuple):
-    """A quantity in both runs; `reason` is `"formula"`, `"precision"`, `"own"`, `"shape"`, or `"random"`."""
+    """A quantity in both runs; `reason` is `"formula"`, `"precision"`, `"own"`, `"shape"`, `"missing"`, `"random"`."""
 
     stage: str
     mode: str
@@ -106,7 +106,7 @@ def quantities(one: Recording, other: Recording) -> tuple[list[Compared], list[s
             is_double[stage] = False
             notes.append(f"Compared in the model's own precision from {row.layer} on, which is not quite in float64.")
         rows.append(row)
-    return rows, notes
+    return rows + _missing(one, other), notes
 
 
 def _key(quantity, positions=None):
@@ -114,6 +114,13 @@ def _key(quantity, positions=None):
     if positions and quantity.mode in positions:
         position = positions[quantity.mode].get(position, -1 - position)
     return quantity.stage, quantity.mode, quantity.kind, position, quantity.index
+
+
+def _missing(one, other):
+    """A weight that only one run trains is a difference of the step."""
+    updates = [{_key(q): q for q in each.quantities if q.kind == "update"} for each in (one, other)]
+    alone = [q for mine, theirs in (updates, updates[::-1]) for key, q in mine.items() if theirs and key not in theirs]
+    return [Compared("step", "", q.layer, q.kind, q.name, np.inf, 0.0, q.scale, False, "missing", "") for q in alone]
 
 
 def _aligned(one, other):

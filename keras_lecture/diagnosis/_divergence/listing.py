@@ -9,7 +9,8 @@ from keras_lecture._core.weights import layers
 from keras_lecture.diagnosis._divergence.passes import Results, is_seed
 from keras_lecture.diagnosis._divergence.quantities import Quantity
 
-_PLAIN = (keras.Sequential, type(keras.Model(*[keras.Input((1,))] * 2)))
+# Models whose `call` does nothing but call their layers and operations.
+_PLAIN = ("Functional", "Sequential")
 
 
 def owners(model: keras.Model) -> dict[int, keras.layers.Layer]:
@@ -127,7 +128,7 @@ class _Lists:
 
     def _new(self, stage, mode, kind, position, index, layer, name, dtype=""):
         outer = self._within.get(id(layer))
-        within = "" if outer is None or type(outer) in _PLAIN else outer.name
+        within = "" if outer is None or type(outer).__name__ in _PLAIN else outer.name
         shown = self._names[position] if kind.startswith(("input", "output")) else layer.name
         return Quantity(stage, mode, kind, position, index, shown, type(layer).__name__, within, name, dtype=dtype)
 

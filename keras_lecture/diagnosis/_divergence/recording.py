@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_lecture._core.objective import build_for
 from keras_lecture._core.random_state import same_random_state
-from keras_lecture.diagnosis._divergence.passes import Passes, Results, is_seed
 from keras_lecture.diagnosis._divergence.listing import listed, listed_steps, owners
+from keras_lecture.diagnosis._divergence.passes import Passes, Results, is_seed
 from keras_lecture.diagnosis._divergence.quantities import Quantity
 from keras_lecture.diagnosis._divergence.step import steps
 from keras_lecture.diagnosis._facts import calls
@@ -112,9 +112,11 @@ def _results(passes, model, notes):
 
 def _first_random(one, other):
     for site, a, b in zip(one.sites, one.values, other.values, strict=False):
+        if a.shape != b.shape:
+            return site.position
         finite = np.isfinite(a) & np.isfinite(b)
-        scale = np.abs(a[finite]).max(initial=0.0)
-        if a.shape != b.shape or np.abs(a[finite] - b[finite]).max(initial=0.0) > 1e-2 * scale:
+        a, b = a[finite].astype("float64"), b[finite].astype("float64")
+        if np.abs(a - b).max(initial=0.0) > 1e-2 * np.abs(a).max(initial=0.0):
             return site.position
     return None
 

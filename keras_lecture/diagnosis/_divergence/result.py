@@ -12,6 +12,7 @@ _REASONS = {
     "precision": "the same formula, but one run computes it in a lower precision than the other one",
     "own": "more than rounding explains",
     "shape": "their shapes differ",
+    "missing": "only one run trains it",
 }
 
 
@@ -20,8 +21,8 @@ class Divergence:
     """The first difference of two runs beyond rounding; true if there is one. `print` shows it.
 
     `layer` and `stage` say where, `quantity` what differs there, `difference` and `allowed` by how much; `reason` is
-    `"formula"`, `"precision"`, `"own"` or `"shape"`. All of them are `None` if the runs agree. `table` has a row for
-    each compared quantity, `notes` what was not compared, `runs` versions, backend and device of both runs.
+    `"formula"`, `"precision"`, `"own"`, `"shape"` or `"missing"`. All of them are `None` if the runs agree. `table` has
+    a row for each compared quantity, `notes` what was not compared, `runs` versions, backend and device of both runs.
     """
 
     layer: str | None
@@ -53,7 +54,11 @@ class Divergence:
             count = len({row.layer for row in self.table})
             return f"The runs agree: {len(self.table)} quantities of {count} layers differ by rounding at most."
         where = f"The runs differ first in {self.layer} ({self.stage}), {self.quantity}: "
-        amount = "" if self.reason == "shape" else f" Difference {self.difference:.2g}, allowed {self.allowed:.2g}."
+        amount = (
+            ""
+            if self.reason in ("shape", "missing")
+            else f" Difference {self.difference:.2g}, allowed {self.allowed:.2g}."
+        )
         return f"{where}{_REASONS[self.reason]}.{amount}"
 
     def _shown(self):
