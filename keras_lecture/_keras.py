@@ -26,6 +26,7 @@ PRIVATE = {
         "_get_variable_index": "the position of a variable's slots",
         "_check_variables_are_known": "skipped where the same variables came in the step before",
         "_apply_weight_decay": "does nothing: the rules decay inside of their step",
+        "_use_weight_decay": "which variables decay, for a copy of the optimizer that takes the same steps",
         "_clip_gradients": "clipping by norm and value happens here, after observers have changed the gradients",
         "_backend_update_step": "the hook around all updates of a step, inside distribution on TensorFlow",
         "_overwrite_variable_with_gradient": "finds variables of float8 quantization, whose gradient is their value",

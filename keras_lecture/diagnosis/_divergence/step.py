@@ -22,7 +22,10 @@ def steps(model: keras.Model, weights: list[np.ndarray], double: bool) -> tuple[
     with _backend.double_precision() if double else contextlib.nullcontext():
         copies = [_copy(v, w, double) for v, w in zip(model.trainable_variables, weights, strict=True)]
         optimizer = _optimizer(model, copies)
-        gradients = [[_gradient(step, index, v) for index, v in enumerate(copies)] for step in range(STEPS)]
+        # Numbered by all variables: a frozen weight leaves the gradients of the others as they are.
+        number = {id(v): index for index, v in enumerate(model.variables)}
+        numbered = [(number[id(v)], copy) for v, copy in zip(model.trainable_variables, copies, strict=True)]
+        gradients = [[_gradient(step, index, copy) for index, copy in numbered] for step in range(STEPS)]
         before = [array(each) for each in copies]
         after, slots = _stepped(optimizer, copies, gradients)
         updates = [array(each) - start for each, start in zip(after, before, strict=True)]
