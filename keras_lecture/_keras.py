@@ -9,6 +9,7 @@ PRIVATE = {
         "_symbolic_build": "builds model, optimizer and metrics from a batch's shapes, as `fit` does",
         "_compile_config": "the arguments of `compile` as objects, which functions of the user survive",
         "_compile_loss": "the losses by output and their weights, for the check that weights reach the loss",
+        "_non_trainable_variables": "the variables of a layer itself that it never trains, such as adapted statistics",
         "_flatten_layers": "lists all layers, nested ones too; `Model.layers` has the outer ones",
         "_seed_generators": "carries variables through JAX's compiled step that no user's list shows",
         "_loss_tracker": "the mean loss of an epoch, updated by train steps that replace Keras's",

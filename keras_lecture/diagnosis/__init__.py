@@ -1,7 +1,7 @@
 """Diagnosis of models and training runs.
 
-What has gone wrong in a run and the cures (`audit`, `report`, `prescribe`), the signals and gradients of a model
-(`signals`, `gradient_check`, `curvature`, `first_nonfinite`), and the layer where two runs part (`divergence`).
+The faults of a run and their cures (`audit`, `report`, `prescribe`), the signals and gradients of a model (`signals`,
+`gradient_check`, `curvature`, `first_nonfinite`), and the layer where two runs part (`divergence`).
 """
 
 from keras_lecture.diagnosis import divergence

@@ -51,14 +51,14 @@ def heat_map(uid: str, title: str, described: str, values: Values, steps: Sequen
         for column, value in enumerate(line):
             level = level_of(value, edges)
             if level is not None:
-                cells.setdefault(level, []).append(_shape(level, column, row))
+                cells.setdefault(level, []).append(_outline(level, column, row))
     paths = "".join(f'<path class="cell c-{level}" d="{"".join(shapes)}"/>' for level, shapes in sorted(cells.items()))
     height = _ROW * len(values)
     content = stretched(paths, height, 0, (len(steps), len(values))) + _labels(steps, height + 15)
     return framed(uid, title, described, content, height + 20)
 
 
-def _shape(level, column, row):
+def _outline(level, column, row):
     if level == "bad":
         return f"M{column + 0.25:g},{row + 0.25:g}l.5,.5m-.5,0l.5,-.5"
     if level == "zero":
@@ -90,7 +90,7 @@ def legend(uid: str, name: str, values: Values) -> str:
         parts.append(f'<div class="scale">{framed(uid, name, described, content, 26)}</div>')
     for kind, words in (("bad", "not a number"), ("zero", "exactly zero")):
         if kind in kinds:
-            path = f'<path class="cell c-{kind}" d="{_shape(kind, 0, 0)}"/>'
+            path = f'<path class="cell c-{kind}" d="{_outline(kind, 0, 0)}"/>'
             parts.append(f'<span><svg class="key" aria-hidden="true" viewBox="0 0 1 1">{path}</svg> {words}</span>')
     return f'<div class="legend"><span>{name}</span>{"".join(parts)}</div>'
 

@@ -29,13 +29,13 @@ def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
 
 def _folded(document, title, numbered):
     inside = "".join(
-        folded(f"{_name(index, finding)} <small>{prose(finding['cause'])}</small>", _body(document, finding))
+        folded(f"{_titled(index, finding)} <small>{prose(finding['cause'])}</small>", _body(document, finding))
         for index, finding in numbered
     )
     return f"<h3>{title}</h3>{inside}" if inside else ""
 
 
-def _name(index, finding):
+def _titled(index, finding):
     place = f" in {finding['layer']}" if finding["layer"] else ""
     return f'<span id="finding-{index}">{index}. {esc(finding["rule"] + place)}</span>'
 
@@ -59,7 +59,9 @@ def findings_table(document: Document, findings: list[dict[str, Any]], prefix: s
 
 def card(document: Document, index: int, finding: dict[str, Any]) -> str:
     """One finding in full."""
-    return f"<article><h3>{_name(index, finding)} {badge(finding['severity'])}</h3>{_body(document, finding)}</article>"
+    return (
+        f"<article><h3>{_titled(index, finding)} {badge(finding['severity'])}</h3>{_body(document, finding)}</article>"
+    )
 
 
 def _body(document, finding):
