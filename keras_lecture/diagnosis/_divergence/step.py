@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_lecture import _backend
+from keras_lecture._core.weights import weights as all_weights
 from keras_lecture.diagnosis._facts.recorded_pass import array
 
 STEPS = 3
@@ -22,8 +23,8 @@ def steps(model: keras.Model, weights: list[np.ndarray], double: bool) -> tuple[
     with _backend.double_precision() if double else contextlib.nullcontext():
         copies = [_copy(v, w, double) for v, w in zip(model.trainable_variables, weights, strict=True)]
         optimizer = _optimizer(model, copies)
-        # Numbered by all variables: a frozen weight leaves the gradients of the others as they are.
-        number = {id(v): index for index, v in enumerate(model.variables)}
+        # Numbered by all weights: a frozen one leaves the gradients of the others as they are.
+        number = {id(weight.variable): index for index, weight in enumerate(all_weights(model))}
         numbered = [(number[id(v)], copy) for v, copy in zip(model.trainable_variables, copies, strict=True)]
         gradients = [[_gradient(step, index, copy) for index, copy in numbered] for step in range(STEPS)]
         before = [array(each) for each in copies]
