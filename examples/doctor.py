@@ -54,9 +54,9 @@ doctor = callbacks.Doctor()
 train(classifier(), doctor)
 
 # %%
-# A finding has a severity, a rule and a cause, and in parentheses the evidence with its criterion. Low ones are worth
-# knowing: a few pixels at the border are black in every image, and the gap that we saw is there. The medium one names
-# the cause. It holds since step 0, so the fault is in the data, not in the training.
+# A finding has a severity, a rule and a cause, and in parentheses the evidence with its criterion. This one names the
+# cause. It holds since step 0, so the fault is in the data, not in the training. Findings of low severity, which are
+# worth knowing (a few pixels at the border are black in every image), are printed with ``verbose=2``.
 
 finding = next(finding for finding in doctor.findings if finding.severity != "low")
 print(finding.rule, "since step", finding.first_step)
