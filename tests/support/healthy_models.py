@@ -55,9 +55,10 @@ def recurrent(*layers, optimizer="rmsprop", x=SERIES):
 def transformer(dropout=0.1, **attention):
     tokens = keras.Input((5,), dtype="int32")
     x = k.Embedding(10, 8, mask_zero=True)(tokens)
-    x = k.LayerNormalization(name="norm")(x + k.MultiHeadAttention(2, 4, dropout=dropout, name="mha")(x, x))
+    # `x + y` loses the mask: then PyTorch's gradients of padded positions, which differ, would count.
+    x = k.LayerNormalization(name="norm")(k.Add()([x, k.MultiHeadAttention(2, 4, dropout=dropout, name="mha")(x, x)]))
     hidden = k.Dense(16, activation="gelu", name="wide")(x)
-    x = k.LayerNormalization()(x + k.Dense(8)(k.Dropout(dropout)(hidden)))
+    x = k.LayerNormalization()(k.Add()([x, k.Dense(8)(k.Dropout(dropout)(hidden))]))
     return classifier(keras.Model(tokens, k.Dense(3)(k.GlobalAveragePooling1D()(x))), TOKENS, keras.optimizers.AdamW())
 
 
