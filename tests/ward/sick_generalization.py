@@ -59,7 +59,7 @@ def a_third_of_the_labels_wrong(sick, seed):
     return train(model, data, CLASSES, keras.optimizers.Adam(0.003), epochs=40, score=score, compiling=ACCURACY)
 
 
-@case("underfit", "slow-learning", "learning-rate-too-low", family="mlp", held_out=True)
+@case("underfit", "cut-short", "slow-learning", "learning-rate-too-low", family="mlp", held_out=True)
 def one_epoch_where_fifty_are_needed(sick, seed):
     """A number of epochs from a tutorial with a hundred times as many images."""
     model = programs.mlp([32], 10, "tanh", "softmax")
@@ -69,14 +69,14 @@ def one_epoch_where_fifty_are_needed(sick, seed):
     return train(model, programs.digits(seed), CLASSES, optimizer, epochs=epochs, score=score, compiling=ACCURACY)
 
 
-@case("underfit", "slow-learning", "learning-rate-too-low", family="regression")
+@case("underfit", "cut-short", "slow-learning", "learning-rate-too-low", family="regression")
 def stopped_while_still_falling(sick, seed):
     """A curve that needs two hundred epochs of plain descent, and gets five."""
     model = programs.mlp([32, 32], 1, "tanh")
     return train(model, programs.sine(seed), "mse", keras.optimizers.SGD(0.02), epochs=5 if sick else 150)
 
 
-@case("underfit", "slow-learning", "learning-rate-too-low", family="recurrent")
+@case("underfit", "cut-short", "slow-learning", "learning-rate-too-low", family="recurrent")
 def eight_epochs_of_large_batches(sick, seed):
     """Batches of 128 because the memory allows it, and eight epochs: forty steps."""
     optimizer = keras.optimizers.SGD(0.05, momentum=0.5)

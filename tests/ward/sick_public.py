@@ -171,7 +171,9 @@ def parabola_at_a_high_rate(sick, seed):
     return train(mlp([50, 30], 1), data, "mse", keras.optimizers.SGD(0.1 if sick else 5e-5), epochs=40)
 
 
-@case("underfit", "slow-learning", "learning-rate-too-low", family="mlp", source=STACK_OVERFLOW + "50306988")
+@case(
+    "underfit", "cut-short", "slow-learning", "learning-rate-too-low", family="mlp", source=STACK_OVERFLOW + "50306988"
+)
 def five_epochs_for_two_ranges(sick, seed):
     """Two classes from two ranges of numbers, two sigmoid units, five epochs instead of fifty."""
     generator = np.random.default_rng(seed)
