@@ -98,6 +98,6 @@ def legend(uid: str, name: str, values: Values) -> str:
 def _edge(edge, share):
     """The label of a border: at both ends, and at powers of ten that are not too close to them."""
     anchor = "start" if share == 0 else "end" if share == 1 else "middle"
-    if anchor == "middle" and (not 0.16 <= share <= 0.84 or f"{edge:.1e}"[:3] != "1.0"):
+    if anchor == "middle" and (not 0.22 <= share <= 0.78 or f"{edge:.1e}"[:3] != "1.0"):
         return ""
     return f'<text x="{100 * share:.1f}%" y="23" text-anchor="{anchor}">{short_power(edge)}</text>'
