@@ -53,7 +53,7 @@ def _sections(document, other) -> list[tuple[str, str, str]]:
     if document.get("probes"):
         sections.append(("layers", "Layers over time", flow_section(document)))
     sections.append(("findings", "Findings", findings_section(document, findings)))
-    if document.get("actions"):
+    if document.get("actions") or document.get("untreated"):
         sections.append(("treatments", "Treatments", actions_section(document)))
     sections.append(("unknown", "Not judged", unknown_section(document)))
     if other is not None:

@@ -89,7 +89,8 @@ def _healthy(document):
     names = listed(list(dict.fromkeys(low)))
     notes = f", and {counted(len(low), 'finding')} of low severity {'is' if len(low) == 1 else 'are'} worth knowing"
     more = f"{notes}: {names}" if low else ""
-    return f"No serious fault was found in {counted(steps, 'step')} ({counted(epochs, 'epoch')}): {able}{more}."
+    part = f"in {counted(steps, 'step')} ({counted(epochs, 'epoch')})" if steps else "before the first step"
+    return f"No serious fault was found {part}: {able}{more}."
 
 
 def _unjudged(document):

@@ -88,7 +88,7 @@ def code(text: str) -> str:
 
 
 def actions_section(document: Document) -> str:
-    """The treatments that were applied while the model trained."""
+    """The treatments that were applied while the model trained, and those that were refused."""
     items = []
     for index, action in enumerate(document.get("actions") or [], 1):
         change = (
@@ -102,7 +102,9 @@ def actions_section(document: Document) -> str:
         items.append(
             f'<li id="action-{index}"><strong>{esc(title)}.</strong> {prose(action["text"])}{change}{undone}</li>'
         )
-    return f"<ol>{''.join(items)}</ol>"
+    applied = f"<ol>{''.join(items)}</ol>" if items else "<p>None was applied.</p>"
+    refused = "".join(f"<li>{esc(sentence)}</li>" for sentence in (document.get("untreated") or [])[:50])
+    return applied + (f"<h3>Refused</h3><ul>{refused}</ul>" if refused else "")
 
 
 def unknown_section(document: Document) -> str:

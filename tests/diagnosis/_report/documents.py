@@ -94,4 +94,4 @@ def hostile():
         entry["logs"] |= {name: 1.0, f"val_{name}": math.inf}
     unknown = [{"rule": name, "reason": name, "needed": name}]
     more = {"actions": [action | {"before": 1.0, "after": 0.1, "undone": True}], "unseen": [name], "unknown": unknown}
-    return result | more | {"library": name, "keras": name, "backend": name}
+    return result | more | {"untreated": [name], "library": name, "keras": name, "backend": name}

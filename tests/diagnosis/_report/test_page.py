@@ -29,6 +29,7 @@ DOCUMENTS = {
     "hostile": hostile(),
     "empty": EMPTY,
     "one look": document(looks=1),
+    "refused": document(findings=[finding()], untreated=["dead-relu is not treated: its units are mixed."]),
     "many layers": document(300, looks=40, findings=[finding(layer=f"dense_{i}") for i in range(300)]),
 }
 

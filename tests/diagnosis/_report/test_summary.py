@@ -5,6 +5,7 @@ import json
 import pytest
 from diagnosis._report.documents import HOSTILE, document, finding
 
+from keras_lecture.diagnosis._report.html import page
 from keras_lecture.diagnosis._report.summary import SCHEMA, summary
 
 OPEN = {severity: finding(severity=severity) for severity in ("low", "medium", "high")}
@@ -45,6 +46,17 @@ def test_the_verdict_on_a_healthy_run_says_how_much_was_judged():
         "No serious fault was found in 80 steps (4 epochs): 2 of 3 rules could judge, "
         "and 1 finding of low severity is worth knowing: dead-relu."
     )
+
+
+def test_the_verdict_of_an_audit_has_no_steps():
+    audited = document(looks=1, rules=["overfit", "dead-relu"])
+    audited |= {"losses": {"steps": [], "values": []}, "epochs": []}
+    assert summary(audited)["verdict"] == "No serious fault was found before the first step: 1 of 2 rules could judge."
+
+
+def test_refused_treatments_are_on_the_page():
+    text = page(document(untreated=["dead-relu is not treated: its units are mixed."]))
+    assert "Treatments" in text and "dead-relu is not treated: its units are mixed." in text
 
 
 @pytest.mark.parametrize("severity", ["medium", "high"])
