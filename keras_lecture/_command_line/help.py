@@ -18,6 +18,9 @@ class Formatter(argparse.HelpFormatter):
         if self._width < _NARROW:
             self._max_help_position = 6
 
+    def _format_usage(self, *parts):
+        return _filled(super()._format_usage(*parts).strip(), self._width) + "\n\n"
+
     def _fill_text(self, text, width, indent):
         return "\n".join(_filled(line, width, indent) for line in text.splitlines())
 
