@@ -21,7 +21,7 @@ def steps(model: keras.Model, weights: list[np.ndarray], double: bool) -> tuple[
     does not depend on its β.
     """
     with _backend.double_precision() if double else contextlib.nullcontext():
-        copies = [_copy(v, w, double) for v, w in zip(model.trainable_variables, weights, strict=True)]
+        copies = [_duplicate(v, w, double) for v, w in zip(model.trainable_variables, weights, strict=True)]
         optimizer = _optimizer(model, copies)
         # Numbered by all weights: a frozen one leaves the gradients of the others as they are.
         number = {id(weight.variable): index for index, weight in enumerate(all_weights(model))}
@@ -47,7 +47,7 @@ def _stepped(optimizer, copies, gradients):
     return weights, slots
 
 
-def _copy(variable, value, double):
+def _duplicate(variable, value, double):
     """A variable with the same path, constraint and value, because optimizers choose weights by these."""
     *scopes, name = variable.path.split("/")
     with contextlib.ExitStack() as stack:

@@ -33,14 +33,14 @@ class Copies:
         """The copy of a layer, an operation or a model."""
         if id(layer) not in self._made:
             position = len(self.pairs)
-            copy = self._copy(layer)
+            copy = self._duplicate(layer)
             self._made[id(layer)] = copy
             if isinstance(layer, keras.layers.Layer):
                 # A model comes before its layers.
                 self.pairs.insert(position, (layer, copy))
         return self._made[id(layer)]
 
-    def _copy(self, layer):
+    def _duplicate(self, layer):
         if isinstance(layer, keras.Sequential):
             return self._sequential(layer)
         if is_graph(layer):
