@@ -200,7 +200,8 @@ class Doctor(keras.callbacks.Callback):
         parts = {"findings": self.findings, "unknown": self.unknown}
         judged = {name: [dataclasses.asdict(answer) for answer in answers] for name, answers in parts.items()}
         rules = self.rules if isinstance(self.rules, str) else list(self.rules)
-        return plain({**self.record, **judged, "actions": self.actions, "rules": rules})
+        fit = {**self.record["fit"], "steps": getattr(self, "_step", 0)}
+        return plain({**self.record, **judged, "fit": fit, "actions": self.actions, "rules": rules})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes `document()` as JSON."""

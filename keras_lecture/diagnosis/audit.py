@@ -34,7 +34,8 @@ def audit(
 
     A rule that cannot tell is silent here. `callbacks.Doctor` judges by the same rules and by the training itself, so
     that it can tell harmless peculiarities, which are `low` here, from harmful ones. No weight, metric, statistic or
-    random state changes.
+    random state changes. Metrics and optimizer are built afterwards: the first `fit` then draws one random number less,
+    and shuffles in another order. What layers count in Python is not restored.
 
     Args:
         model: A built and compiled Keras model.

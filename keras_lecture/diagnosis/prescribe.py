@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -19,7 +20,9 @@ from keras_lecture.diagnosis._prescribe.structure import Refusal, Structure, is_
 from keras_lecture.diagnosis._rules.rule import Finding
 
 
-def prescribe(model: keras.Model, findings: Sequence[Finding], x: Tensor | None = None) -> Prescription:
+def prescribe(
+    model: keras.Model, findings: Sequence[Finding | dict[str, Any]], x: Tensor | None = None
+) -> Prescription:
     """Rebuilds a model with the cures of findings, and shows the change as a diff of Keras code.
 
     Use it on the findings of `diagnosis.audit` or of `callbacks.Doctor` whose cure changes the model or its `compile`:
@@ -36,15 +39,16 @@ def prescribe(model: keras.Model, findings: Sequence[Finding], x: Tensor | None 
 
     Args:
         model: A built and compiled Sequential or functional model.
-        findings: Findings about this model. Closed ones are refused, and so are those of low severity next to others:
-            the less is changed, the better.
+        findings: Findings about this model, also as the dicts of a saved record. Closed ones are refused, and so are
+            those of low severity next to others: the less is changed, the better.
         x: The training data as for `fit`, for a layer that scales them. Defaults to `None`: then such a cure is
             refused.
 
     Returns:
-        A prescription with `model`, rebuilt and compiled, or `None` if nothing could be changed; `diff`, the change in
-        code that runs as it stands (with the classes and functions of the user, and `x`, as they are); `changes`, a
-        sentence for each; and `refused`, a list of `(rule, layer, why)`. `print` shows changes and diff.
+        A prescription with `model`, rebuilt and compiled, or `None` if nothing could be changed; `diff`, the change as
+        a diff of Keras code, and `code`, the whole new program, which runs as it stands (with the classes and functions
+        of the user, and `x`, as they are); `changes`, a sentence for each; and `refused`, a list of `(rule, layer,
+        why)`. `print` shows changes and diff.
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="scores")], name="classes")
@@ -61,7 +65,7 @@ def prescribe(model: keras.Model, findings: Sequence[Finding], x: Tensor | None 
         exclusive classifier gets scores and a loss of scores, unless a metric reads probabilities; a binary one gets a
         sigmoid, because Keras's metrics compare with ½.
     """
-    _check(model, findings)
+    findings = _check(model, findings)
     why = _whole_refusal(model)
     if why is not None:
         return Prescription(None, "", [], [(finding.rule, finding.layer, why) for finding in findings])
@@ -82,7 +86,7 @@ def prescribe(model: keras.Model, findings: Sequence[Finding], x: Tensor | None 
         before = program(model, arguments, {})
         after = program(new, compiled.arguments(new), plan.adapted)
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="")
-    return Prescription(new, "\n".join(lines), plan.changes, refused)
+    return Prescription(new, "\n".join(lines), plan.changes, refused, after)
 
 
 def _check(model, findings):
@@ -92,9 +96,13 @@ def _check(model, findings):
         checks.reject("prescribe", "model", "built", model.name, remedy)
     if not model.compiled:
         checks.reject("prescribe", "model", "compiled", model.name, "Call `model.compile(…)`: the loss may change.")
-    if not isinstance(findings, list | tuple) or not all(isinstance(each, Finding) for each in findings):
-        remedy = "They come from `diagnosis.audit(…)` or `Doctor.findings`."
-        checks.reject("prescribe", "findings", "a list of findings", type(findings), remedy, TypeError)
+    kinds = [type(each).__name__ for each in findings] if isinstance(findings, list | tuple) else type(findings)
+    try:
+        # `Doctor.save` writes findings as dicts.
+        return [each if isinstance(each, Finding) else Finding(**each) for each in findings]
+    except TypeError:
+        remedy = "They come from `diagnosis.audit(…)`, `Doctor.findings` or the `findings` of a saved record."
+        checks.reject("prescribe", "findings", "a list of findings", kinds, remedy, TypeError)
 
 
 def _whole_refusal(model):

@@ -23,6 +23,7 @@ from keras_lecture.callbacks import (
 )
 from keras_lecture.callbacks._doctor import recording
 from keras_lecture.callbacks._doctor.schedule import is_due, thinned
+from keras_lecture.diagnosis import report
 from keras_lecture.diagnosis._record.record import new_record, plain, read
 
 DIGITS = load_digits()
@@ -254,6 +255,20 @@ def test_resumed_runs_continue_their_record(tmp_path):
     assert holds[0] == holds[1] and True in holds[1].values()
     # A finished run that is started again takes no step, and finds out nothing new.
     assert stopped(4).document() == resumed.document()
+
+
+def test_an_interrupted_epoch_counts_its_steps():
+    """Interrupted in the first epoch, the document had 0 steps and the verdict said "before the first step"."""
+
+    def interrupt(batch, logs):
+        if batch == 3:
+            raise KeyboardInterrupt
+
+    doctor = Doctor(verbose=0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(classifier(), doctor, keras.callbacks.LambdaCallback(on_train_batch_end=interrupt))
+    assert doctor.document()["fit"]["steps"] == 4
+    assert report(doctor)["steps"] == 4
 
 
 @pytest.mark.parametrize("verbose", [0, 1, 2])

@@ -385,7 +385,25 @@ def test_the_diff_and_the_code_behind_it():
     lines = [line[1:] for line in DIFF.splitlines()[3:] if line[0] in " +"]
     again = executed("\n".join(lines), x=X)
     assert again.get_config() == prescription.model.get_config()
+    assert executed(prescription.code, x=X).get_config() == prescription.model.get_config()
     np.testing.assert_allclose(numpy(prescription.model.layers[0](X)).std(axis=0), 1.0, rtol=1e-5)
+
+
+def test_findings_of_a_saved_record_are_as_good():
+    """A file holds dicts, which were refused with the message that a list is needed, and received a list."""
+    model = net(dense(3, "softmax"), loss=LOGITS)
+    found = finding("output-loss-mismatch", "layer_0")
+    saved = json.loads(json.dumps([found.to_dict()]))
+    assert prescribe(model, saved).diff == prescribe(model, [found]).diff != ""
+
+
+def test_scaling_in_front_of_a_trained_model_says_train_again():
+    """Its weights stay, and were trained on inputs of another scale: accuracy fell without a word."""
+    model = net(dense(3), loss="mse")
+    found = [finding("unscaled-input", "layer_0")]
+    assert "train again" not in prescribe(model, found, X).changes[0]
+    model.fit(X, np.zeros((64, 3)), verbose=0)
+    assert "train again" in prescribe(model, found, X).changes[0]
 
 
 def test_a_prescribed_model_is_saved_and_loaded(tmp_path):

@@ -19,6 +19,7 @@ from keras_lecture.callbacks._doctor.situation import Change, Situation, is_bett
 from keras_lecture.callbacks._doctor.standardizing import standardize
 from keras_lecture.callbacks._doctor.state import State, slots
 from keras_lecture.callbacks._doctor.trials import STEPS
+from keras_lecture.diagnosis._rules.causes import has_nonfinite_data, nonfinite_at_start
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.trends import finite
 from keras_lecture.initializers import Kaiming, initialize, rescale
@@ -35,6 +36,8 @@ def lowered_after_return(s: Situation) -> list[Change]:
     """Takes the model back to its latest healthy state, and lowers the rate to one with which it learns from there."""
     if s.rate.obstacle:
         raise Refused(s.rate.obstacle)
+    if has_nonfinite_data(s.record) or nonfinite_at_start(s.record):
+        raise Refused("the data or the first outputs are not finite, which no rate mends")
     if not s.may_return:
         raise Refused("the model was taken back several times already")
     losses = s.record["losses"]["values"]

@@ -32,7 +32,9 @@ def scaled_input(plan: Plan, finding: Finding) -> str:
     new.adapt(data)
     plan.put("before", layer, [new])
     plan.adapted[new.name] = text
-    return f"ZeroCenter in front of {layer.name} gives each feature mean 0 and variance 1."
+    trained = int(ops.convert_to_numpy(plan.structure.model.optimizer.iterations)) > 0
+    again = " The weights were trained without it: train again." if trained else ""
+    return f"ZeroCenter in front of {layer.name} gives each feature mean 0 and variance 1.{again}"
 
 
 def _first_reader(plan, layer):

@@ -12,6 +12,7 @@ class Prescription:
     Attributes:
         model: The rebuilt and compiled model, or `None` if there was nothing that could be changed.
         diff: A unified diff of two programs, of the model as it was and as it is now.
+        code: The second program as a whole, which builds and compiles the model.
         changes: One sentence for each change, with its rule and layer.
         refused: `(rule, layer, why)` for each finding that was left as it is.
     """
@@ -20,6 +21,7 @@ class Prescription:
     diff: str
     changes: list[str]
     refused: list[tuple[str, str | None, str]]
+    code: str = ""
 
     def __str__(self) -> str:
         return "\n".join([*self.changes, *([self.diff] if self.diff else [])])

@@ -57,6 +57,8 @@ def steps_and_epochs(document: Document) -> tuple[int, int]:
     """How many steps and epochs the run took."""
     epochs, steps = document.get("epochs") or [], document.get("losses", {}).get("steps") or []
     seen = [*steps[-1:], *(entry["step"] for entry in [*epochs[-1:], *document.get("probes", [])[-1:]])]
+    # An interrupted epoch has steps, but no entry.
+    seen.append(document.get("fit", {}).get("steps") or 0)
     first = document.get("fit", {}).get("initial_epoch") or 0
     return int(max(seen, default=0)), int(epochs[-1]["epoch"] + 1 - first) if epochs else 0
 

@@ -141,6 +141,17 @@ def test_a_rate_that_is_too_low_is_raised():
     assert model.evaluate(ROWS, TARGETS, verbose=0) < 0.5 * START
 
 
+def test_no_rate_mends_data_that_are_not_finite():
+    """The rate was divided by ten three times because a row held NaN, and the next fit on clean data kept it."""
+    x = ROWS.copy()
+    x[7, 1] = np.nan
+    model, doctor = line(0.1 / CURVATURE), Doctor(treat=True, verbose=0)
+    before = rate_of(model)
+    fitted(model, doctor, x=x, size=16)
+    assert rate_of(model) == before
+    assert any("not finite" in sentence for sentence in doctor.record["untreated"])
+
+
 @pytest.mark.parametrize("case", ["mixed", "several steps", "every"])
 def test_it_works_with(case):
     """Mixed precision, several steps in one execution, looks between the steps of an epoch."""
