@@ -118,6 +118,19 @@ class Lottery(layers.Layer):
         return x * keras.random.uniform(ops.shape(x), seed=self.seed_generator)
 
 
+def test_a_batch_without_numbers_is_not_called_equal_in_silence(tmp_path):
+    """NaN everywhere is the same NaN everywhere, also behind another activation."""
+    path = tmp_path / "run.npz"
+    for activation in ("relu", "gelu"):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        if activation == "relu":
+            divergence.record(model, np.full((4, 3), np.nan, "float32"), np.zeros((4, 1)), path)
+    found = divergence.compare(model, path)
+    assert any("finite" in note for note in found.notes)
+
+
 def test_a_random_layer_ends_the_comparison_with_a_note(tmp_path):
     model = network(Lottery(name="lottery"))
     found = divergence.compare(model, file(tmp_path, model))

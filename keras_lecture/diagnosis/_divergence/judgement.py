@@ -106,7 +106,14 @@ def quantities(one: Recording, other: Recording) -> tuple[list[Compared], list[s
             is_double[stage] = False
             notes.append(f"Compared in the model's own precision from {row.layer} on, which is not quite in float64.")
         rows.append(row)
+    lost = next((a for a, _ in pairs if _has_no_number(a.own)), None)
+    if lost is not None:
+        notes.append(f"No entry of the {lost.kind} of {lost.layer} is finite: from there on nothing was compared.")
     return rows + _missing(one, other), notes
+
+
+def _has_no_number(array):
+    return array is not None and array.dtype.kind == "f" and array.size > 0 and not np.isfinite(array).any()
 
 
 def _key(quantity, positions=None):
