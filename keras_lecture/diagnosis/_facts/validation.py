@@ -56,15 +56,19 @@ def _shared(pairs):
     found = float(np.mean(np.isin(held_out, train)))
     _, first, inverse, counts = np.unique(train, return_index=True, return_inverse=True, return_counts=True)
     twins = float(np.mean(counts[inverse] > 1))
-    copies = twins > 0 and not _may_coincide([sample(array)[first] for array, _ in pairs])
+    copies = twins > 0 and not _may_coincide([sample(array)[first] for array, _ in pairs], twins)
     same = len(pairs[0][0]) == len(pairs[0][1]) and found == 1.0
     # Of a sample of the training rows, only this share of the copies is found.
     facts = {"shared": min(1.0, found / share), "twins": min(1.0, twins / share)}
     return facts | {"copies": bool(copies), "same": bool(same)}
 
 
-def _may_coincide(different):
-    """Whether rows may be equal by chance: not if one column alone tells nearly all of at least 100 of them apart."""
+def _may_coincide(different, twins):
+    """Whether so many twins may be equal by chance, given the rows that differ, at least 100.
+
+    A row has Σ c (c − 1) / n others with its value in a column, c of n rows having the same one; that is the most that
+    chance explains. Chance is excluded if it is below a tenth of the share of twins in one column.
+    """
     rows = len(different[0])
     if rows < 100:
         return True
@@ -72,7 +76,7 @@ def _may_coincide(different):
         columns = array.reshape(rows, -1)
         for column in columns[:, np.linspace(0, columns.shape[1] - 1, min(200, columns.shape[1])).astype(int)].T:
             _, counts = np.unique(column.astype(str) if column.dtype == object else column, return_counts=True)
-            if np.sum(counts * (counts - 1)) < 0.01 * rows:
+            if np.sum(counts * (counts - 1)) < 0.1 * twins * rows:
                 return False
     return True
 
