@@ -10,7 +10,7 @@ import pytest
 from support.harness import assert_close, numpy
 
 from keras_lecture import callbacks, initializers, layers, models, optimizers
-from keras_lecture.callbacks._resume.rehearsal import rehearsal
+from keras_lecture._training.rehearsal import rehearsal
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
 Y = np.arange(8.0, dtype="float32")[:, None]

@@ -8,8 +8,8 @@ from keras_lecture._core import checks
 from keras_lecture._core.saving import register
 from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture._training.running_fit import callback_list
+from keras_lecture._training.variables import own_non_trainable
 from keras_lecture.callbacks._rates.reduced_rate import reduced_schedules
-from keras_lecture.callbacks._resume import model_state
 from keras_lecture.callbacks._watch.monitoring import Monitoring, say
 
 
@@ -178,7 +178,7 @@ class EarlyStopping(Monitoring):
 
 def _rest(model) -> list:
     """The training state other than the weights: the optimizer's variables and the seeds of random layers."""
-    optimizer, others = getattr(model, "optimizer", None), model_state.own_non_trainable(model)
+    optimizer, others = getattr(model, "optimizer", None), own_non_trainable(model)
     weights = {id(variable) for variable in model.weights} if others else ()
     return [*getattr(optimizer, "variables", ()), *(variable for variable in others if id(variable) not in weights)]
 

@@ -10,6 +10,7 @@ from keras_lecture._core import checks
 from keras_lecture._core.random_state import as_arrays, from_arrays, random_state, set_random_state
 from keras_lecture._core.saving import register
 from keras_lecture._training.running_fit import callback_list, fit_variables
+from keras_lecture._training.variables import GROUPS
 from keras_lecture.callbacks._resume import callback_states, model_state
 from keras_lecture.callbacks._resume.checkpoints import Checkpoints
 from keras_lecture.callbacks._resume.data_position import DataPosition
@@ -133,7 +134,7 @@ class ExactResume(keras.callbacks.Callback):
         if found and found["batch"]:
             # The other callbacks have just begun this epoch a second time: their saved state undoes that.
             self._check(("metrics",), found)
-            self._restore(found, model_state.GROUPS, found["random_of_epoch"])
+            self._restore(found, GROUPS, found["random_of_epoch"])
             self._data.skip(found["batch"], lambda: set_random_state(from_arrays(found["random"])))
             self._batch = found["batch"]
         if self.every != "epoch":

@@ -15,8 +15,9 @@ from support.harness import BACKEND, bound, numpy
 
 from keras_lecture import callbacks, data, optimizers
 from keras_lecture._training.running_fit import fit_variables
+from keras_lecture._training.variables import groups_of
 from keras_lecture.callbacks import ExactResume
-from keras_lecture.callbacks._resume import callback_states, model_state
+from keras_lecture.callbacks._resume import callback_states
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(24, 3)).astype("float32"), RNG.normal(size=(24, 1)).astype("float32")
@@ -74,9 +75,9 @@ def fit(model, folder, *more, every="epoch", x=X, y=Y, **arguments):
 
 def assert_same(model, other, history=None, other_history=None):
     """All variables but metrics agree bit for bit."""
-    for group, variables in model_state.groups_of(model).items():
+    for group, variables in groups_of(model).items():
         if group != "metrics":
-            for v, w in zip(variables, model_state.groups_of(other)[group], strict=True):
+            for v, w in zip(variables, groups_of(other)[group], strict=True):
                 np.testing.assert_array_equal(numpy(v), numpy(w), err_msg=v.path)
     np.testing.assert_equal(history, other_history)
 

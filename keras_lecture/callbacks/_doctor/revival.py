@@ -7,11 +7,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lecture._core.replacement import replaced
 from keras_lecture._core.weights import layers
 from keras_lecture.callbacks._doctor.refusal import Refused
 from keras_lecture.callbacks._doctor.state import slots
-from keras_lecture.diagnosis._facts.calls import channel_axis
+from keras_lecture.diagnosis._facts.calls import channel_axis, intercepted
 from keras_lecture.diagnosis._record.record import Record
 from keras_lecture.diagnosis._rules.harm import consumers
 
@@ -78,14 +77,13 @@ def _owner(by_name, facts, name):
 
 def _at_rest(model, layer, x):
     """For each unit of `layer`, whether its output is at most 0 for all of `x`."""
-    seen, call = [], layer.call
+    seen = []
 
-    def watched(*args, **kwargs):
-        result = call(*args, **kwargs)
-        seen.append(np.array(ops.convert_to_numpy(result)))
-        return result
+    def see(layer, inputs, outputs):
+        seen.append(np.array(ops.convert_to_numpy(outputs)))
+        return outputs
 
-    with replaced([(layer, "call", watched)]):
+    with intercepted(model, [layer], see):
         model(x, training=False)
     axis = channel_axis(layer, seen[0].ndim)
     return np.moveaxis(seen[0], axis, -1).reshape(-1, seen[0].shape[axis]).max(axis=0) <= 0

@@ -13,7 +13,6 @@ from keras_lecture.callbacks._doctor.state import State
 from keras_lecture.callbacks._doctor.trials import Trials
 from keras_lecture.diagnosis._record.record import Record
 from keras_lecture.diagnosis._rules.rule import Finding
-from keras_lecture.diagnosis._rules.trends import finite
 
 # A trial is better than another if its loss is lower by this share.
 _MARGIN = 0.02
@@ -58,11 +57,6 @@ def undoing(s: Situation, state: State) -> Callable[[], None]:
         s.rate.level = level
 
     return undo
-
-
-def plain(value: Any) -> float | None:
-    """The number for an action; `None` if it is not finite."""
-    return None if finite(value) is None else float(value)
 
 
 def is_better(loss: float, than: float) -> bool:

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_lecture._training.chain import innermost
-from keras_lecture.callbacks._resume.model_state import own_non_trainable
+from keras_lecture._training.variables import own_non_trainable
 
 
 class State:

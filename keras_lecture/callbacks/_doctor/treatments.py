@@ -15,7 +15,7 @@ from keras_lecture._core.weights import weights
 from keras_lecture.callbacks._doctor.clipping import OFF
 from keras_lecture.callbacks._doctor.refusal import Refused
 from keras_lecture.callbacks._doctor.revival import revive
-from keras_lecture.callbacks._doctor.situation import Change, Situation, is_better, plain, undoing
+from keras_lecture.callbacks._doctor.situation import Change, Situation, is_better, undoing
 from keras_lecture.callbacks._doctor.standardizing import standardize
 from keras_lecture.callbacks._doctor.state import State, slots
 from keras_lecture.callbacks._doctor.trials import STEPS
@@ -55,7 +55,7 @@ def lowered_after_return(s: Situation) -> list[Change]:
     s.rate.level = level * factor
     text = f"The weights, statistics and optimizer are those of the state with a loss of {start:.3g} again."
     return [
-        Change("restore", text, undoing(s, before), before=plain(now), after=plain(start)),
+        Change("restore", text, undoing(s, before), before=finite(now), after=finite(start)),
         _rate_change(s, value if math.isclose(value, restored) else restored, level),
     ]
 
@@ -162,7 +162,7 @@ def clipped(s: Situation) -> list[Change]:
     if not s.may_return:
         return [change]
     back = f"The weights, statistics and optimizer are those of the state with a loss of {s.kept_loss:.3g} again."
-    before, after = plain(present[-1] if present else None), plain(s.kept_loss)
+    before, after = finite(present[-1] if present else None), finite(s.kept_loss)
     return [Change("restore", back, undoing(s, state), before, after), change]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_lecture._core.random_state import same_random_state
-from keras_lecture.callbacks._resume.rehearsal import rehearsal
+from keras_lecture._training.rehearsal import rehearsal
 
 STEPS = 36
 

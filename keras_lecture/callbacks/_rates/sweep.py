@@ -11,11 +11,11 @@ from keras_lecture._core.objective import build_for
 from keras_lecture._core.random_state import same_random_state
 from keras_lecture._training.chain import innermost, is_fixed
 from keras_lecture._training.pipeline import pipeline_of
+from keras_lecture._training.rehearsal import rehearsal
 from keras_lecture._training.running_fit import callback_list
 from keras_lecture._training.stage import Rank, Stage
 from keras_lecture.callbacks._rates.learning_rate_sweep import LearningRateSweep
 from keras_lecture.callbacks._rates.smoothing import Smoothing
-from keras_lecture.callbacks._resume.rehearsal import rehearsal
 from keras_lecture.diagnosis import curvature as curvature_of
 from keras_lecture.optimizers._search.closure import Closure
 

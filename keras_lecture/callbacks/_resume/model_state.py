@@ -6,26 +6,7 @@ import re
 import numpy as np
 from keras import ops
 
-from keras_lecture._training.pipeline import carried
-
-GROUPS = ("trainable", "non_trainable", "optimizer", "metrics")
-
-
-def groups_of(model) -> dict[str, list]:
-    """Weights; statistics and seeds; slots, counters and scales of the optimizer; metrics and readings of callbacks."""
-    groups = (
-        model.trainable_variables,
-        own_non_trainable(model),
-        model.optimizer.variables,
-        [*model.metrics_variables, *carried(model)],
-    )
-    return dict(zip(GROUPS, groups, strict=True))
-
-
-def own_non_trainable(model) -> list:
-    """Statistics and seeds, without the readings that the train step carries for callbacks."""
-    ours = set(map(id, carried(model)))
-    return [variable for variable in getattr(model, "non_trainable_variables", ()) if id(variable) not in ours]
+from keras_lecture._training.variables import groups_of
 
 
 def state(model) -> dict[str, list]:

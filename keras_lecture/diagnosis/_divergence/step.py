@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_lecture import _backend
 from keras_lecture._core.weights import weights as all_weights
+from keras_lecture._training.chain import chain
 from keras_lecture.diagnosis._facts.recorded_pass import array
 
 STEPS = 3
@@ -63,17 +64,12 @@ def _duplicate(variable, value, double):
 def _optimizer(model, copies):
     own = model.optimizer
     optimizer = type(own).from_config(own.get_config())
-    for one, source in zip(_with_inner(optimizer), _with_inner(own), strict=True):
+    for one, source in zip(chain(optimizer), chain(own), strict=True):
         plain = [v for v, w in zip(copies, model.trainable_variables, strict=True) if not source._use_weight_decay(w)]
         if plain:
             one.exclude_from_weight_decay(var_list=plain)
     optimizer.build(copies)
     return optimizer
-
-
-def _with_inner(optimizer):
-    inner = getattr(optimizer, "inner_optimizer", None)
-    return [optimizer] if inner is None else [optimizer, *_with_inner(inner)]
 
 
 def _gradient(step, index, variable):

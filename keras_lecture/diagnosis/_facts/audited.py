@@ -30,7 +30,7 @@ def audited(
     shuffle: bool = True,
     rehearsal: bool = True,
 ) -> Record:
-    """What `diagnosis.audit` judges, with its arguments; `rehearsal` is whether to train on one batch and undo it."""
+    """The record that `audit` judges, with its arguments; with `rehearsal` the model trains on one batch, undone."""
     _check(model, batch_size, shuffle)
     count = _rows("x", x)
     for name, part in (("y", y), ("sample_weight", sample_weight)):

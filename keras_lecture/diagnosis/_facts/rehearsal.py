@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from keras_lecture._core.random_state import same_random_state
+from keras_lecture._training.rehearsal import rehearsal
 from keras_lecture.diagnosis._facts import variables
 
 STEPS = 40
@@ -27,21 +28,13 @@ def rehearse(model: keras.Model, batch: tuple[Any, Any, Any], steps: int = STEPS
     if variables.has_custom_train_step(model) or "train_step" in vars(model):
         return None
     x, y, sample_weight = batch
-    held = list({id(v): v for v in (*model.variables, *model.optimizer.variables, *model.metrics_variables)}.values())
-    # Copies: a step may reuse the memory.
-    values = [np.array(ops.convert_to_numpy(variable)) for variable in held]
-    function, losses, end = model.train_function, [], None
-    with same_random_state():
-        try:
-            while len(losses) <= steps and (end is None or time.perf_counter() < end):
-                model.reset_metrics()
-                logs = model.train_on_batch(x, y, sample_weight, return_dict=True)
-                losses.append(float(ops.convert_to_numpy(logs["loss"])))
-                end = end or time.perf_counter() + _SECONDS
-                if not np.isfinite(losses[-1]):
-                    break
-        finally:
-            for variable, value in zip(held, values, strict=True):
-                variable.assign(value)
-            model.train_function = function
+    losses, end = [], None
+    with same_random_state(), rehearsal(model):
+        while len(losses) <= steps and (end is None or time.perf_counter() < end):
+            model.reset_metrics()
+            logs = model.train_on_batch(x, y, sample_weight, return_dict=True)
+            losses.append(float(ops.convert_to_numpy(logs["loss"])))
+            end = end or time.perf_counter() + _SECONDS
+            if not np.isfinite(losses[-1]):
+                break
     return {"steps": len(losses) - 1, "losses": losses}

@@ -1,1 +1,1 @@
-"""What a reader gets of a run's document: a summary for machines, a page, and a text for the terminal."""
+"""The forms of a run's document for its readers: a summary for machines, a page, and a text for the terminal."""

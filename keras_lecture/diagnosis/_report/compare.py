@@ -17,7 +17,7 @@ LOSSES, LAYERS = 0.05, 2.0
 
 
 def comparison(first: Document, second: Document) -> str:
-    """Where the runs part, both losses in one chart, and the verdict and findings of each."""
+    """The step at which the runs part, both losses in one chart, and the verdict and findings of each."""
     sentence = parting(first, second)
     x = Scale(0, max(span(first).high, span(second).high))
     lines = [*_lines(first, "first", "train"), *_lines(second, "second", "second")]

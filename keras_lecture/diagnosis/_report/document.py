@@ -54,7 +54,7 @@ def judged(record: dict[str, Any]) -> Document:
 
 
 def steps_and_epochs(document: Document) -> tuple[int, int]:
-    """How many steps and epochs the run took."""
+    """The numbers of steps and of epochs of the run."""
     epochs, steps = document.get("epochs") or [], document.get("losses", {}).get("steps") or []
     seen = [*steps[-1:], *(entry["step"] for entry in [*epochs[-1:], *document.get("probes", [])[-1:]])]
     # An interrupted epoch has steps, but no entry.

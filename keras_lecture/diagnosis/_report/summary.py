@@ -101,12 +101,12 @@ def _unjudged(document):
 
 
 def judging(document: Document) -> int:
-    """How many rules could judge."""
+    """The number of rules that could judge."""
     return total(document) - len({answer["rule"] for answer in document.get("unknown") or []})
 
 
 def total(document: Document) -> int:
-    """How many rules were asked."""
+    """The number of rules that were asked."""
     rules = document.get("rules", "default")
     return len(RULES) if isinstance(rules, str) else len(rules)
 

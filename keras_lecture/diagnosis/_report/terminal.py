@@ -76,7 +76,7 @@ def wrapped(sentence: str, width: int, indent: str = "", rest: str | None = None
 
 
 def columns(line: str) -> int:
-    """How many columns of a terminal a line takes."""
+    """The number of columns of a line on a terminal."""
     return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in line)
 
 

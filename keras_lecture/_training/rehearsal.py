@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 from keras import ops
 
-from keras_lecture.callbacks._resume import model_state
+from keras_lecture._training.variables import groups_of
 
 _MISSING = object()
 # Attributes that `fit` sets on the model.
@@ -21,7 +21,7 @@ def rehearsal(model):
     sets. The copies of the variables are kept on the host.
     """
     attributes = {name: vars(model).get(name, _MISSING) for name in _ATTRIBUTES}
-    variables = {id(v): v for v in itertools.chain(*model_state.groups_of(model).values())}
+    variables = {id(v): v for v in itertools.chain(*groups_of(model).values())}
     values = [np.array(ops.convert_to_numpy(v)) for v in variables.values()]
 
     def put_back():

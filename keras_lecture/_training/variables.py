@@ -1,0 +1,22 @@
+"""All variables of a compiled model, by group."""
+
+from keras_lecture._training.pipeline import carried
+
+GROUPS = ("trainable", "non_trainable", "optimizer", "metrics")
+
+
+def groups_of(model) -> dict[str, list]:
+    """Weights; statistics and seeds; slots, counters and scales of the optimizer; metrics and readings of callbacks."""
+    groups = (
+        model.trainable_variables,
+        own_non_trainable(model),
+        model.optimizer.variables,
+        [*model.metrics_variables, *carried(model)],
+    )
+    return dict(zip(GROUPS, groups, strict=True))
+
+
+def own_non_trainable(model) -> list:
+    """Statistics and seeds, without the readings that the train step carries for callbacks."""
+    ours = set(map(id, carried(model)))
+    return [variable for variable in getattr(model, "non_trainable_variables", ()) if id(variable) not in ours]
