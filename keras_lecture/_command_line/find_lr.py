@@ -49,7 +49,7 @@ def run(arguments) -> int:
         )
     suggested = {name: getattr(sweep, name) for name in ("valley", "steepest", "curvature")}
     record = record_of(arguments, parameters=work.parameters, sweep=sweep._asdict(), suggestions=suggested)
-    written = write(folder, record, {"learning_rate": lambda figures: figures.learning_rates(sweep)})
+    written = write(folder, record, {"learning_rate": lambda figures: figures.learning_rate_sweep(sweep)})
     found = {name: rate for name, rate in suggested.items() if rate is not None}
     if arguments.json:
         out(text_of(record))

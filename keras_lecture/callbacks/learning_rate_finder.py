@@ -61,7 +61,7 @@ def find_learning_rate(
         A `LearningRateSweep`: arrays `learning_rates`, `losses` and `smoothed`, the reason for its `end`
         (`"complete"`, `"explosion"`, `"nonfinite"`) and suggestions: `steepest` (where ℓ̂ falls fastest per log η),
         `valley` (the middle of its longest fall) and `curvature` (1/L), each `None` where there is none.
-        `keras_lecture.figures.learning_rates` draws it.
+        `keras_lecture.figures.learning_rate_sweep` draws it.
 
     Example:
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])

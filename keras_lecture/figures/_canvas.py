@@ -1,23 +1,67 @@
 """The shared style of the figures, and the only import of matplotlib."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 try:
+    from matplotlib import rc_context
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 except ImportError as missing:
     raise ImportError("keras_lecture.figures needs matplotlib: pip install matplotlib") from missing
 
-RED, ORANGE, BLUE, GRAY, GREEN = "#b03a2e", "#d68910", "#2471a3", "#7f8c8d", "#1e8449"
+from keras_lecture._core import checks
+
+# Okabe and Ito's colors for all kinds of color vision, each with a contrast of at least 3 on both backgrounds.
+BLUE, RED, GREEN, ORANGE, PURPLE, GRAY = "#2e86c9", "#d9622b", "#159a72", "#c08400", "#b96aa8", "#848b93"
+# Told apart by color and by dashes.
+COLORS = (BLUE, RED, GREEN, ORANGE, PURPLE, GRAY)
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 1)))
+# Perceptually uniform, monotone in lightness; and with a neutral center, for signed values.
+HEAT, SIGNED = "viridis", "RdBu_r"
+
+_STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "figure.constrained_layout.use": True,
+}
+_THEMES = {"light": ("#ffffff", "#1f2328", "#d5d9de"), "dark": ("#131416", "#e6e8ea", "#3c4148")}
 
 
-def panels(count: int, *, width: float = 4.2, height: float = 3.4) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` axes in a row, not registered with `pyplot`."""
-    figure = Figure(figsize=(width * count, height), layout="constrained")
-    axes = figure.subplots(1, count, squeeze=False)[0]
-    for one in axes:
-        one.spines[["top", "right"]].set_visible(False)
-    return figure, list(axes)
+@contextmanager
+def canvas(owner: str, theme: str) -> Iterator[None]:
+    """The style of a figure while it is drawn: `theme` is "light" or "dark"."""
+    checks.one_of(owner, "theme", theme, tuple(_THEMES))
+    background, text, grid = _THEMES[theme]
+    style = dict.fromkeys(("figure.facecolor", "axes.facecolor", "legend.facecolor", "savefig.facecolor"), background)
+    style |= dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), text)
+    with rc_context(_STYLE | style | {"grid.color": grid}):
+        yield
+
+
+def panels(count: int, *, rows: int = 1, width: float = 4.2, height: float = 3.4) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` axes of this size in rows, not registered with `pyplot`."""
+    columns = -(-count // rows)
+    figure = Figure(figsize=(width * columns, height * rows))
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for unused in axes[count:]:
+        unused.remove()
+    return figure, axes[:count]
+
+
+def scale(figure: Figure, image: ScalarMappable, axes: Axes | Sequence[Axes], label: str) -> None:
+    """The color scale of a heat map: every heat map has one, with its unit."""
+    figure.colorbar(image, ax=axes, shrink=0.85).set_label(label)
 
 
 def whole_ticks(axis: Axis) -> None:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_lecture._core import checks
-from keras_lecture.figures._canvas import Figure, panels
+from keras_lecture.figures._canvas import Figure, canvas, panels
 
 
-def confusion(matrix: np.ndarray | Sequence[Sequence[int]], names: Sequence[str] | None = None) -> Figure:
+def confusion(
+    matrix: np.ndarray | Sequence[Sequence[int]], names: Sequence[str] | None = None, *, theme: str = "light"
+) -> Figure:
     """A confusion matrix: rows are the true classes, columns the predicted ones, errors in red.
 
     Use it to see which classes are confused. Every cell shows its count; its shade is the share of the row, so that
@@ -17,6 +19,7 @@ def confusion(matrix: np.ndarray | Sequence[Sequence[int]], names: Sequence[str]
     Args:
         matrix: Counts, one row per true class and one column per predicted class.
         names: The names of the classes, in order. Defaults to `None`, their indices.
+        theme: `"light"` or `"dark"`.
 
     Returns:
         A `matplotlib.figure.Figure`: `figure.savefig("confusion.png")`.
@@ -41,17 +44,18 @@ def confusion(matrix: np.ndarray | Sequence[Sequence[int]], names: Sequence[str]
     if len(names) != len(counts):
         checks.reject("confusion", "names", f"{len(counts)} names, one for each row", names)
     size = min(max(3.6, 1.6 + 0.42 * len(counts)), 16.0)
-    figure, (axes,) = panels(1, width=size, height=size)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(_shades(share))
-    ticks = range(len(counts))
-    long = max(map(len, names)) > 3
-    axes.set_xticks(ticks, names, rotation=45 if long else 0, ha="right" if long else "center")
-    axes.set_yticks(ticks, names)
-    axes.set(xlabel="predicted", ylabel="true")
-    axes.set_title(f"{int(np.trace(counts))} of {int(counts.sum())} right", loc="left")
-    if len(counts) <= 40:
-        _write(axes, counts, share)
+    with canvas("confusion", theme):
+        figure, (axes,) = panels(1, width=size, height=size)
+        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axes.imshow(_shades(share))
+        ticks = range(len(counts))
+        long = max(map(len, names)) > 3
+        axes.set_xticks(ticks, names, rotation=45 if long else 0, ha="right" if long else "center")
+        axes.set_yticks(ticks, names)
+        axes.set(xlabel="predicted", ylabel="true")
+        axes.set_title(f"{int(np.trace(counts))} of {int(counts.sum())} right", loc="left")
+        if len(counts) <= 40:
+            _write(axes, counts, share)
     return figure
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_lecture._core import checks
-from keras_lecture.figures._canvas import BLUE, GRAY, RED, Figure, panels, whole_ticks
+from keras_lecture.figures._canvas import BLUE, GRAY, RED, Figure, canvas, panels, whole_ticks
 
 _PANELS = {"loss": "loss", "accuracy": "accuracy", "gradient_norm": "gradient norm ‖g‖"}
 
 
-def learning_curves(record: Mapping[str, Any]) -> Figure:
+def learning_curves(record: Mapping[str, Any], *, theme: str = "light") -> Figure:
     """Loss, accuracy and gradient norm over the epochs, training and validation in one panel.
 
     Use it to see whether a run still improves, overfits (the validation loss rises) or has vanishing gradients. It only
@@ -19,6 +19,7 @@ def learning_curves(record: Mapping[str, Any]) -> Figure:
         record: The contents of a `record.json` of `keras-lecture train`, or any mapping with a `"history"` as in
             Keras's `History`: lists with one number per epoch under `"loss"` and, if measured, `"accuracy"`,
             `"gradient_norm"` and the `"val_…"` of each.
+        theme: `"light"` or `"dark"`.
 
     Returns:
         A `matplotlib.figure.Figure`: `figure.savefig("curves.png")`.
@@ -37,18 +38,19 @@ def learning_curves(record: Mapping[str, Any]) -> Figure:
         remedy = 'Pass {"history": model.fit(…).history}.'
         checks.reject("learning_curves", "record", "a mapping with a `history` that has a `loss`", record, remedy)
     drawn = {name: label for name, label in _PANELS.items() if history.get(name)}
-    figure, axes = panels(len(drawn))
-    for one, (name, label) in zip(axes, drawn.items(), strict=True):
-        _curve(one, history[name], GRAY if name == "gradient_norm" else BLUE, "training")
-        if history.get(f"val_{name}"):
-            _curve(one, history[f"val_{name}"], RED, "validation")
-            one.legend(frameon=False)
-        one.set(xlabel="epoch", ylabel=label)
-        whole_ticks(one.xaxis)
-        one.grid(alpha=0.25)
-        # Losses and norms may fall by decades; accuracies are compared with 1.
-        if name != "accuracy" and _spans_a_decade([*history[name], *(history.get(f"val_{name}") or [])]):
-            one.set_yscale("log")
+    with canvas("learning_curves", theme):
+        figure, axes = panels(len(drawn))
+        for one, (name, label) in zip(axes, drawn.items(), strict=True):
+            _curve(one, history[name], GRAY if name == "gradient_norm" else BLUE, "training")
+            if history.get(f"val_{name}"):
+                _curve(one, history[f"val_{name}"], RED, "validation")
+                one.legend()
+            one.set(xlabel="epoch", ylabel=label)
+            whole_ticks(one.xaxis)
+            one.grid()
+            # Losses and norms may fall by decades; accuracies are compared with 1.
+            if name != "accuracy" and _spans_a_decade([*history[name], *(history.get(f"val_{name}") or [])]):
+                one.set_yscale("log")
     return figure
 
 

@@ -1,21 +1,22 @@
-"""`learning_rates`: the losses and the suggestions of a learning-rate sweep as a figure."""
+"""`learning_rate_sweep`: the losses and the suggestions of a learning-rate sweep as a figure."""
 
 import numpy as np
 
 from keras_lecture._core import checks
 from keras_lecture.callbacks._rates.learning_rate_sweep import SUGGESTIONS, LearningRateSweep
-from keras_lecture.figures._canvas import BLUE, GRAY, GREEN, ORANGE, RED, Figure, panels
+from keras_lecture.figures._canvas import BLUE, GRAY, GREEN, ORANGE, RED, Figure, canvas, panels
 
 _COLORS = dict(zip(SUGGESTIONS, (ORANGE, RED, GREEN), strict=True))
 
 
-def learning_rates(sweep: LearningRateSweep) -> Figure:
+def learning_rate_sweep(sweep: LearningRateSweep, *, theme: str = "light") -> Figure:
     """The loss over the learning rate, flat, falling, then exploding, with the rates that the sweep suggests.
 
     Use it to judge a suggestion: a good rate lies where the loss falls, well below the rate where it starts to rise.
 
     Args:
         sweep: The result of `callbacks.find_learning_rate`.
+        theme: `"light"` or `"dark"`.
 
     Returns:
         A `matplotlib.figure.Figure`: `figure.savefig("learning_rate.png")`.
@@ -25,7 +26,7 @@ def learning_rates(sweep: LearningRateSweep) -> Figure:
         >>> model.compile("sgd", "mse")
         >>> x, y = np.ones((4, 1)), np.zeros((4, 1))
         >>> sweep = keras_lecture.callbacks.find_learning_rate(model, x, y, smoothing=0.0, verbose=0)
-        >>> (axes,) = keras_lecture.figures.learning_rates(sweep).axes
+        >>> (axes,) = keras_lecture.figures.learning_rate_sweep(sweep).axes
         >>> axes.get_xlabel(), axes.get_ylabel(), axes.get_xscale()
         ('learning rate', 'loss', 'log')
 
@@ -33,17 +34,18 @@ def learning_rates(sweep: LearningRateSweep) -> Figure:
         Deck C (learning rates too high, too low, good); Smith, 2017, arXiv:1506.01186, section 3.3.
     """
     remedy = "Pass the result of `keras_lecture.callbacks.find_learning_rate`."
-    checks.instance("learning_rates", "sweep", sweep, LearningRateSweep, "a `LearningRateSweep`", remedy)
-    figure, (axes,) = panels(1, width=6.4, height=4.0)
-    axes.plot(sweep.learning_rates, sweep.losses, color=GRAY, alpha=0.45, linewidth=1, label="loss of each batch")
-    axes.plot(sweep.learning_rates, sweep.smoothed, color=BLUE, label="smoothed")
-    for name in SUGGESTIONS:
-        rate = sweep.suggestion(name)
-        if rate is not None:
-            axes.axvline(rate, color=_COLORS[name], linestyle="--", linewidth=1.2, label=f"{name}: {rate:.2g}")
-    axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=_range(sweep))
-    axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
+    checks.instance("learning_rate_sweep", "sweep", sweep, LearningRateSweep, "a `LearningRateSweep`", remedy)
+    with canvas("learning_rate_sweep", theme):
+        figure, (axes,) = panels(1, width=6.4, height=4.0)
+        axes.plot(sweep.learning_rates, sweep.losses, color=GRAY, alpha=0.45, linewidth=1, label="loss of each batch")
+        axes.plot(sweep.learning_rates, sweep.smoothed, color=BLUE, label="smoothed")
+        for name in SUGGESTIONS:
+            rate = sweep.suggestion(name)
+            if rate is not None:
+                axes.axvline(rate, color=_COLORS[name], linestyle="--", linewidth=1.2, label=f"{name}: {rate:.2g}")
+        axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=_range(sweep))
+        axes.grid()
+        axes.legend()
     return figure
 
 

@@ -1,0 +1,3 @@
+"""The experiments behind the figures: each runs the library itself and returns plain data."""
+
+__all__ = []
