@@ -80,9 +80,9 @@ def raised(s: Situation) -> list[Change]:
 
 
 def raised_at_once(s: Situation) -> list[Change]:
-    """Raises a rate with which nothing happens, if with another one the loss halves within the steps of a trial."""
+    """Raises a rate with which nothing happens, if with another one the loss falls by a third within a trial."""
     if s.rate.is_fixed:
-        return _moved(s, _HIGHER, 0.5)
+        return _moved(s, _HIGHER, 2 / 3)
     raise Refused("a schedule may begin with a small rate")
 
 
