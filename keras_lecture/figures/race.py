@@ -24,7 +24,7 @@ LINES = {
     "Newton": (RED, DASHES[0]),
     "NewtonCG": (RED, DASHES[1]),
 }
-# Losses below this height are drawn at it.
+# The lowest loss that is drawn, relative to the first.
 FLOOR = 1e-8
 
 
@@ -74,21 +74,28 @@ def _paths(axes, name, surface, runs):
     axes.plot(*surface["start"], marker="o", color=axes.yaxis.label.get_color(), linestyle="none", label="start")
     minima = np.array(surface["minima"]).T
     axes.plot(*minima, marker="*", markersize=11, color=axes.yaxis.label.get_color(), linestyle="none", label="minimum")
-    axes.set(title=f"{name}: {surface['formula']}", xlim=surface["x"], ylim=surface["y"], ylabel="y")
-    axes.title.set_fontsize(9)
+    axes.set(title=name, xlim=surface["x"], ylim=surface["y"], ylabel="y")
 
 
 def _losses(axes, runs, budget):
     order = sorted(runs, key=lambda name: (runs[name]["arrived"] or np.inf, runs[name]["loss"][-1] or np.inf))
-    target = ARRIVED * next(iter(runs.values()))["loss"][0]
     for name in order:
         run, (color, dash) = runs[name], LINES[name]
         label = name if run["arrived"] is None else f"{name}: {run['arrived']:.0f}"
-        loss = np.maximum(np.array(run["loss"], dtype=float), FLOOR)
-        axes.plot(run["cost"], loss, color=color, linestyle=dash, linewidth=1.4, label=label)
+        axes.plot(
+            run["cost"], np.array(run["loss"], dtype=float), color=color, linestyle=dash, linewidth=1.4, label=label
+        )
         if run["arrived"] is not None:
-            axes.plot([run["arrived"]], [target], marker="o", markersize=3.5, color=color)
+            axes.plot([run["arrived"]], [ARRIVED * run["loss"][0]], marker="o", markersize=3.5, color=color)
     axes.axhline(target, color=GRAY, linewidth=0.8)
-    axes.set(yscale="log", ylabel="loss above the minimum", xlim=(0, budget), title="arrives at a thousandth at cost …")
-    axes.title.set_fontsize(9)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, handlelength=2.6)
+    first = next(iter(runs.values()))["loss"][0]
+    axes.axhline(ARRIVED * first, color=GRAY, linewidth=0.8)
+    axes.set(yscale="log", ylabel="loss above the minimum", xlim=(0, budget), ylim=(FLOOR * first, 3 * first))
+    axes.legend(
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        fontsize=8,
+        handlelength=2.6,
+        title="below the line at cost",
+        title_fontsize=8,
+    )

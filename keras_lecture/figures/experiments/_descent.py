@@ -46,7 +46,10 @@ class Descent:
     """Descents with one optimizer on `function(w, x)`, compiled once; x is a vector that the caller chooses per run."""
 
     def __init__(
-        self, optimizer: keras.optimizers.Optimizer, function: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, ...]
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        function: Callable[[Tensor, Tensor], Tensor],
+        shape: tuple[int, ...],
     ) -> None:
         self._model = _Landscape(function, shape)
         for one in (getattr(optimizer, "inner_optimizer", optimizer), optimizer):
@@ -58,37 +61,57 @@ class Descent:
         self._fresh = [(v, keras.ops.convert_to_numpy(v)) for v in optimizer.variables]
 
     def run(
-        self, start: Any, *, budget: float, x: Any = (1.0,), enough: Callable[[np.ndarray], bool] = lambda w: False
+        self,
+        start: Any,
+        *,
+        budget: float = np.inf,
+        steps: int | None = None,
+        x: Any = (1.0,),
+        enough: Callable[[np.ndarray], bool] = lambda w: False,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The weights before the first and after each step, and what they cost so far, in gradient evaluations.
 
-        Ends when the cost reaches `budget` or the weights are good `enough`.
+        Ends when the cost reaches `budget`, after so many `steps`, or when the weights are good `enough`.
         """
         for variable, value in self._fresh:
             variable.assign(value)
         self._model.w.assign(np.asarray(start, "float32"))
-        record = _Record(budget, enough)
-        batches = np.tile(np.asarray(x, "float32"), (int(np.ceil(budget)), 1))
+        record = Record(self._model.w, steps=steps, budget=budget, enough=enough)
+        batches = np.tile(np.asarray(x, "float32"), (steps or int(np.ceil(budget)), 1))
         self._model.fit(batches, batch_size=1, shuffle=False, verbose=0, callbacks=[record])
         return np.array(record.path, "float64"), np.array(record.cost)
 
 
-class _Record(keras.callbacks.Callback):
-    """Records the weights and the cost after each step of one `fit`, and ends it."""
+class Record(keras.callbacks.Callback):
+    """Records the weight and the cost after each step of one `fit`, and ends it."""
 
-    def __init__(self, budget: float, enough: Callable[[np.ndarray], bool]) -> None:
+    def __init__(
+        self,
+        weight: keras.Variable,
+        *,
+        steps: int | None = None,
+        budget: float = np.inf,
+        enough: Callable[[np.ndarray], bool] = lambda w: False,
+    ) -> None:
         super().__init__()
+        self._weight = weight
+        self._steps = np.inf if steps is None else steps
         self._budget = budget
         self._enough = enough
 
     def on_train_begin(self, logs=None):
-        self.path, self.cost = [keras.ops.convert_to_numpy(self.model.w)], [0.0]
+        self.path, self.cost = [self._value()], [0.0]
 
     def on_train_batch_end(self, batch, logs=None):
-        self.path.append(keras.ops.convert_to_numpy(self.model.w))
+        self.path.append(self._value())
         self.cost.append(self.cost[-1] + _cost(type(self.model.optimizer).__name__, logs, self.path[0].size))
-        if self.cost[-1] >= self._budget or self._enough(self.path[-1]):
+        ended = self.cost[-1] >= self._budget or len(self.cost) > self._steps
+        if ended or self._enough(self.path[-1]):
             self.model.stop_training = True
+
+    def _value(self):
+        # On JAX, `model` brings the variables up to date. A copy, as PyTorch's array is the weight itself.
+        return np.array(keras.ops.convert_to_numpy(self._weight)) if self.model else None
 
 
 def _cost(name, logs, size) -> float:
