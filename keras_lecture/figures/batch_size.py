@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_lecture.figures import experiments
-from keras_lecture.figures._canvas import COLORS, DASHES, Figure, canvas, experiment, panels
+from keras_lecture.figures._canvas import COLORS, DASHES, GRAY, Figure, canvas, experiment, panels
 
 
 def batch_size(data: Mapping[str, Any] | None = None, *, theme: str = "light") -> Figure:
@@ -37,11 +37,13 @@ def batch_size(data: Mapping[str, Any] | None = None, *, theme: str = "light") -
             loss = np.array(run["loss"], dtype=float)
             over_steps.plot(steps, loss, color=color, linestyle=dash, label=f"b = {int(size):,}")
             over_epochs.plot(steps[1:] * int(size) / data["samples"], loss[1:], color=color, linestyle=dash)
-            # The floor of theory, where the run has come near it.
-            if run["loss"][-1] < 2 * run["theory"] < run["loss"][0]:
-                over_steps.plot([0.8 * steps[-1], steps[-1]], [run["theory"]] * 2, color=color, linewidth=3, alpha=0.4)
-        over_steps.set(yscale="log", xlabel="step", ylabel="loss above the minimum", title="A step is better with more")
-        over_epochs.set(yscale="log", xscale="log", title="… but costs b gradients", ylabel="loss above the minimum")
+            if run["theory"] is not None:
+                over_steps.plot([0.8 * steps[-1], steps[-1]], [run["theory"]] * 2, color=color, linewidth=4, alpha=0.4)
+        over_steps.plot([], [], color=GRAY, linewidth=4, alpha=0.4, label="floor of theory")
+        over_steps.set(
+            yscale="log", xlabel="step", ylabel="loss above the minimum", title="Larger batches make better steps …"
+        )
+        over_epochs.set(yscale="log", xscale="log", title="… that cost more", ylabel="loss above the minimum")
         over_epochs.set_xlabel("epochs (passes of the data)")
         _gradients(over_epochs, data["samples"])
         over_steps.legend(loc="lower left", title="batch size")

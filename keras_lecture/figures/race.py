@@ -6,8 +6,19 @@ from typing import Any
 import numpy as np
 
 from keras_lecture.figures import experiments
-from keras_lecture.figures._canvas import BLUE, DASHES, GRAY, GREEN, ORANGE, PURPLE, RED, Figure, canvas, experiment
-from keras_lecture.figures._canvas import panels
+from keras_lecture.figures._canvas import (
+    BLUE,
+    DASHES,
+    GRAY,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    Figure,
+    canvas,
+    experiment,
+    panels,
+)
 from keras_lecture.figures.experiments.race import ARRIVED
 
 # One color for a family, one dash for each of its members.
@@ -87,7 +98,6 @@ def _losses(axes, runs, budget):
         )
         if run["arrived"] is not None:
             axes.plot([run["arrived"]], [ARRIVED * run["loss"][0]], marker="o", markersize=3.5, color=color)
-    axes.axhline(target, color=GRAY, linewidth=0.8)
     first = next(iter(runs.values()))["loss"][0]
     axes.axhline(ARRIVED * first, color=GRAY, linewidth=0.8)
     axes.set(yscale="log", ylabel="loss above the minimum", xlim=(0, budget), ylim=(FLOOR * first, 3 * first))

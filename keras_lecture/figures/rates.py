@@ -46,7 +46,7 @@ def rates(data: Mapping[str, Any] | None = None, *, theme: str = "light") -> Fig
     """
     data = experiment("rates", data, experiments.rates, ("smooth", "strongly_convex", "newton"))
     with canvas("rates", theme):
-        figure, axes = panels(3, width=3.3, height=3.4)
+        figure, axes = panels(3, width=3.1, height=3.3)
         smooth, convex, newton = data["smooth"], data["strongly_convex"], data["newton"]
         _curves(axes[0], smooth["runs"], smooth["theory"], first=1)
         axes[0].set(xscale="log", title="Smooth: T⁻¹ and T⁻²", xlabel="step T", ylabel="loss")
@@ -57,7 +57,7 @@ def rates(data: Mapping[str, Any] | None = None, *, theme: str = "light") -> Fig
         whole_ticks(axes[2].xaxis)
         for one in axes:
             one.grid()
-            one.legend(loc="lower left")
+            one.legend(loc="center right" if one is axes[2] else "lower left")
     return figure
 
 

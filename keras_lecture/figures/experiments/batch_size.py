@@ -40,9 +40,9 @@ def batch_size(
         steps: Number of steps with each size. Defaults to `500`.
 
     Returns:
-        A dict: `steps` (the numbers of the steps that are listed), `runs`, by size as a string, with the `loss` above the
-        minimum after these, the mean `floor` of the last fifth and that of `theory`, and the mean squared `deviation` of
-        a batch's gradient from that of all samples, at the start.
+        A dict: `steps`, the numbers of the steps that are listed; `runs`, by size as a string, with the `loss` above
+        the minimum after these, the mean `floor` of the last fifth and that of `theory` (`None` without noise), and the mean squared
+        `deviation` of a batch's gradient from that of all samples, at the start.
 
     Example:
         >>> data = keras_lecture.figures.experiments.batch_size(samples=1000, features=5, sizes=(10, 1000), steps=20)
@@ -71,7 +71,7 @@ def batch_size(
         runs[str(size)] = {
             "loss": plain(loss, 5),
             "floor": plain([np.mean(loss[shown > 0.8 * steps])], 5)[0],
-            "theory": plain([RATE / (2 * size) * np.sum(curvatures / (2 - RATE * curvatures))], 5)[0],
+            "theory": None if size == samples else _floor(size, curvatures),
             "deviation": plain([_deviation(signed, size, rng)], 5)[0],
         }
     return {"seed": seed, "samples": samples, "features": features, "steps": shown.tolist(), "runs": runs}
@@ -92,6 +92,10 @@ def _path(x, y, size, steps, seed) -> np.ndarray:
     batches = Batches(x, y, batch_size=size, seed=seed, last="drop")
     model.fit(batches, epochs=-(-steps // len(batches)), shuffle=False, verbose=0, callbacks=[record])
     return np.array(record.path, "float64")[..., 0]
+
+
+def _floor(size, curvatures) -> float:
+    return plain([RATE / (2 * size) * np.sum(curvatures / (2 - RATE * curvatures))], 5)[0]
 
 
 def _loss(signed, w) -> float:

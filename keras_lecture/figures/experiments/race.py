@@ -37,13 +37,13 @@ _SEARCHES: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
 def race(*, seed: int = 0, surfaces: Sequence[str] = tuple(_surfaces.SURFACES), budget: int = 150) -> dict[str, Any]:
     """The paths of all optimizers on two-dimensional surfaces, and their losses over gradient evaluations.
 
-    Use it to see which optimizer follows a ravine, leaves a saddle or turns with a curved valley. `StochasticWeightAverage`
-    is left out: until the end of `fit` its model holds the weights of the optimizer that it averages.
+    Use it to see which optimizer follows a ravine, leaves a saddle or turns with a curved valley.
+    `StochasticWeightAverage` is left out: until the end of `fit` its model is where the averaged optimizer is.
 
         cost of a step = 1 + ⅓·(evaluations of the loss alone) + 3·(Hessian-vector products)
 
     in gradient evaluations. Optimizers with a learning rate get the one of 17 between 10⁻⁴ and 1 with which they come
-    first to a thousandth of the initial height above the minimum or, if none arrives, are lowest in the second half.
+    first to a thousandth of the initial height above the minimum or, if none arrives, stay lowest in the second half.
 
     Args:
         seed: Taken as by every experiment; nothing here is random.
@@ -51,9 +51,9 @@ def race(*, seed: int = 0, surfaces: Sequence[str] = tuple(_surfaces.SURFACES), 
         budget: The cost at which a run ends, in gradient evaluations. Defaults to `150`.
 
     Returns:
-        A dict: `surfaces` with the formula, start, minima and heights on a grid of each; `runs`, by surface and optimizer,
-        with the `path`, and the `loss` above the minimum and the `cost` after each step, the `rate` (`None`: it needs
-        none), and the cost at which it has `arrived` (`None`: it has not).
+        A dict: `surfaces` with the formula, start, minima and heights on a grid of each; `runs`, by surface and
+        optimizer, with the `path`, and the `loss` above the minimum and the `cost` after each step, the `rate` (`None`:
+        it needs none), and the cost at which it has `arrived` (`None`: it has not).
 
     Example:
         >>> data = keras_lecture.figures.experiments.race(surfaces=["ravine"], budget=30)
@@ -105,9 +105,9 @@ def _best(surface, path, cost) -> dict[str, Any]:
 
 
 def _late(loss) -> float:
-    """The mean loss of the second half of a run: its last loss alone may be low by chance."""
+    """The largest loss of the second half of a run: its last loss alone may be low by chance."""
     late = loss[len(loss) // 2 :]
-    return np.inf if None in late else float(np.mean(late))
+    return np.inf if None in late else max(late)
 
 
 def _run(surface, path, cost, rate) -> dict[str, Any]:

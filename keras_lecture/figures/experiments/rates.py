@@ -16,11 +16,11 @@ def rates(*, seed: int = 0, steps: int = 500, condition: float = 100.0) -> dict[
     Use it to see what the assumptions are worth, and what acceleration and curvature buy.
 
         smooth, f = ½Σλᵢwᵢ² with λ down to 10⁻⁶:    SGD ~ 1/(4δT),       Nesterov ~ 2/(δT²)
-        strongly convex, f = ½Σλᵢwᵢ² with λ ≥ 1/κ:   SGD ~ (1 − 1/κ)²ᵀ,   Nesterov ~ (1 − 1/√κ)²ᵀ
+        strongly convex, f = ½Σλᵢwᵢ² with λ ≥ 1/κ:   SGD ~ (1 − 1/κ)²ᵀ/2κ,   Nesterov ~ (1 + T/√κ)²(1 − 1/√κ)²ᵀ/2κ
         f = Σλᵢ(½wᵢ² + ⅙wᵢ³) from wᵢ = 1:            Newton's error e ← e²/(2 + 2e)
 
-    The λ are evenly spaced in the logarithm, with distance δ, and L = 1; η = 1/L. Nesterov's momentum is (T − 1)/(T + 2)
-    on the first function and (√κ − 1)/(√κ + 1) on the others.
+    The λ are evenly spaced in the logarithm, with distance δ; η = 1/L. Nesterov's momentum is (T − 1)/(T + 2) on the
+    first function and (√κ − 1)/(√κ + 1) on the others.
 
     Args:
         seed: Of the signs of the start; the curves do not depend on them where f is even.
@@ -29,8 +29,8 @@ def rates(*, seed: int = 0, steps: int = 500, condition: float = 100.0) -> dict[
 
     Returns:
         A dict with `smooth`, `strongly_convex` and `newton`, each with `runs` (`loss` or `error` after each step, by
-        optimizer), the `theory` of each at the same steps, and the measured `slopes`: of log f over log T, of log f over
-        T, and of the logarithm of an error over that of the one before.
+        optimizer), the `theory` of each at the same steps, and the measured `slopes`: of log f over log T, of log f
+        over T, and of the logarithm of an error over that of the one before.
 
     Example:
         >>> data = keras_lecture.figures.experiments.rates(steps=200)
@@ -86,16 +86,15 @@ def _smooth(steps, start) -> dict[str, Any]:
 def _strongly_convex(steps, condition, start) -> dict[str, Any]:
     curvatures = np.geomspace(1 / condition, 1, len(start))
     root = np.sqrt(condition)
-    methods = {
-        "SGD": (optimizers.SGD(1.0), 1 - 1 / condition),
-        "Nesterov": (optimizers.Nesterov(1.0, momentum=(root - 1) / (root + 1)), 1 - 1 / root),
-    }
-    losses = {name: _losses(method, curvatures, start, steps) for name, (method, _) in methods.items()}
+    methods = {"SGD": optimizers.SGD(1.0), "Nesterov": optimizers.Nesterov(1.0, momentum=(root - 1) / (root + 1))}
+    losses = {name: _losses(method, curvatures, start, steps) for name, method in methods.items()}
     t = np.arange(steps + 1)
+    # The coordinate with the smallest curvature, which is the last one to vanish.
+    slowest = {"SGD": (1 - 1 / condition) ** t, "Nesterov": (1 + t / root) * (1 - 1 / root) ** t}
     return {
         "condition": condition,
         "runs": {name: plain(loss, 5) for name, loss in losses.items()},
-        "theory": {name: plain(losses[name][0] * factor ** (2 * t), 5) for name, (_, factor) in methods.items()},
+        "theory": {name: plain(w**2 / (2 * condition), 5) for name, w in slowest.items()},
         "slopes": {
             name: round(float(np.polyfit(t[steps // 2 :], np.log(loss[steps // 2 :]), 1)[0]), 6)
             for name, loss in losses.items()

@@ -27,8 +27,8 @@ def schedules(*, seed: int = 0, learning_rate: float = 0.1, steps: int = 700) ->
         steps: Number of steps. Defaults to `700`.
 
     Returns:
-        A dict: `steps`, their numbers; `runs`, by schedule, with the `rate` of each step, and the `sum` of the rates and
-        of their `squares` up to it.
+        A dict: `steps`, their numbers; `runs`, by schedule, with the `rate` of each step, and the `sum` of the rates
+        and of their `squares` up to it.
 
     Example:
         >>> data = keras_lecture.figures.experiments.schedules(steps=140)
