@@ -41,8 +41,8 @@ def batch_size(
 
     Returns:
         A dict: `steps`, the numbers of the steps that are listed; `runs`, by size as a string, with the `loss` above
-        the minimum after these, the mean `floor` of the last fifth and that of `theory` (`None` without noise), and the mean squared
-        `deviation` of a batch's gradient from that of all samples, at the start.
+        the minimum after these, the mean `floor` of the last fifth and that of `theory` (`None` without noise), and the
+        mean squared `deviation` of a batch's gradient from that of all samples, at the start.
 
     Example:
         >>> data = keras_lecture.figures.experiments.batch_size(samples=1000, features=5, sizes=(10, 1000), steps=20)
