@@ -61,7 +61,7 @@ def _write(folder, name, data, theme) -> list[str]:
         if name == "race":
             path = folder / "race.html"
             written.append(path)
-            path.write_text(figures.race_page(data), encoding="utf-8")
+            path.write_text(figures.race_animation(data), encoding="utf-8")
     except OSError as error:
         raise Ended(FAILED, f"cannot write {path}: {error.strerror}") from error
     return [str(path) for path in written]

@@ -6,7 +6,7 @@ from keras_lecture.figures.confusion import confusion
 from keras_lecture.figures.learning_curves import learning_curves
 from keras_lecture.figures.learning_rate_sweep import learning_rate_sweep
 from keras_lecture.figures.race import race
-from keras_lecture.figures.race_page import race_page
+from keras_lecture.figures.race_animation import race_animation
 from keras_lecture.figures.rates import rates
 from keras_lecture.figures.schedules import schedules
 from keras_lecture.figures.zigzag import zigzag
@@ -18,7 +18,7 @@ __all__ = [
     "learning_curves",
     "learning_rate_sweep",
     "race",
-    "race_page",
+    "race_animation",
     "rates",
     "schedules",
     "zigzag",

@@ -59,7 +59,7 @@ def race(data: Mapping[str, Any] | None = None, *, theme: str = "light") -> Figu
         'cost in gradient evaluations'
 
     Reference:
-        Decks A and B. `keras_lecture.figures.race_page` shows the same data as an animation.
+        Decks A and B. `keras_lecture.figures.race_animation` shows the same data as an animation.
     """
     data = experiment("race", data, experiments.race, ("surfaces", "runs", "budget"))
     with canvas("race", theme):

@@ -1,4 +1,4 @@
-"""`race_page`: the race of the optimizers as an animation in one HTML page, without a network or a video codec."""
+"""`race_animation`: the race of the optimizers as an animation in one HTML page, without a network or a video codec."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from keras_lecture.figures._race_script import SCRIPT, STYLE
 from keras_lecture.figures.race import LINES
 
 
-def race_page(data: Mapping[str, Any] | None = None) -> str:
+def race_animation(data: Mapping[str, Any] | None = None) -> str:
     """The race as an animation: all optimizers move at once, each as far as the same cost has brought it.
 
     Use it in a lecture: write it to a file and open it in any browser. It plays, pauses and can be moved by mouse or
@@ -25,7 +25,7 @@ def race_page(data: Mapping[str, Any] | None = None) -> str:
 
     Example:
         >>> data = keras_lecture.figures.experiments.race(surfaces=["ravine"], budget=10)
-        >>> page = keras_lecture.figures.race_page(data)
+        >>> page = keras_lecture.figures.race_animation(data)
         >>> page.startswith("<!doctype html>"), "http" in page
         (True, False)
 
