@@ -1,8 +1,19 @@
 """Figures: plain data in, a matplotlib figure out. Not imported by `import keras_lecture`."""
 
 from keras_lecture.figures import experiments
+from keras_lecture.figures.activations import activations
 from keras_lecture.figures.confusion import confusion
 from keras_lecture.figures.learning_curves import learning_curves
 from keras_lecture.figures.learning_rate_sweep import learning_rate_sweep
+from keras_lecture.figures.saturation import saturation
+from keras_lecture.figures.signals import signals
 
-__all__ = ["confusion", "experiments", "learning_curves", "learning_rate_sweep"]
+__all__ = [
+    "activations",
+    "confusion",
+    "experiments",
+    "learning_curves",
+    "learning_rate_sweep",
+    "saturation",
+    "signals",
+]

@@ -1,0 +1,89 @@
+"""The experiment of `saturation`: one sigmoid neuron, confidently wrong, under two losses."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_lecture import _backend, losses, optimizers
+from keras_lecture._core import checks
+from keras_lecture._core.random_state import same_random_state
+from keras_lecture.activations import sigmoid
+
+# As `fit` sees them: the first on the probability, the second on the score.
+LOSSES = {"quadratic loss": ("sigmoid", losses.L2), "log-loss": (None, losses.BinaryCrossEntropy)}
+
+
+def saturation(*, seed: int = 0, steps: int = 300, learning_rate: float = 0.15) -> dict[str, Any]:
+    """Trains σ(w·x + b) from w = b = 2 on the one example x = 1, y = 0 by gradient descent, under either loss.
+
+    Args:
+        seed: Without effect: the experiment draws no random numbers.
+        steps: Number of steps. Defaults to `300`.
+        learning_rate: η. The slides do not print it. Defaults to `0.15`.
+
+    Returns:
+        `learning_rate`, and for each loss the lists `weight`, `bias`, `prediction`, `loss` and `gradient` (∂L/∂w), with
+        `steps` + 1 numbers. `scores` and, over them, `loss_at` and `gradient_at` of each loss.
+
+    Example:
+        >>> data = keras_lecture.figures.experiments.saturation(steps=1)
+        >>> round(data["gradient"]["quadratic loss"][0], 3), round(data["gradient"]["log-loss"][0], 3)
+        (0.035, 0.982)
+
+    Reference:
+        Deck E. Nielsen, *Neural Networks and Deep Learning*, 2015, chapter 3, has the learning rate.
+    """
+    checks.whole("saturation", "seed", seed, "[0, ∞)")
+    checks.whole("saturation", "steps", steps)
+    checks.number("saturation", "learning_rate", learning_rate, "(0, ∞)")
+    scores = np.linspace(-8.0, 8.0, 161)
+    keys = ("weight", "bias", "prediction", "loss", "gradient", "loss_at", "gradient_at")
+    data: dict[str, Any] = {"learning_rate": learning_rate, "scores": _short(scores)} | {key: {} for key in keys}
+    for name, (activation, loss) in LOSSES.items():
+        with same_random_state():
+            weights, biases = _descend(activation, loss(), steps, learning_rate)
+        at = weights + biases
+        # ∂L/∂w is ∂L/∂s, because the input is 1.
+        value, slope = _along(activation, loss(reduction="none"), at)
+        data["weight"][name], data["bias"][name] = _short(weights), _short(biases)
+        data["prediction"][name] = _short(ops.convert_to_numpy(sigmoid(ops.convert_to_tensor(at, dtype="float32"))))
+        data["loss"][name], data["gradient"][name] = _short(value), _short(slope)
+        value, slope = _along(activation, loss(reduction="none"), scores)
+        data["loss_at"][name], data["gradient_at"][name] = _short(value), _short(slope)
+    return data
+
+
+def _descend(activation, loss, steps, learning_rate):
+    """The weight and the bias before the first and after each step of `fit`."""
+    neuron = keras.layers.Dense(1, activation, dtype="float32", name="neuron")
+    model = keras.Sequential([keras.Input((1,), dtype="float32"), neuron], name="saturation")
+    model.compile(optimizers.SGD(learning_rate), loss)
+    neuron.set_weights([np.array([[2.0]]), np.array([2.0])])
+    path = [[2.0, 2.0]]
+
+    class Path(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            path.append([float(np.squeeze(weight)) for weight in neuron.get_weights()])
+
+    x = np.ones((steps, 1), "float32")
+    model.fit(x, np.zeros_like(x), batch_size=1, shuffle=False, verbose=0, callbacks=[Path()])
+    return np.array(path).T
+
+
+def _along(activation, loss, scores):
+    """The loss of the target 0 and its derivative at each score."""
+
+    def total(weights):
+        outputs = sigmoid(weights[0]) if activation else weights[0]
+        each = loss(ops.zeros_like(outputs), outputs)
+        return ops.sum(each), each
+
+    start = [ops.convert_to_tensor(scores.astype("float32")[:, None])]
+    (_, value), (slope,) = _backend.value_and_grad(total)(start)
+    return ops.convert_to_numpy(value), ops.convert_to_numpy(slope)
+
+
+def _short(values):
+    return [float(f"{value:.5g}") for value in np.ravel(values)]
