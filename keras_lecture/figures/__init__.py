@@ -2,6 +2,7 @@
 
 from keras_lecture.figures import experiments
 from keras_lecture.figures.activations import activations
+from keras_lecture.figures.batch_normalization import batch_normalization
 from keras_lecture.figures.confusion import confusion
 from keras_lecture.figures.learning_curves import learning_curves
 from keras_lecture.figures.learning_rate_sweep import learning_rate_sweep
@@ -10,6 +11,7 @@ from keras_lecture.figures.signals import signals
 
 __all__ = [
     "activations",
+    "batch_normalization",
     "confusion",
     "experiments",
     "learning_curves",

@@ -42,8 +42,10 @@ def activations(data: Mapping[str, Any] | None = None, *, theme: str = "light") 
             one.axvline(0, color=GRAY, linewidth=0.8)
             one.plot(data["x"], data["value"][name], color=BLUE, label="function f(x)")
             one.plot(data["x"], data["derivative"][name], color=RED, linestyle="--", label="derivative f′(x)")
-            one.set(xlim=(-5, 5), ylim=(-1.6, 3.2), xlabel="x")
+            one.set(xlim=(-5, 5), ylim=(-1.6, 3.2))
             one.set_title(_NAMES.get(name, name), loc="left")
+        for one in axes[-len(axes) // 2 : -1]:
+            one.set_xlabel("x")
         _means(axes[-1], data["mean"])
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

@@ -49,8 +49,8 @@ def saturation(data: Mapping[str, Any] | None = None, *, theme: str = "light") -
         prediction.set(xlabel="step", ylabel="prediction σ(w + b)", ylim=(-0.02, 1.02))
         gradient.set(xlabel="step", ylabel="gradient ∂L/∂w", ylim=(-0.02, 1.02))
         reason.set(xlabel="score w + b", ylabel="gradient ∂L/∂w", ylim=(-0.02, 1.02))
-        prediction.set_title("Wrong for long, or briefly", loc="left")
-        gradient.set_title("The steps", loc="left")
-        reason.set_title("The reason", loc="left")
+        prediction.set_title("The quadratic loss stalls", loc="left")
+        gradient.set_title("Its gradient starts near 0", loc="left")
+        reason.set_title("The gradient by the score", loc="left")
         figure.legend(*gradient.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
