@@ -31,7 +31,7 @@ def batch_normalization(data: Mapping[str, Any] | None = None, *, theme: str = "
     Example:
         >>> data = keras_lecture.figures.experiments.batch_normalization(depth=2, units=8, epochs=1)
         >>> [axes.get_ylabel() for axes in keras_lecture.figures.batch_normalization(data).axes]
-        ['standard deviation of the values', 'training loss', 'accuracy on other images']
+        ['standard deviation of the values', 'training loss', 'held-out accuracy']
 
     Reference:
         Deck A.
@@ -48,7 +48,7 @@ def batch_normalization(data: Mapping[str, Any] | None = None, *, theme: str = "
                 axes.plot(range(1, len(data[key][name]) + 1), data[key][name], **style)
         spread.set(yscale="log", xlabel="hidden layer", ylabel="standard deviation of the values")
         loss.set(yscale="log", xlabel="epoch", ylabel="training loss")
-        accuracy.set(ylim=(0, 1.02), xlabel="epoch", ylabel="accuracy on other images")
+        accuracy.set(ylim=(0, 1.02), xlabel="epoch", ylabel="held-out accuracy")
         spread.set_title("Before training", loc="left")
         loss.set_title("Training", loc="left")
         accuracy.set_title("Generalization", loc="left")
