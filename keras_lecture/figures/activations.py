@@ -54,7 +54,9 @@ def activations(data: Mapping[str, Any] | None = None, *, theme: str = "light") 
 def _means(axes, means):
     """Bars of the mean outputs, the largest at the top."""
     names = sorted(means, key=means.get)
-    axes.barh([_NAMES.get(name, name).partition(" of ")[0] for name in names], [means[name] for name in names], color=BLUE)
+    axes.barh(
+        [_NAMES.get(name, name).partition(" of ")[0] for name in names], [means[name] for name in names], color=BLUE
+    )
     for row, name in enumerate(names):
         # Rounded first: a mean of −0.0002 is 0.
         axes.text(max(means[name], 0.0) + 0.02, row, f"{round(means[name], 2) + 0.0:.2f}", va="center", fontsize=9)

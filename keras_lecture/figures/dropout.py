@@ -53,9 +53,7 @@ def _gap(axes, data):
         epochs = data["epoch"][name]
         axes.plot(epochs, data["held_out_loss"][name], color=color, linestyle=dashes, label=f"{name}, held-out")
         thin = {"linewidth": 1, "marker": "o", "ms": 3, "markevery": max(len(epochs) // 8, 1)}
-        axes.plot(
-            epochs, data["training_loss"][name], color=color, linestyle=dashes, label=f"{name}, training", **thin
-        )
+        axes.plot(epochs, data["training_loss"][name], color=color, linestyle=dashes, label=f"{name}, training", **thin)
     axes.set(xlabel="epoch", ylabel="loss in inference mode", ylim=(0, None))
     axes.set_title("A smaller gap", loc="left")
     axes.grid()

@@ -71,7 +71,14 @@ def _columns(axes, drawn):
     extent = (0.5, shares.shape[1] + 0.5, *drawn["range"])
     return axes.imshow(
         np.ma.masked_less(shares, 1e-3),
-        norm="log", vmin=1e-3, vmax=1.0, cmap=HEAT, origin="lower", aspect="auto", extent=extent, interpolation="none",
+        norm="log",
+        vmin=1e-3,
+        vmax=1.0,
+        cmap=HEAT,
+        origin="lower",
+        aspect="auto",
+        extent=extent,
+        interpolation="none",
     )
 
 

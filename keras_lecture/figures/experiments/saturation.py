@@ -8,11 +8,10 @@ from keras import ops
 
 from keras_lecture import _backend, losses, optimizers
 from keras_lecture._core import checks
-from keras_lecture._core.random_state import same_random_state
 from keras_lecture.activations import sigmoid
 
-# As `fit` sees them: the first on the probability, the second on the score.
-LOSSES = {"quadratic loss": ("sigmoid", losses.L2), "log-loss": (None, losses.BinaryCrossEntropy)}
+# Name → whether the loss takes the probability or the score, and the loss.
+LOSSES = {"quadratic loss": (True, losses.L2), "log-loss": (False, losses.BinaryCrossEntropy)}
 
 
 def saturation(*, seed: int = 0, steps: int = 300, learning_rate: float = 0.15) -> dict[str, Any]:
@@ -41,42 +40,51 @@ def saturation(*, seed: int = 0, steps: int = 300, learning_rate: float = 0.15) 
     scores = np.linspace(-8.0, 8.0, 161)
     keys = ("weight", "bias", "prediction", "loss", "gradient", "loss_at", "gradient_at")
     data: dict[str, Any] = {"learning_rate": learning_rate, "scores": _short(scores)} | {key: {} for key in keys}
-    for name, (activation, loss) in LOSSES.items():
-        with same_random_state():
-            weights, biases = _descend(activation, loss(), steps, learning_rate)
+    for name, (on_probability, loss) in LOSSES.items():
+        weights, biases = _descend(on_probability, loss(), steps, learning_rate)
         at = weights + biases
         # ∂L/∂w is ∂L/∂s, because the input is 1.
-        value, slope = _along(activation, loss(reduction="none"), at)
+        value, slope = _along(on_probability, loss(reduction="none"), at)
         data["weight"][name], data["bias"][name] = _short(weights), _short(biases)
         data["prediction"][name] = _short(ops.convert_to_numpy(sigmoid(ops.convert_to_tensor(at, dtype="float32"))))
         data["loss"][name], data["gradient"][name] = _short(value), _short(slope)
-        value, slope = _along(activation, loss(reduction="none"), scores)
+        value, slope = _along(on_probability, loss(reduction="none"), scores)
         data["loss_at"][name], data["gradient_at"][name] = _short(value), _short(slope)
     return data
 
 
-def _descend(activation, loss, steps, learning_rate):
-    """The weight and the bias before the first and after each step of `fit`."""
-    neuron = keras.layers.Dense(1, activation, dtype="float32", name="neuron")
-    model = keras.Sequential([keras.Input((1,), dtype="float32"), neuron], name="saturation")
-    model.compile(optimizers.SGD(learning_rate), loss)
-    neuron.set_weights([np.array([[2.0]]), np.array([2.0])])
-    path = [[2.0, 2.0]]
+def _descend(on_probability, loss, steps, learning_rate):
+    """The weight and the bias before the first and after each step."""
+    weights = [
+        keras.Variable([[2.0]], dtype="float32", name="kernel"),
+        keras.Variable([2.0], dtype="float32", name="bias"),
+    ]
+    optimizer = optimizers.SGD(learning_rate)
+    optimizer.build(weights)
 
-    class Path(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            path.append([float(np.squeeze(weight)) for weight in neuron.get_weights()])
+    def objective(weights):
+        kernel, bias = weights
+        score = ops.add(ops.matmul(ops.ones((1, 1), "float32"), kernel), bias)
+        return loss(ops.zeros((1, 1), "float32"), sigmoid(score) if on_probability else score), None
 
-    x = np.ones((steps, 1), "float32")
-    model.fit(x, np.zeros_like(x), batch_size=1, shuffle=False, verbose=0, callbacks=[Path()])
-    return np.array(path).T
+    def step(weights, state):
+        _, gradients = _backend.value_and_grad(objective)(weights)
+        return optimizer.stateless_apply(state, gradients, weights)
+
+    step, state = _backend.compile(step), [variable.value for variable in optimizer.variables]
+    weights = [variable.value for variable in weights]
+    path = [weights]
+    for _ in range(steps):
+        weights, state = step(weights, state)
+        path.append(weights)
+    return np.array([[ops.convert_to_numpy(weight).item() for weight in weights] for weights in path]).T
 
 
-def _along(activation, loss, scores):
+def _along(on_probability, loss, scores):
     """The loss of the target 0 and its derivative at each score."""
 
     def total(weights):
-        outputs = sigmoid(weights[0]) if activation else weights[0]
+        outputs = sigmoid(weights[0]) if on_probability else weights[0]
         each = loss(ops.zeros_like(outputs), outputs)
         return ops.sum(each), each
 

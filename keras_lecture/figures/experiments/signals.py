@@ -41,7 +41,7 @@ def signals(*, seed: int = 0, layers: int = 10, units: int = 500, samples: int =
         `backward` (that of the gradients of the loss in these values), `std` (of the values), `saturated` (the share of
         values at which tanh has under 5 % of its largest slope, or `None`) and `histograms`: `values` and `gradients`,
         each a `range` and one row of `shares` per layer. Gradients are counted by the decimal logarithm of their size;
-        those of exactly 0 are in no bin.
+        values and gradients outside the range are in no bin.
 
     Example:
         >>> data = keras_lecture.figures.experiments.signals(layers=2, units=50, samples=20)
