@@ -1,9 +1,21 @@
 """Figures: plain data in, a matplotlib figure out. Not imported by `import keras_lecture`."""
 
 from keras_lecture.figures import experiments
+from keras_lecture.figures.capacity import capacity
 from keras_lecture.figures.confusion import confusion
+from keras_lecture.figures.decision_boundary import decision_boundary
 from keras_lecture.figures.learning_curves import learning_curves
 from keras_lecture.figures.learning_rate_sweep import learning_rate_sweep
+from keras_lecture.figures.learning_rates import learning_rates
 from keras_lecture.figures.losses import losses
 
-__all__ = ["confusion", "experiments", "learning_curves", "learning_rate_sweep", "losses"]
+__all__ = [
+    "capacity",
+    "confusion",
+    "decision_boundary",
+    "experiments",
+    "learning_curves",
+    "learning_rate_sweep",
+    "learning_rates",
+    "losses",
+]
