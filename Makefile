@@ -102,7 +102,8 @@ $(OLDEST)/.keras: pyproject.toml Makefile
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(NIGHTLY) $(OLDEST) runs build dist docs/_build docs/api docs/gallery docs/rules/*.md
+	rm -rf $(VENV) $(NIGHTLY) $(OLDEST) runs build dist docs/_build docs/api docs/gallery docs/rules/*.md \
+		docs/figures/*.md docs/figures/*.png docs/figures/*.json docs/figures/animations
 
 $(INSTALLED): pyproject.toml Makefile
 	@echo "installing TensorFlow, PyTorch and JAX (CPU builds) into $(VENV) …"

@@ -11,6 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 sys.path.insert(0, str(HERE))
 
+import figure_pages  # noqa: E402
 import offline  # noqa: E402
 import reference  # noqa: E402
 import rules  # noqa: E402
@@ -24,7 +25,7 @@ version = release = keras_lecture.__version__
 
 extensions = ["myst_parser", "sphinx_gallery.gen_gallery"]
 exclude_patterns = ["_build", "gallery/*.ipynb", "ward_tables.md"]
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 2
 # Indented blocks are formulas in plain Unicode; code blocks name their language.
 highlight_language = "none"
@@ -37,6 +38,9 @@ html_theme = "furo"
 html_title = f"keras_lecture {release}"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
+# Animations are complete pages. Sphinx wants the folder before `setup` writes them.
+html_extra_path = ["figures/animations"]
+(HERE / "figures/animations").mkdir(exist_ok=True)
 html_show_sphinx = False
 
 
@@ -66,6 +70,7 @@ def link_names(app, document, source):
 def setup(app):
     app.connect("builder-inited", lambda app: reference.write(HERE / "api"))
     app.connect("builder-inited", lambda app: rules.write(HERE / "rules", HERE / "api/rules.inc"))
+    app.connect("builder-inited", lambda app: figure_pages.write(HERE / "figures"))
     app.connect("builder-inited", lambda app: speed_chart.draw(HERE / "speed.md", HERE / "api/speed.svg"))
     app.connect("source-read", link_names)
     app.connect("build-finished", offline.refuse)
