@@ -43,9 +43,9 @@ class RectifiedAdam(Rule):
         [0.5, 1.25]
 
     Reference:
-        Liu et al., 2020, arXiv:1908.03265, algorithm 2, which has no ε; decks A, B, E have its bias correction. PyTorch,
-        optax, TensorFlow Addons and the authors' program have τ = 5, one momentum step more. PyTorch adds ε before the
-        correction of v̂. Keras has no such class.
+        Liu et al., 2020, arXiv:1908.03265, algorithm 2, which has no ε; the bias correction is that of decks B and E.
+        PyTorch, optax, TensorFlow Addons and the authors' program have τ = 5, one more step of momentum. PyTorch adds ε
+        before the correction of v̂. Keras has no such class.
     """
 
     slots: tuple[str, ...] = ("mean", "square")

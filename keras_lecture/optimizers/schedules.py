@@ -51,7 +51,7 @@ def _tensors(step, *values):
 class Cyclical(Schedule):
     """Raises and lowers the learning rate linearly between two bounds, again and again.
 
-    Use it when one run should try a whole range of rates: take the bounds from `find_learning_rate`. The run should end
+    Use it when one run should try a whole range of rates: take the bounds from `find_learning_rate`, and end the run
     with a cycle, where the rate is lowest.
 
         η(k) = η₁ + (η₀ − η₁)·s·(1 − |2t/T − 1|)       "triangular": s = 1,   "triangular2": s = ½ⁱ

@@ -162,3 +162,16 @@ ARGUMENTS |= {
 ARGUMENTS |= {
     "callbacks.TerminateOnNonFinite": {"path": "runs/broken", "every": 10},
 }
+
+ARGUMENTS |= {
+    "callbacks.AverageModelCheckpoint": {
+        "filepath": "runs/average-{epoch}.weights.h5",
+        "monitor": "val_mae",
+        "verbose": 1,
+        "save_best_only": True,
+        "save_weights_only": True,
+        "mode": "min",
+        "initial_value_threshold": 0.5,
+    },
+    "callbacks.TimeStopping": {"seconds": 60.0, "verbose": 1},
+}
