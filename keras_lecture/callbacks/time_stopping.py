@@ -21,7 +21,7 @@ class TimeStopping(keras.callbacks.Callback):
         stop  if  now − start > seconds      at the end of a batch or an epoch
 
     start is the beginning of `fit`, so that compiling, validation and other callbacks count. With
-    `steps_per_execution`, the end of a batch is that of an execution. A second `fit` has all the seconds again.
+    `steps_per_execution`, the end of a batch is that of an execution. A second `fit` has all the seconds again. `elapsed` has the seconds used.
 
     With `ExactResume` the seconds are those of the whole run: a resumed one has what was left at the last save, and the
     time between does not count. Where a scheduler limits the time of a process, use `ExactResume` alone and let the
