@@ -20,8 +20,8 @@ class TimeStopping(keras.callbacks.Callback):
 
         stop  if  now − start > seconds      at the end of a batch or an epoch
 
-    start is the beginning of `fit`, so that compiling, validation and other callbacks count. With
-    `steps_per_execution`, the end of a batch is that of an execution. A second `fit` has all the seconds again. `elapsed` has the seconds used.
+    start is the beginning of `fit`, so that compiling, validation and other callbacks count; `elapsed` is now − start.
+    With `steps_per_execution`, the end of a batch is that of an execution. A second `fit` has all the seconds again.
 
     With `ExactResume` the seconds are those of the whole run: a resumed one has what was left at the last save, and the
     time between does not count. Where a scheduler limits the time of a process, use `ExactResume` alone and let the

@@ -49,6 +49,7 @@ class RectifiedAdam(Rule):
     """
 
     slots: tuple[str, ...] = ("mean", "square")
+    kernel: str | None = "rectified_adam"
 
     def __init__(
         self,
