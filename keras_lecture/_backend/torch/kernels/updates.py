@@ -144,6 +144,8 @@ class _Adam(_Update):
 
 
 class _RectifiedAdam(_Adam):
+    """`fit` of an MLP takes 2.2 times as long with the formula (docs/benchmarks/optimizers.md)."""
+
     decays = False
     reads = True
     is_corrected = True
