@@ -1,4 +1,4 @@
-"""Sphinx configuration: Markdown pages, a generated reference, and the examples executed as a gallery."""
+"""Sphinx configuration: Markdown pages, a generated reference, and two galleries of executed scripts."""
 
 import os
 import sys
@@ -11,6 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 sys.path.insert(0, str(HERE))
 
+import notebooks  # noqa: E402
 import offline  # noqa: E402
 import reference  # noqa: E402
 import rules  # noqa: E402
@@ -23,7 +24,7 @@ copyright = "its authors, Apache-2.0"
 version = release = keras_lecture.__version__
 
 extensions = ["myst_parser", "sphinx_gallery.gen_gallery"]
-exclude_patterns = ["_build", "gallery/*.ipynb", "ward_tables.md"]
+exclude_patterns = ["_build", "gallery/*.ipynb", "guide/*.ipynb", "ward_tables.md"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 2
 # Indented blocks are formulas in plain Unicode; code blocks name their language.
@@ -41,8 +42,9 @@ html_show_sphinx = False
 
 
 sphinx_gallery_conf = {
-    "examples_dirs": "../examples",
-    "gallery_dirs": "gallery",
+    "examples_dirs": ["../guide", "../examples"],
+    "gallery_dirs": ["guide", "gallery"],
+    "first_notebook_cell": notebooks.FIRST_CELL,
     "filename_pattern": r"\.py$",
     "within_subsection_order": "gallery_order.place",
     "reset_modules": ("matplotlib", "gallery_order.fresh"),
@@ -59,7 +61,7 @@ sphinx_gallery_conf = {
 
 def link_names(app, document, source):
     """Links names such as `losses.L1` in hand-written pages to their reference pages."""
-    if not document.startswith(("api/", "gallery/")):
+    if not document.startswith(("api/", "gallery/", "guide/")):
         source[0] = reference.linked(source[0], "", reference.names())
 
 
@@ -67,5 +69,8 @@ def setup(app):
     app.connect("builder-inited", lambda app: reference.write(HERE / "api"))
     app.connect("builder-inited", lambda app: rules.write(HERE / "rules", HERE / "api/rules.inc"))
     app.connect("builder-inited", lambda app: speed_chart.draw(HERE / "speed.md", HERE / "api/speed.svg"))
+    # After the gallery has been generated, before its notebooks are copied.
+    for folder in sphinx_gallery_conf["gallery_dirs"]:
+        app.connect("builder-inited", lambda app, folder=folder: notebooks.write(HERE / folder), priority=900)
     app.connect("source-read", link_names)
     app.connect("build-finished", offline.refuse)
