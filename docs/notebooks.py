@@ -32,11 +32,9 @@ def markdown(text):
     return re.sub(r"``([^`]+)``", r"`\1`", text)
 
 
-def table(rows):
+def table(text):
     """A Markdown table from the rows of a `list-table`, the first of which is the header."""
-    rows = [
-        re.split(r"^ +(?:\* )?- ", row, flags=re.MULTILINE) for row in re.split(r"^ +\* - ", rows, flags=re.MULTILINE)
-    ]
-    cells = [[" ".join(cell.split()) for cell in row] for row in rows if any(cell.strip() for cell in row)]
+    rows = re.split(r"^ +\* - ", text, flags=re.MULTILINE)[1:]
+    cells = [[" ".join(cell.split()) for cell in re.split(r"^ +- ", row, flags=re.MULTILINE)] for row in rows]
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     return "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:]]) + "\n"

@@ -2,8 +2,8 @@
 Install and choose a backend
 ============================
 
-You will learn how to install the package, how to choose TensorFlow, PyTorch or JAX, and that a saved model moves between
-them. (2 minutes)
+You will learn how to install the package, how to choose TensorFlow, PyTorch or JAX, and that a saved model moves
+between them. (2 minutes)
 
 The package needs Python 3.11 or newer and, beside the framework that you use, Keras and NumPy. From a clone of the
 repository:
@@ -50,8 +50,8 @@ print(f"softmax cross-entropy {float(losses.SoftmaxCrossEntropy()(np.array([0, 0
 # %%
 # A model moves between backends
 # ------------------------------
-# ``import keras_lecture`` registers the classes of the package with Keras. A file saved on one backend then loads on every
-# other one, and ``custom_objects`` is not needed.
+# ``import keras_lecture`` registers the classes of the package with Keras. A file saved on one backend then loads on
+# every other one, and ``custom_objects`` is not needed.
 
 keras.utils.set_random_seed(0)
 images, labels = data.load("digits")
@@ -68,7 +68,7 @@ print("same predictions after loading:", same)
 # %%
 # Limits
 # ------
-# On Keras's NumPy backend the package imports and its layers run forward, but nothing trains. Speed was measured on CPUs
-# only; it differs between backends, see :doc:`speed </speed>`.
+# On Keras's NumPy backend the package imports and its layers run forward, but nothing trains. Speed was measured on
+# CPUs only; it differs between backends, see :doc:`speed </speed>`.
 #
 # Where to go next: :doc:`your first classifier <02_first_classifier>`.

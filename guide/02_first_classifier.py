@@ -23,8 +23,9 @@ images, labels = data.load("digits")
 (x_train, y_train), (x_test, y_test) = data.split(images, labels, (0.8, 0.2), seed=0)
 
 # %%
-# Model: layers, ``compile`` and ``fit`` are Keras's own. ``Kaiming`` keeps the variance of the signal under ReLU. The last
-# layer has no softmax, because the loss contains it. ``penalize`` adds an L2 penalty to the kernels, not to the biases.
+# Model: layers, ``compile`` and ``fit`` are Keras's own. ``Kaiming`` keeps the variance of the signal under ReLU. The
+# last layer has no softmax, because the loss contains it. ``penalize`` adds an L2 penalty to the kernels, not to the
+# biases.
 
 convolution = {"kernel_size": 3, "padding": "same", "activation": "relu", "kernel_initializer": initializers.Kaiming()}
 model = keras.Sequential(
@@ -40,16 +41,17 @@ model = keras.Sequential(
 regularizers.penalize(model, regularizers.L2(1e-4), where="kernels")
 
 # %%
-# Training: Nesterov's momentum with a learning rate that falls along a cosine. ``bind(model)`` gives an optimizer access to
-# the model; here for the gradient at the look-ahead point. ``GradientMonitor`` adds the norm of the gradient to the logs.
+# Training: Nesterov's momentum with a learning rate that falls along a cosine. ``bind(model)`` gives an optimizer
+# access to the model; here for the gradient at the look-ahead point. ``GradientMonitor`` adds the norm of the gradient
+# to the logs.
 
 schedule = optimizers.schedules.WarmRestarts(0.05, period=8).per_epoch(steps=math.ceil(len(x_train) / 32))
 model.compile(optimizers.Nesterov(schedule).bind(model), losses.SoftmaxCrossEntropy(), metrics=["accuracy"])
 fit = model.fit(x_train, y_train, batch_size=32, epochs=8, callbacks=[callbacks.GradientMonitor()], verbose=2)
 
 # %%
-# ``update_ratio`` is the norm of a step relative to that of the weights. It falls with the learning rate, and the gradient
-# norm with the loss.
+# ``update_ratio`` is the norm of a step relative to that of the weights. It falls with the learning rate, and the
+# gradient norm with the loss.
 
 figure, axes = plt.subplots(1, 3, figsize=(9, 2.6), layout="constrained")
 for name, axis in zip(("loss", "gradient_norm", "update_ratio"), axes, strict=True):

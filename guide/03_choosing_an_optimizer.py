@@ -2,8 +2,8 @@
 Choosing an optimizer
 =====================
 
-You will learn which optimizer to try first, what was measured for it and what was not, and how to compare two of them on
-your own problem so that the answer is more than luck. (4 minutes)
+You will learn which optimizer to try first, what was measured for it and what was not, and how to compare two of them
+on your own problem so that the answer is more than luck. (4 minutes)
 
 .. list-table::
    :header-rows: 1
@@ -14,11 +14,12 @@ your own problem so that the answer is more than luck. (4 minutes)
      - evidence
    * - mini-batches, no opinion
      - ``Adam(0.003)``
-     - :doc:`On two digit classifiers </benchmarks/armijo>` every rate from 0.001 to 0.01 was within 1.2 points of the best.
+     - :doc:`On two digit classifiers </benchmarks/armijo>` every rate from 0.001 to 0.01 was within 1.2 points of the
+       best.
    * - no time to tune a learning rate
      - ``Armijo(direction="adam")``
-     - Untuned, within 0.3 points of the best of seven rates for Adam :doc:`on the same two </benchmarks/armijo>`. A step
-       takes :doc:`1.1 to 1.9 times </benchmarks/closures>` as long as Adam's.
+     - Untuned, within 0.3 points of the best of seven rates for Adam :doc:`on the same two </benchmarks/armijo>`. A
+       step takes :doc:`1.1 to 1.9 times </benchmarks/closures>` as long as Adam's.
    * - labels with many errors
      - ``Adam``, small rate, not ``Armijo``
      - With 20 % random labels: Adam 95.3 %, the line search :doc:`90.9 % </benchmarks/armijo>`.
@@ -52,8 +53,8 @@ from keras_lecture import data, losses, optimizers
 # %%
 # Compare on your own problem
 # ---------------------------
-# Two runs that differ only in the seed differ in accuracy, too. So train every candidate with several seeds, and compare
-# means with their standard deviations. The seed decides the split, the first weights and the batches.
+# Two runs that differ only in the seed differ in accuracy, too. So train every candidate with several seeds, and
+# compare means with their standard deviations. The seed decides the split, the first weights and the batches.
 
 CANDIDATES = {
     "Adam(0.003)": lambda: optimizers.Adam(0.003),
@@ -81,7 +82,7 @@ for name, make in CANDIDATES.items():
     print(f"{name:26} {np.mean(found):.1f} ± {np.std(found, ddof=1):.1f} %   {seconds:.1f} s a run")
 
 # %%
-# A difference smaller than the standard deviations is no difference: three seeds cannot show it. Choose among candidates on
-# a validation set, as here, and leave the test set alone until the end. The seconds include compilation.
+# A difference smaller than the standard deviations is no difference: three seeds cannot show it. Choose among
+# candidates on a validation set, as here, and leave the test set alone until the end. The seconds include compilation.
 #
 # Where to go next: :doc:`training without a learning rate <04_no_learning_rate>`.

@@ -14,8 +14,8 @@ from keras_lecture import callbacks, data, layers, losses, optimizers
 # %%
 # Bind the optimizer to the model
 # -------------------------------
-# A line search evaluates the loss again to see whether a step was too long, but Keras gives an optimizer only gradients.
-# ``bind(model)`` gives it the model. Without it, ``fit`` raises an error that shows the line to write:
+# A line search evaluates the loss again to see whether a step was too long, but Keras gives an optimizer only
+# gradients. ``bind(model)`` gives it the model. Without it, ``fit`` raises an error that shows the line to write:
 
 images, labels = data.load("digits")
 train, test = data.split(images.reshape(-1, 64), labels, (0.8, 0.2), seed=0)

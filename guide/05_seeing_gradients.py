@@ -2,8 +2,8 @@
 Seeing gradients
 ================
 
-You will learn how to see gradients while a model trains, layer by layer, what their numbers mean, and how to look at one
-batch closely. Keras shows no gradients; this works under plain ``fit`` on every backend. (3 minutes)
+You will learn how to see gradients while a model trains, layer by layer, what their numbers mean, and how to look at
+one batch closely. Keras shows no gradients; this works under plain ``fit`` on every backend. (3 minutes)
 """
 
 import keras
@@ -16,8 +16,8 @@ x, y = images.reshape(-1, 64), labels
 
 # %%
 # Two networks of six layers: sigmoids, which lose the gradient on its way to the first layers, and ReLUs with Kaiming's
-# initialization, which carry it. ``GradientMonitor`` adds three numbers to the logs, here for each layer: ``gradient_norm``,
-# ``weight_norm`` and ``update_ratio``, the norm of the step relative to that of the weights.
+# initialization, which carry it. ``GradientMonitor`` adds three numbers to the logs, here for each layer:
+# ``gradient_norm``, ``weight_norm`` and ``update_ratio``, the norm of the step relative to that of the weights.
 
 INSIDE = [f"layer_{number}" for number in range(1, 7)]
 
@@ -49,24 +49,24 @@ axes.legend(frameon=False)
 plt.show()
 
 # %%
-# How to read ``update_ratio``: a thousandth per step is usual. Far below, the weights hardly move and the rate may be too
-# small; a tenth is too much for anything but the first steps.
+# How to read ``update_ratio``: a thousandth per step is usual. Far below, the weights hardly move and the rate may be
+# too small; a tenth is too much for anything but the first steps.
 
 print("update ratio by epoch, relu:", [f"{ratio:.1e}" for ratio in runs["relu"][1]["update_ratio"]])
 
 # %%
 # One batch, closely
 # ------------------
-# ``signals`` needs no training: one pass forward and backward, a row for each layer and each weight. ``std`` is the spread
-# of the outputs, ``zeros`` and ``dead`` count silent units, ``sat.`` is the share of outputs in the flat parts of the
-# activation, ``gradient`` the size of the gradient at the outputs.
+# ``signals`` needs no training: one pass forward and backward, a row for each layer and each weight. ``std`` is the
+# spread of the outputs, ``zeros`` and ``dead`` count silent units, ``sat.`` is the share of outputs in the flat parts
+# of the activation, ``gradient`` the size of the gradient at the outputs.
 
 print(diagnosis.signals(runs["sigmoid"][0], x[:64], y[:64]))
 
 # %%
 # If a gradient is wrong rather than small, ``gradient_check`` compares it with differences of the loss, and
-# ``first_nonfinite`` finds the first infinity or NaN of a step. Monitoring every step costs
-# :doc:`2 to 13 % </benchmarks/callbacks>` of a small model's step; ``every=10`` less.
+# ``first_nonfinite`` finds the first infinity or NaN of a step. Monitoring every step costs :doc:`2 to 13 %
+# </benchmarks/callbacks>` of a small model's step; ``every=10`` less.
 #
 # Where to go next: :doc:`when training fails <06_when_training_fails>`. Limits for gradients that are too large are
 # :doc:`in the gallery </gallery/clipping>`.

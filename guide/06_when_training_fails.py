@@ -38,8 +38,8 @@ print(f"validation accuracy {history['val_accuracy'][-1]:.1%}")
 # %%
 # Audit: before the first step
 # ----------------------------
-# ``audit`` looks for contradictions between data, output, loss and initialization. Each finding has a severity: ``high``,
-# this will not work; ``medium``, it works worse than it could; ``low``, worth knowing.
+# ``audit`` looks for contradictions between data, output, loss and initialization. Each finding has a severity:
+# ``high``, this will not work; ``medium``, it works worse than it could; ``low``, worth knowing.
 
 model = classifier()
 findings = [finding for finding in diagnosis.audit(model, *train) if finding.severity != "low"]
@@ -50,8 +50,8 @@ for finding in findings:
 # %%
 # Prescribe: the repaired program
 # -------------------------------
-# ``prescribe`` rebuilds the model with the cure and prints the change as Keras code, to be copied into your program. The
-# given model stays as it is.
+# ``prescribe`` rebuilds the model with the cure and prints the change as Keras code, to be copied into your program.
+# The given model stays as it is.
 
 prescription = diagnosis.prescribe(model, findings, train[0])
 print(prescription)
@@ -61,9 +61,9 @@ print(f"validation accuracy {history['val_accuracy'][-1]:.1%}")
 # %%
 # Doctor: during training
 # -----------------------
-# Some faults show only while a model trains. ``Doctor`` needs no arguments, prints what it finds, and changes no weight,
-# unless ``treat=True``: then it also gives first aid that needs no new model, and says what it did. Here the model is the
-# repaired one, with a learning rate a hundred times as large.
+# Some faults show only while a model trains. ``Doctor`` needs no arguments, prints what it finds, and changes no
+# weight, unless ``treat=True``: then it also gives first aid that needs no new model, and says what it did. Here the
+# model is the repaired one, with a learning rate a hundred times as large.
 
 model = prescription.model
 model.optimizer.learning_rate = 1.0
@@ -76,14 +76,14 @@ print(
 )
 
 # %%
-# First aid is no cure: put the better rate into the program. The report is one file that opens without a network, to keep
-# or to pass on, and returns the verdict as plain data.
+# First aid is no cure: put the better rate into the program. The report is one file that opens without a network, to
+# keep or to pass on, and returns the verdict as plain data.
 
 with tempfile.TemporaryDirectory() as folder:
     told = doctor.report(Path(folder) / "run.html")
 print(told["verdict"])
 
 # %%
-# Where to go next: :doc:`never lose a run <07_never_lose_a_run>`. :doc:`The doctor </doctor>` has a page for every rule and
-# says how far it can be trusted, :doc:`a bug in five minutes </gallery/doctor>` follows a finding to its cause, and
+# Where to go next: :doc:`never lose a run <07_never_lose_a_run>`. :doc:`The doctor </doctor>` has a page for every rule
+# and says how far it can be trusted, :doc:`a bug in five minutes </gallery/doctor>` follows a finding to its cause, and
 # :doc:`questions and answers </faq>` starts from the symptom.

@@ -27,10 +27,10 @@ class Kill(keras.callbacks.Callback):
 
 
 # %%
-# The whole script of a run. It is the same for the first start and for a restart: ``ExactResume`` looks into the folder and
-# continues from the latest file, if there is one. A file holds weights, optimizer, random states, the position in the data
-# and the state of the other callbacks. ``EarlyStopping`` ends the training when the validation loss has not fallen for
-# three epochs, and restores weights and optimizer of the best one.
+# The whole script of a run. It is the same for the first start and for a restart: ``ExactResume`` looks into the folder
+# and continues from the latest file, if there is one. A file holds weights, optimizer, random states, the position in
+# the data and the state of the other callbacks. ``EarlyStopping`` ends the training when the validation loss has not
+# fallen for three epochs, and restores weights and optimizer of the best one.
 
 
 def run(folder, *more):
@@ -69,7 +69,7 @@ plt.show()
 # - Use one folder for each run, and remove it to start over. A finished run returns at once; with more ``epochs`` it
 #   continues.
 # - The learning rate is part of the state: another one in ``compile`` has no effect on a resumed run.
-# - The order of the data is exact for arrays and the batches of ``keras_lecture.data``; for other data there is a warning.
+# - The order of the data is exact for arrays and the batches of ``keras_lecture.data``; for other data you are warned.
 # - A save with every epoch takes :doc:`up to 4 % </benchmarks/callbacks>` of a run with epochs of 60,000 examples.
 #
 # Where to go next: :doc:`data orders <08_data_orders>`. On the command line, ``keras-lecture train --resume`` does the

@@ -2,8 +2,8 @@
 The order of the data
 =====================
 
-You will learn how to split data so that every part is representative, and how to choose the order in which training sees
-it: reproducible, balanced, or from easy to hard. (3 minutes)
+You will learn how to split data so that every part is representative, and how to choose the order in which training
+sees it: reproducible, balanced, or from easy to hard. (3 minutes)
 """
 
 import keras
@@ -17,8 +17,8 @@ x = images.reshape(-1, 64)
 # %%
 # Split
 # -----
-# ``split`` takes the same share of every class. Keras's ``validation_split`` takes the last rows instead; if the rows are
-# sorted by class, as on many disks, the validation set then holds classes that training never saw.
+# ``split`` takes the same share of every class. Keras's ``validation_split`` takes the last rows instead; if the rows
+# are sorted by class, as on many disks, the validation set then holds classes that training never saw.
 
 train, validation, test = data.split(x, labels, (0.6, 0.2, 0.2), seed=0)
 by_class = np.argsort(labels, kind="stable")
@@ -39,8 +39,8 @@ print("first rows of epochs 0 and 1:", batches.order(0)[:5], batches.order(1)[:5
 # %%
 # Rare classes
 # ------------
-# Here the digits 0 to 4 are rare: five images each, against about a hundred. ``BalancedBatches`` shows all classes equally
-# often and repeats the rare ones, so that every step has gradients from all classes.
+# Here the digits 0 to 4 are rare: five images each, against about a hundred. ``BalancedBatches`` shows all classes
+# equally often and repeats the rare ones, so that every step has gradients from all classes.
 
 rare = np.concatenate([np.flatnonzero(train[1] == digit)[: 5 if digit < 5 else None] for digit in range(10)])
 few = (train[0][rare], train[1][rare])
@@ -69,8 +69,8 @@ print("BalancedBatches ", train_on(data.BalancedBatches(*few, batch_size=40, see
 #
 # Easy first
 # ----------
-# ``Curriculum`` begins with the easiest examples and takes in more and harder ones as training goes on. The difficulty is
-# a number for each example; here, how far an image is from the mean of its class.
+# ``Curriculum`` begins with the easiest examples and takes in more and harder ones as training goes on. The difficulty
+# is a number for each example; here, how far an image is from the mean of its class.
 
 means = np.stack([train[0][train[1] == digit].mean(axis=0) for digit in range(10)])
 difficulty = np.linalg.norm(train[0] - means[train[1]], axis=1)
@@ -80,7 +80,7 @@ print("Batches    ", train_on(data.Batches(*train, batch_size=32, seed=0)))
 print("Curriculum ", train_on(curriculum))
 
 # %%
-# A curriculum helps where hard examples mislead an untrained model. The digits are too easy for that, and one seed shows no
-# small difference: measure it on your own data as in :doc:`choosing an optimizer <03_choosing_an_optimizer>`.
+# A curriculum helps where hard examples mislead an untrained model. The digits are too easy for that, and one seed
+# shows no small difference: measure it on your own data as in :doc:`choosing an optimizer <03_choosing_an_optimizer>`.
 #
 # Where to go next: :doc:`several devices <09_several_devices>`.

@@ -21,11 +21,10 @@ from keras import ops
 
 from keras_lecture import data, losses, optimizers
 
-
 # %%
-# Subclass ``Rule``, name the slots that the rule keeps for each weight, and write one step. ``step`` gets a weight ``w``,
-# its gradient ``g``, the learning rate, the number ``k`` of the step and the slots; it returns the new weight and slots.
-# Registering the class makes saved models load without ``custom_objects``.
+# Subclass ``Rule``, name the slots that the rule keeps for each weight, and write one step. ``step`` gets a weight
+# ``w``, its gradient ``g``, the learning rate, the number ``k`` of the step and the slots; it returns the new weight
+# and slots. Registering the class makes saved models load without ``custom_objects``.
 
 
 @keras.saving.register_keras_serializable(package="guide")
@@ -61,8 +60,8 @@ axes.legend(frameon=False)
 plt.show()
 
 # %%
-# One seed and one problem are no comparison of the two; :doc:`choosing an optimizer <03_choosing_an_optimizer>` shows how to
-# make one.
+# One seed and one problem are no comparison of the two; :doc:`choosing an optimizer <03_choosing_an_optimizer>` shows
+# how to make one.
 #
-# Where to go next: the reference of ``optimizers.Rule``, :doc:`the gallery </gallery/index>`, or
-# :doc:`the lectures </lectures>`, which list every method of the package.
+# Where to go next: the reference of ``optimizers.Rule``, :doc:`the gallery </gallery/index>`, or :doc:`the lectures
+# </lectures>`, which list every method of the package.
