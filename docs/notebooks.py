@@ -5,7 +5,7 @@ import re
 
 # Colab brings the frameworks and an older Keras. The backend must be chosen before Keras is imported.
 FIRST_CELL = """\
-# Colab needs this line once; from a clone of the repository: %pip install --quiet '.[examples]'
+# Colab needs this line once. Until the first release, give it the wheel that `make dist` builds.
 %pip install --quiet "keras-lecture[examples]"
 
 import os
