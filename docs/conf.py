@@ -11,10 +11,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 sys.path.insert(0, str(HERE))
 
+import llms  # noqa: E402
 import offline  # noqa: E402
 import reference  # noqa: E402
 import rules  # noqa: E402
 import speed_chart  # noqa: E402
+import thumbnails  # noqa: E402
 
 import keras_lecture  # noqa: E402
 
@@ -22,7 +24,7 @@ project = "keras_lecture"
 copyright = "its authors, Apache-2.0"
 version = release = keras_lecture.__version__
 
-extensions = ["myst_parser", "sphinx_gallery.gen_gallery"]
+extensions = ["myst_parser", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery"]
 exclude_patterns = ["_build", "gallery/*.ipynb", "ward_tables.md"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 2
@@ -38,6 +40,9 @@ html_title = f"keras_lecture {release}"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_show_sphinx = False
+# The summaries of search results would be fetched page by page, which browsers forbid in files.
+html_show_search_summary = False
+html_extra_path = ["llms.txt"]
 
 
 sphinx_gallery_conf = {
@@ -63,8 +68,23 @@ def link_names(app, document, source):
         source[0] = reference.linked(source[0], "", reference.names())
 
 
+def galleries(settings):
+    """`{folder of scripts: folder of their pages}`; sphinx-gallery takes one path or a list."""
+    scripts, pages = settings["examples_dirs"], settings["gallery_dirs"]
+    return {scripts: pages} if isinstance(scripts, str) else dict(zip(scripts, pages, strict=True))
+
+
+def picture_galleries(app):
+    for pages in galleries(app.config.sphinx_gallery_conf).values():
+        thumbnails.draw(HERE / pages)
+
+
 def setup(app):
-    app.connect("builder-inited", lambda app: reference.write(HERE / "api"))
+    # Before Sphinx looks for the files of `html_extra_path`.
+    llms.write(HERE)
+    # sphinx-gallery has run before: its listener was connected first.
+    app.connect("builder-inited", picture_galleries)
+    app.connect("builder-inited", lambda app: reference.write(HERE / "api", galleries(app.config.sphinx_gallery_conf)))
     app.connect("builder-inited", lambda app: rules.write(HERE / "rules", HERE / "api/rules.inc"))
     app.connect("builder-inited", lambda app: speed_chart.draw(HERE / "speed.md", HERE / "api/speed.svg"))
     app.connect("source-read", link_names)
