@@ -7,13 +7,13 @@ import reference
 
 HEAD = """# keras_lecture
 
-> Training methods for Keras 3 on TensorFlow, PyTorch and JAX: optimizers that evaluate the loss again inside `model.fit`
-> (Armijo, L-BFGS, Newton), gradients in the logs, a doctor that names what is wrong with a run, exact resuming, and the
-> optimizers, losses, layers, initializers, regularizers, schedules and models of five lectures.
+> Training methods for Keras 3 on TensorFlow, PyTorch and JAX: optimizers that evaluate the loss again inside
+> `model.fit` (Armijo, L-BFGS, Newton), gradients in the logs, a doctor that names what is wrong with a run, exact
+> resuming, and the optimizers, losses, layers, initializers, regularizers, schedules and models of five lectures.
 
 Import each name from its subpackage: `from keras_lecture import losses; losses.L1()`. The backend is Keras's
-(`KERAS_BACKEND`). `LBFGS`, `Armijo`, `Newton`, `NewtonCG` and `Nesterov` need `.bind(model)` before `compile`. Saved models load
-without `custom_objects` after `import keras_lecture`. The source of a page is `_sources/PAGE.md.txt`.
+(`KERAS_BACKEND`). `LBFGS`, `Armijo`, `Newton`, `NewtonCG` and `Nesterov` need `.bind(model)` before `compile`. Saved
+models load without `custom_objects` after `import keras_lecture`. The source of a page is `_sources/PAGE.md.txt`.
 """
 
 

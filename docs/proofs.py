@@ -45,7 +45,7 @@ def proofs(path, public):
 
 
 def score(path, test):
-    """How much a test tells about a name: most if it compares the name alone with an oracle, in the file of the name."""
+    """How much a test tells about a name: most if it compares this name alone with an oracle, in its own file."""
     room, _, unit = path.rpartition(".")
     name, unit = test.name.replace("_", ""), re.sub(r"_|\d?d$", "", unit.lower())
     others = {other.rpartition(".")[2].replace("_", "").lower() for other in test.found} - {unit}

@@ -34,7 +34,7 @@ def names():
 def write(folder, galleries=None):
     """Writes the pages that changed, so that Sphinx rereads no others, and removes stale ones.
 
-    `galleries` are the folders of scripts and of their pages, as in sphinx-gallery's `examples_dirs` and `gallery_dirs`.
+    `galleries` are the folders of scripts and of their pages, sphinx-gallery's `examples_dirs` and `gallery_dirs`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

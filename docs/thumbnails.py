@@ -19,7 +19,8 @@ def draw(folder):
         code, page = script.read_text(encoding="utf-8"), written.read_text(encoding="utf-8")
         # A script with a figure, or with a chosen picture, keeps it.
         if "image-sg::" not in page and "sphinx_gallery_thumbnail" not in code:
-            save(printed(page) or last(code.splitlines()), script.parent / f"images/thumb/sphx_glr_{script.stem}_thumb.png")
+            picture = script.parent / f"images/thumb/sphx_glr_{script.stem}_thumb.png"
+            save(printed(page) or last(code.splitlines()), picture)
 
 
 def printed(page):

@@ -14,7 +14,7 @@ GAINS = README.partition("## What you gain")[2].partition("\n## ")[0]
 
 
 def test_ten_lines_run(tmp_path, monkeypatch):
-    """The code as printed, with fewer epochs: the logs have the gradients, and the report and the resumable run exist."""
+    """The code as printed, with fewer epochs: gradients are in the logs, and the report and the saved state exist."""
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) <= 12

@@ -1,11 +1,11 @@
 """Opens every page of the documentation in a headless Chromium and checks it.
 
-python tests/docs/check_site.py [folder] [--only PART …] [--pictures folder]
+python tests/docs/check_site.py [--only PART …] [--pictures folder]
 
-For each page: nothing on the console, no request to the network, no link to a page, file or section that does not exist, no
-picture that does not load, no horizontal scrolling in windows of 375, 768 and 1280 pixels, and a contrast of at least 4.5
-for every text, in the light and in the dark theme. Then it searches for a name in the search field. It needs a build and
-the command `chromium`, so it is no test of the suite: `make docs-check` builds the pages and runs it.
+For each page: nothing on the console, no request to the network, no link to a page, file or section that does not
+exist, no picture that does not load, no horizontal scrolling in windows of 375, 768 and 1280 pixels, and a contrast of
+at least 4.5 for every text, in the light and in the dark theme. Then it searches for a name in the search field. It
+needs a build and the command `chromium`, so it is no test of the suite: `make docs-check` builds the pages and runs it.
 """
 
 import argparse
@@ -59,8 +59,8 @@ def faults(browser, page, contents):
 def widest(width):
     """JavaScript for the element that makes the page too wide: the last one that ends beyond the window."""
     return f"""(() => {{
-      const wide = [...document.querySelectorAll("body *")].filter(node => node.getBoundingClientRect().right > {width});
-      const node = wide.at(-1);
+      const all = [...document.querySelectorAll("body *")];
+      const node = all.filter(node => node.getBoundingClientRect().right > {width}).at(-1);
       return node ? `${{node.tagName}}.${{node.className}} ${{node.textContent.slice(0, 40)}}` : "";
     }})()"""
 

@@ -29,7 +29,8 @@ CONTRAST = """(() => {
   document.getAnimations().forEach(animation => animation.finish());
   const low = [];
   for (const node of document.querySelectorAll("body *")) {
-    if (["SCRIPT", "STYLE", "TITLE", "DESC", "title", "desc"].includes(node.tagName) || !node.checkVisibility()) continue;
+    if (["SCRIPT", "STYLE", "TITLE", "DESC", "title", "desc"].includes(node.tagName)) continue;
+    if (!node.checkVisibility()) continue;
     if (![...node.childNodes].some(child => child.nodeType === 3 && child.data.trim())) continue;
     const style = getComputedStyle(node), ground = behind(node);
     const color = over(numbers(node.tagName === "text" ? style.fill : style.color), ground);
