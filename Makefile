@@ -1,7 +1,7 @@
 # make demo    train a small image classifier on the bundled digits (KERAS_BACKEND=torch SEED=1 make demo changes both)
 # make test    run the linter and the test suite on TensorFlow, PyTorch and JAX (BACKENDS=jax make test runs one)
 # make lint    run the linter and report how complete the types are
-# make docs    run the examples and build the documentation into docs/_build/html
+# make docs    run the guide and the examples and build the documentation into docs/_build/html
 # make bench   print the benchmark tables
 # make ward    train the sick and the healthy programs of the ward under the doctor and print how it judged them
 # make page-check         open the doctor's report in a headless Chromium, which must be installed, and check it
@@ -106,7 +106,7 @@ $(OLDEST)/.keras: pyproject.toml Makefile
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(NIGHTLY) $(OLDEST) runs build dist docs/_build docs/api docs/gallery docs/rules/*.md docs/llms.txt
+	rm -rf $(VENV) $(NIGHTLY) $(OLDEST) runs build dist docs/_build docs/api docs/gallery docs/guide docs/rules/*.md docs/llms.txt
 
 $(INSTALLED): pyproject.toml Makefile
 	@echo "installing TensorFlow, PyTorch and JAX (CPU builds) into $(VENV) …"

@@ -1,4 +1,4 @@
-"""Sphinx configuration: Markdown pages, a generated reference, and the examples executed as a gallery."""
+"""Sphinx configuration: Markdown pages, a generated reference, and two galleries of executed scripts."""
 
 import os
 import sys
@@ -12,11 +12,13 @@ os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 sys.path.insert(0, str(HERE))
 
 import llms  # noqa: E402
+import notebooks  # noqa: E402
 import offline  # noqa: E402
 import reference  # noqa: E402
 import rules  # noqa: E402
 import speed_chart  # noqa: E402
 import thumbnails  # noqa: E402
+import uses  # noqa: E402
 
 import keras_lecture  # noqa: E402
 
@@ -25,7 +27,7 @@ copyright = "its authors, Apache-2.0"
 version = release = keras_lecture.__version__
 
 extensions = ["myst_parser", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery"]
-exclude_patterns = ["_build", "gallery/*.ipynb", "ward_tables.md"]
+exclude_patterns = ["_build", "gallery/*.ipynb", "guide/*.ipynb", "ward_tables.md"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 2
 # Indented blocks are formulas in plain Unicode; code blocks name their language.
@@ -46,8 +48,9 @@ html_extra_path = ["llms.txt"]
 
 
 sphinx_gallery_conf = {
-    "examples_dirs": "../examples",
-    "gallery_dirs": "gallery",
+    "examples_dirs": list(uses.GALLERIES),
+    "gallery_dirs": list(uses.GALLERIES.values()),
+    "first_notebook_cell": notebooks.FIRST_CELL,
     "filename_pattern": r"\.py$",
     "within_subsection_order": "gallery_order.place",
     "reset_modules": ("matplotlib", "gallery_order.fresh"),
@@ -64,28 +67,19 @@ sphinx_gallery_conf = {
 
 def link_names(app, document, source):
     """Links names such as `losses.L1` in hand-written pages to their reference pages."""
-    if not document.startswith(("api/", "gallery/")):
+    if not document.startswith(("api/", "gallery/", "guide/")):
         source[0] = reference.linked(source[0], "", reference.names())
-
-
-def galleries(settings):
-    """`{folder of scripts: folder of their pages}`; sphinx-gallery takes one path or a list."""
-    scripts, pages = settings["examples_dirs"], settings["gallery_dirs"]
-    return {scripts: pages} if isinstance(scripts, str) else dict(zip(scripts, pages, strict=True))
-
-
-def picture_galleries(app):
-    for pages in galleries(app.config.sphinx_gallery_conf).values():
-        thumbnails.draw(HERE / pages)
 
 
 def setup(app):
     # Before Sphinx looks for the files of `html_extra_path`.
     llms.write(HERE)
-    # sphinx-gallery has run before: its listener was connected first.
-    app.connect("builder-inited", picture_galleries)
-    app.connect("builder-inited", lambda app: reference.write(HERE / "api", galleries(app.config.sphinx_gallery_conf)))
+    app.connect("builder-inited", lambda app: reference.write(HERE / "api"))
     app.connect("builder-inited", lambda app: rules.write(HERE / "rules", HERE / "api/rules.inc"))
     app.connect("builder-inited", lambda app: speed_chart.draw(HERE / "speed.md", HERE / "api/speed.svg"))
+    # After the gallery has been generated, before its notebooks are copied.
+    for folder in sphinx_gallery_conf["gallery_dirs"]:
+        app.connect("builder-inited", lambda app, folder=folder: notebooks.write(HERE / folder), priority=900)
+        app.connect("builder-inited", lambda app, folder=folder: thumbnails.draw(HERE / folder), priority=900)
     app.connect("source-read", link_names)
     app.connect("build-finished", offline.refuse)

@@ -31,15 +31,12 @@ def names():
     return {path: unit for area in AREAS for path, unit in walk(area, getattr(keras_lecture, area))}
 
 
-def write(folder, galleries=None):
-    """Writes the pages that changed, so that Sphinx rereads no others, and removes stale ones.
-
-    `galleries` are the folders of scripts and of their pages, sphinx-gallery's `examples_dirs` and `gallery_dirs`.
-    """
+def write(folder):
+    """Writes the pages that changed, so that Sphinx rereads no others, and removes stale ones."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     public = names()
-    using = [*uses.scripts(public, galleries), *uses.figures(public)]
+    using = [*uses.scripts(public), *uses.figures(public)]
     pages = {path: page(path, unit, public, using) for path, unit in public.items()}
     pages |= {area: area_page(area, public) for area in AREAS}
     pages["index"] = index_page(public)

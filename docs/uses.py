@@ -12,24 +12,24 @@ import proofs
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 EXPERIMENTS = ROOT / "keras_lecture/figures/experiments"
-# The folders of scripts and of their pages; Sphinx passes the setting of sphinx-gallery.
-GALLERIES = {"../examples": "gallery"}
+# The folders of scripts, and the folders of their pages.
+GALLERIES = {"../guide": "guide", "../examples": "gallery"}
 # The number of pages that are shown with their picture.
 CARDS = 6
 
 
 class Page(NamedTuple):
-    """A page that uses public names, by paths below `docs`; the picture may be missing."""
+    """A page that uses public names, and its picture, by paths below `docs`."""
 
     title: str
     page: str
-    picture: str | None
+    picture: str
     names: frozenset
 
 
-def scripts(public, galleries=None):
+def scripts(public):
     """The pages of the examples and of the guide."""
-    for folder, pages in (galleries or GALLERIES).items():
+    for folder, pages in GALLERIES.items():
         for file in sorted((DOCS / folder).resolve().glob("*.py")):
             tree = ast.parse(file.read_text(encoding="utf-8"))
             title = next(line for line in ast.get_docstring(tree).splitlines() if line.strip("=- "))
@@ -44,7 +44,7 @@ def figures(public):
         for tree in experiment(text.stem):
             names |= mentions.mentioned(tree, public)
         title = tomllib.loads(text.read_text(encoding="utf-8"))["title"]
-        yield Page(title, f"figures/{text.stem}.md", None, frozenset(names))
+        yield Page(title, f"figures/{text.stem}.md", f"figures/{text.stem}_light.png", frozenset(names))
 
 
 def experiment(name):
@@ -85,7 +85,5 @@ def link(page):
 
 def card(page):
     """A picture with the title of the page below it; both are links."""
-    if page.picture is None:
-        return f"::::{{container}} card\n{link(page)}\n::::"
     target = f"../{Path(page.page).with_suffix('.html')}"
     return f"::::{{figure}} ../{page.picture}\n:alt: {page.title}\n:target: {target}\n\n{link(page)}\n::::"

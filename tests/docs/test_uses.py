@@ -73,7 +73,9 @@ def test_scripts_on_a_page_use_the_name():
     pages = list(uses.scripts(PUBLIC))
     assert len(pages) >= 8
     for page in pages:
-        source = (ROOT / "examples" / Path(page.page).with_suffix(".py").name).read_text(encoding="utf-8")
+        folders = {pages: DOCS / folder for folder, pages in uses.GALLERIES.items()}
+        file = folders[page.page.partition("/")[0]] / Path(page.page).with_suffix(".py").name
+        source = file.read_text(encoding="utf-8")
         assert page.title in source
         assert all(path.rpartition(".")[2] in source for path in page.names), page.page
     assert any("callbacks.Doctor" in page.names and page.page == "gallery/doctor.rst" for page in pages)
