@@ -11,6 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 sys.path.insert(0, str(HERE))
 
+import figure_pages  # noqa: E402
 import llms  # noqa: E402
 import notebooks  # noqa: E402
 import offline  # noqa: E402
@@ -28,7 +29,7 @@ version = release = keras_lecture.__version__
 
 extensions = ["myst_parser", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery"]
 exclude_patterns = ["_build", "gallery/*.ipynb", "guide/*.ipynb", "ward_tables.md"]
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 2
 # Indented blocks are formulas in plain Unicode; code blocks name their language.
 highlight_language = "none"
@@ -41,10 +42,12 @@ html_theme = "furo"
 html_title = f"keras_lecture {release}"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
+# Animations are complete pages. Sphinx wants the folder before `setup` writes them.
+html_extra_path = ["figures/animations", "llms.txt"]
+(HERE / "figures/animations").mkdir(exist_ok=True)
 html_show_sphinx = False
 # The summaries of search results would be fetched page by page, which browsers forbid in files.
 html_show_search_summary = False
-html_extra_path = ["llms.txt"]
 
 
 sphinx_gallery_conf = {
@@ -76,6 +79,7 @@ def setup(app):
     llms.write(HERE)
     app.connect("builder-inited", lambda app: reference.write(HERE / "api"))
     app.connect("builder-inited", lambda app: rules.write(HERE / "rules", HERE / "api/rules.inc"))
+    app.connect("builder-inited", lambda app: figure_pages.write(HERE / "figures"))
     app.connect("builder-inited", lambda app: speed_chart.draw(HERE / "speed.md", HERE / "api/speed.svg"))
     # After the gallery has been generated, before its notebooks are copied.
     for folder in sphinx_gallery_conf["gallery_dirs"]:

@@ -1,3 +1,5 @@
 """The experiments behind the figures: each runs the library itself and returns plain data."""
 
-__all__ = []
+from keras_lecture.figures.experiments.losses import losses
+
+__all__ = ["losses"]
