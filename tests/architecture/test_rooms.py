@@ -5,7 +5,7 @@ import re
 
 import pytest
 from support.house import FILES, PACKAGE
-from support.public import public_objects, subpackages
+from support.public import public_objects, subpackages, units
 
 import keras_lecture.figures
 
@@ -17,9 +17,8 @@ def _rooms():
 
 def _held():
     """`{"layers.maxout": ["Maxout", "MaxoutConv2D"], …}`: the public names by the file that defines them."""
-    figures = {f"figures.{name}": getattr(keras_lecture.figures, name) for name in keras_lecture.figures.__all__}
     held = {}
-    for path, unit in {**public_objects(), **figures}.items():
+    for path, unit in [*public_objects().items(), *units(keras_lecture.figures)]:
         held.setdefault(unit.__module__.removeprefix("keras_lecture."), []).append(path.rpartition(".")[2])
     return held
 

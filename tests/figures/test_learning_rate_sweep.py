@@ -38,5 +38,5 @@ def test_the_loss_axis_is_finite_with_infinite_losses():
 
 
 def test_rejects_anything_but_a_sweep():
-    with pytest.raises(TypeError, match="learning_rates: `sweep` must be a `LearningRateSweep`"):
+    with pytest.raises(TypeError, match="learning_rate_sweep: `sweep` must be a `LearningRateSweep`"):
         learning_rate_sweep([1.0, 2.0])
