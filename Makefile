@@ -1,10 +1,11 @@
 # make demo    train a small image classifier on the bundled digits (KERAS_BACKEND=torch SEED=1 make demo changes both)
 # make test    run the linter and the test suite on TensorFlow, PyTorch and JAX (BACKENDS=jax make test runs one)
 # make lint    run the linter and report how complete the types are
-# make docs    run the examples and build the documentation into docs/_build/html
+# make docs    run the guide and the examples and build the documentation into docs/_build/html
 # make bench   print the benchmark tables
 # make ward    train the sick and the healthy programs of the ward under the doctor and print how it judged them
 # make page-check         open the doctor's report in a headless Chromium, which must be installed, and check it
+# make docs-check         build the documentation, open every page in a headless Chromium, and check it
 # make divergence-check   compare healthy models on all pairs of backends by diagnosis.divergence
 # make dist    build and check the wheel and the sdist in dist/
 # make test-oldest    run the test suite on the oldest supported Keras, in a separate environment
@@ -35,7 +36,7 @@ NIGHTLY := .venv-nightly
 OLDEST := .venv-oldest
 OLDEST_KERAS := 3.15.0
 
-.PHONY: demo test test-newest test-oldest test-nightly lint docs dist bench ward page-check divergence-check clean
+.PHONY: demo test test-newest test-oldest test-nightly lint docs dist bench ward page-check docs-check divergence-check clean
 
 # A residual network with random affine augmentation and weight averaging. oneDNN kernels are off because TensorFlow
 # reports them on standard error. One thread, because in such small operations PyTorch's threads mostly wait for each
@@ -82,6 +83,9 @@ ward: $(INSTALLED)
 page-check: $(INSTALLED)
 	@OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(VENV)/bin/python tests/diagnosis/check_page.py
 
+docs-check: docs
+	@$(VENV)/bin/python tests/docs/check_site.py
+
 divergence-check: $(INSTALLED)
 	@for backend in tensorflow torch jax; do \
 		OMP_NUM_THREADS=1 KERAS_BACKEND=$$backend PYTHONPATH=tests $(VENV)/bin/python \
@@ -102,8 +106,8 @@ $(OLDEST)/.keras: pyproject.toml Makefile
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(NIGHTLY) $(OLDEST) runs build dist docs/_build docs/api docs/gallery docs/rules/*.md \
-		docs/figures/*.md docs/figures/*.png docs/figures/*.json docs/figures/animations
+	rm -rf $(VENV) $(NIGHTLY) $(OLDEST) runs build dist docs/_build docs/api docs/gallery docs/guide docs/rules/*.md \
+		docs/figures/*.md docs/figures/*.png docs/figures/*.json docs/figures/animations docs/llms.txt
 
 $(INSTALLED): pyproject.toml Makefile
 	@echo "installing TensorFlow, PyTorch and JAX (CPU builds) into $(VENV) …"

@@ -5,7 +5,11 @@ The docstrings are Markdown, with formulas in indented blocks; their sections be
 
 import inspect
 import re
+from operator import attrgetter
 from pathlib import Path
+
+import keras
+import uses
 
 import keras_lecture
 import keras_lecture.figures
@@ -32,9 +36,10 @@ def write(folder):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     public = names()
-    pages = {path: page(path, unit, public) for path, unit in public.items()}
+    using = [*uses.scripts(public), *uses.figures(public)]
+    pages = {path: page(path, unit, public, using) for path, unit in public.items()}
     pages |= {area: area_page(area, public) for area in AREAS}
-    pages["index"] = index_page()
+    pages["index"] = index_page(public)
     for stale in {file.stem for file in folder.glob("*.md")} - set(pages):
         (folder / f"{stale}.md").unlink()
     for name, text in pages.items():
@@ -43,15 +48,19 @@ def write(folder):
             file.write_text(text, encoding="utf-8")
 
 
-def page(path, unit, public):
-    """Markdown page of one class or function."""
+def page(path, unit, public, using=()):
+    """Markdown page of one class or function; `using` are the pages that may use it."""
     body, sections = split(documentation(path, unit))
     area, name = path.rpartition(".")[::2]
     kind = "class" if inspect.isclass(unit) else "function"
     others = {other: it for other, it in public.items() if it is not unit}
-    parts = [f"# {name}", f"```{{py:{kind}}} keras_lecture.{path}{signature(unit)}\n```", linked(body, area, others)]
+    module = f"keras_lecture.{area}"
+    directive = f"```{{py:{kind}}} {name}{signature(unit)}\n:module: {module}\n```"
+    parts = [f"# {name}", directive, linked(body, area, others)]
     for section, text in sections.items():
         heading = f"## {HEADINGS.get(section, section)}"
+        if section == "Reference" and in_keras(path):
+            heading += ", and differences from Keras"
         if section == "Example":
             parts += [heading, f"```pycon\n{text}\n```"]
         elif section in ("Args", "Call arguments"):
@@ -62,9 +71,18 @@ def page(path, unit, public):
     if found:
         parts.append("## Methods")
     for method, role, given, text in found:
-        target = f"keras_lecture.{path}.{method}{given}"
-        parts.append(f"::::{{py:{role}}} {target}\n{linked(text, area, others)}\n::::")
+        target = f"{name}.{method}{given}\n:module: {module}"
+        parts.append(f"::::{{py:{role}}} {target}\n\n{linked(text, area, others)}\n::::")
+    parts += uses.ending(path, unit, public, using)
     return "\n\n".join(parts) + "\n"
+
+
+def in_keras(path):
+    """Keras's own class or function of the same name in the same place, or None."""
+    try:
+        return attrgetter(path)(keras)
+    except AttributeError:
+        return None
 
 
 def area_page(area, public):
@@ -76,16 +94,24 @@ def area_page(area, public):
     return overview(f"keras_lecture.{area}", inspect.getdoc(module), rows, entries)
 
 
-def index_page():
-    rows = [f"[{area}]({area}.md) | {first_line(getattr(keras_lecture, area))}" for area in AREAS]
+def index_page(public):
+    """All names by subpackage."""
+    entries = []
+    for area in AREAS:
+        inside = [path for path in public if path.startswith(f"{area}.")]
+        listed = " · ".join(f"{{py:obj}}`{path.removeprefix(f'{area}.')} <keras_lecture.{path}>`" for path in inside)
+        entries.append(f"[{area}]({area}.md)\n: {first_line(getattr(keras_lecture, area))}\n\n  {listed}")
     intro = "Import each name from its subpackage: `keras_lecture.losses.L1`."
-    return overview("Reference", intro, rows, AREAS)
+    return "\n\n".join(("# Reference", intro, *entries, contents(AREAS))) + "\n"
 
 
 def overview(title, intro, rows, entries):
     table = "\n".join(f"| {row} |" for row in ("  |  ", "---|---", *rows))
-    contents = "\n".join(("```{toctree}", ":hidden:", "", *entries, "```"))
-    return f"# {title}\n\n{intro}\n\n{table}\n\n{contents}\n"
+    return f"# {title}\n\n{intro}\n\n{table}\n\n{contents(entries)}\n"
+
+
+def contents(entries):
+    return "\n".join(("```{toctree}", ":hidden:", "", *entries, "```"))
 
 
 def documentation(path, unit):

@@ -1,4 +1,4 @@
-"""Checks the wheel (the package alone) and the sdist (with tests, docs and examples), and installs both.
+"""Checks the wheel (the package alone) and the sdist (with tests, docs, guide and examples), and installs both.
 
 python tests/distribution.py dist
 """
@@ -38,7 +38,7 @@ def check_wheel(wheel):
 def check_sdist(sdist):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    for folder in ("keras_lecture", "tests", "docs", "examples"):
+    for folder in ("keras_lecture", "tests", "docs", "examples", "guide"):
         missing = tracked(folder) - names
         assert not missing, sorted(missing)
     assert {"LICENSE", "README.md", "CHANGELOG.md", "Makefile", "pyproject.toml"} <= names

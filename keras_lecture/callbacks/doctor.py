@@ -54,8 +54,9 @@ class Doctor(keras.callbacks.Callback):
         strict: Whether to raise `RuntimeError` at a finding of high severity, for tests. Defaults to `False`.
         treat: Whether to act on findings of medium or high severity with a confidence of at least 0.8 where no new
             model is needed: set the learning rate, clip gradients, go back to the latest healthy state, revive dead
-            units, rescale or redraw kernels. It then looks after each of the first 16 epochs, and keeps a copy of the
-            state on the host, and of the latest three states that an action replaced. Defaults to `False`.
+            units, rescale or redraw kernels. It then tries 40 steps on one batch before the first step, looks after
+            each of the first 16 epochs, and keeps a copy of the state on the host, and of the latest three states that
+            an action replaced. Defaults to `False`.
 
     Attributes:
         findings: The findings of the latest `fit`, the most severe first; one that healed has `is_open=False`. Each has
@@ -240,6 +241,8 @@ class Doctor(keras.callbacks.Callback):
         options = {"batch_size": fit["batch_size"], "shuffle": fit["shuffle"], "whole": samples.whole}
         opened = self.record if not self.record["probes"] else new_record()
         self._instruments.open(opened, samples.data, samples.validation_data, **options)
+        if self.treat and not self._step:
+            self._instruments.rehearse(opened)
         no_gradient = opened["probes"][0]["no_gradient"]
         self._invariants = self._attempt("the invariants", lambda: Invariants(model, batches[0], no_gradient))
         # Not 0 in a resumed run: one that is finished already is not measured again.

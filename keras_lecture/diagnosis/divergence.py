@@ -29,10 +29,11 @@ def record(model: keras.Model, x: Tensor, y: Tensor | None, path: Path, sample_w
         r = max |own − float64|   the rounding of each tensor, by which `compare` knows how far two runs may differ
 
     Recorded are, in the order of the calls, the outputs of every layer in inference and in training mode, the moving
-    statistics after the pass, the gradients of all signals and weights, and three steps of the optimizer with gradients
-    that are the same in every process. Dropout, noise and augmentation draw other numbers on other backends: they are
-    off. If something else is random, the comparison ends there, with a note. Not recorded are a `train_step` of your
-    own and the state that a trained optimizer has reached. The model, its optimizer and the random state do not change.
+    statistics after the pass, the gradients of all signals and weights, the optimizer's settings and three of its steps
+    with gradients that are the same in every process. Dropout, noise and augmentation draw other numbers on other
+    backends: they are off. If something else is random, the comparison ends there, with a note. Not recorded are a
+    `train_step` of your own and the state that a trained optimizer has reached. The model, its optimizer and the random
+    state do not change.
 
     Args:
         model: A Keras model. Without `compile`, only the outputs are compared.
@@ -112,12 +113,12 @@ def compare(model: keras.Model | Path, path: Path, *, weights: str = "recorded")
     with _errors_of("compare", theirs.batch):
         build(model, theirs.batch)
     own = own_weights(model)
-    rows = judgement.weights(theirs, Recording({}, own, theirs.batch, [], []))
+    rows = judgement.weights(theirs, Recording({}, {}, own, theirs.batch, [], []))
     differ = next((row for row in rows if not row.agrees), None)
     used, notes = own, []
     if differ is not None and weights == "recorded":
         if any(row.reason == "shape" for row in rows):
-            return _judged(theirs, Recording(theirs.about, own, theirs.batch, [], []), rows, [])
+            return _judged(theirs, Recording(theirs.about, theirs.settings, own, theirs.batch, [], []), rows, [])
         notes = [f"The model's own weights differ from the recorded ones, first in {differ.name}; the latter are used."]
     if weights == "recorded":
         used = theirs.weights
@@ -129,7 +130,8 @@ def compare(model: keras.Model | Path, path: Path, *, weights: str = "recorded")
 def _judged(one, other, rows, notes):
     table, found = judgement.quantities(one, other)
     notes = [*notes, *found, *dict.fromkeys([*one.notes, *other.notes])]
-    return divergence(rows + table, notes, (one.about, other.about))
+    rows += judgement.settings(one, other) + table
+    return divergence(rows, notes, (one.about, other.about))
 
 
 def _check_model(owner, model):

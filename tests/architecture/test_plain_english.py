@@ -37,6 +37,7 @@ AREAS = {
     "tests": sorted((ROOT / "tests").rglob("*.py")),
     "docs": [ROOT / "README.md", *(file for kind in DOCS for file in sorted((ROOT / "docs").glob(kind)))],
     "examples": sorted((ROOT / "examples").rglob("*.py")),
+    "guide": sorted((ROOT / "guide").rglob("*.py")),
 }
 
 

@@ -10,41 +10,15 @@ test of the suite: `make page-check` runs it. The suite checks the source of the
 
 import argparse
 import base64
-import fcntl
-import json
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-THEMES, WIDTHS = ("light", "dark"), (375, 768, 1280)
-# Contrast of each element with a text of its own against the nearest opaque background; 4.5 is level AA of WCAG 2.2.
-CONTRAST = """(() => {
-  const numbers = color => color.match(/[\\d.]+/g).map(Number);
-  const light = c => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
-  const luminance = ([r, g, b]) => 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
-  const behind = node => {
-    for (; node; node = node.parentElement) {
-      const color = numbers(getComputedStyle(node).backgroundColor);
-      if (color.length < 4 || color[3] > 0) return color;
-    }
-    return [255, 255, 255];
-  };
-  document.querySelectorAll("details").forEach(box => box.open = true);
-  const low = [];
-  for (const node of document.querySelectorAll("body *")) {
-    if (["SCRIPT", "STYLE", "TITLE", "DESC", "title", "desc"].includes(node.tagName)) continue;
-    if (![...node.childNodes].some(child => child.nodeType === 3 && child.data.trim())) continue;
-    const style = getComputedStyle(node);
-    const color = numbers(node.tagName === "text" ? style.fill : style.color);
-    const [a, b] = [luminance(color), luminance(behind(node))].sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < 4.5) low.push(`${node.tagName} ${ratio.toFixed(2)} ${node.textContent.slice(0, 40)}`);
-  }
-  return JSON.stringify(low);
-})()"""
+# Run by its path, as the Makefile does, the script finds no package `support`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support.browser import THEMES, WIDTHS, started  # noqa: E402
+
 # The controls that a reader can see, numbered; the element that has the focus shows its number.
 CONTROLS = """(() => {
   const all = [...document.querySelectorAll("a[href], button, summary, [tabindex='0']")];
@@ -54,109 +28,22 @@ CONTROLS = """(() => {
 })()"""
 
 
-class Browser:
-    """A Chromium that is steered by its DevTools protocol over two pipes."""
-
-    def __init__(self, command, folder):
-        (read, self._write), (self._read, write) = os.pipe(), os.pipe()
-        read, write = (fcntl.fcntl(end, fcntl.F_DUPFD, 20) for end in (read, write))
-
-        def connect():
-            os.dup2(read, 3)
-            os.dup2(write, 4)
-
-        options = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--remote-debugging-pipe",
-            f"--user-data-dir={folder}",
-        ]
-        environment = {**os.environ, "HOME": folder}
-        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
-        self._process = subprocess.Popen([command, *options], pass_fds=(3, 4), preexec_fn=connect, **silent)
-        self._rest, self._count, self.events, self._session = b"", 0, [], None
-        target = self("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Network", "Runtime", "Log"):
-            self(f"{domain}.enable")
-
-    def __call__(self, method, **arguments):
-        self._count += 1
-        message = {"id": self._count, "method": method, "params": arguments}
-        if self._session is not None:
-            message["sessionId"] = self._session
-        os.write(self._write, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self._next()
-            if answer.get("id") == self._count:
-                if "error" in answer:
-                    raise RuntimeError(f"{method}: {answer['error']}")
-                return answer["result"]
-            self.events.append(answer)
-
-    def _next(self):
-        while b"\0" not in self._rest:
-            part = os.read(self._read, 65536)
-            if not part:
-                raise RuntimeError("Chromium has ended.")
-            self._rest += part
-        line, self._rest = self._rest.split(b"\0", 1)
-        return json.loads(line)
-
-    def evaluate(self, expression):
-        answer = self("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        if "exceptionDetails" in answer:
-            raise RuntimeError(answer["exceptionDetails"]["text"])
-        return answer["result"].get("value")
-
-    def open(self, path, width, theme):
-        self.events.clear()
-        self("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
-        self("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
-        self("Page.navigate", url=path.resolve().as_uri())
-        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
-            self.events.append(self._next())
-
-    def picture(self, path, width):
-        height = self.evaluate("document.documentElement.scrollHeight")
-        self("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500)
-        path.write_bytes(base64.b64decode(self("Page.captureScreenshot")["data"]))
-
-    def close(self):
-        self("Browser.close")
-        self._process.wait(30)
-
-
 def failures(browser, path):
     """Yields a sentence for each fault of the page."""
     for theme in THEMES:
         for width in WIDTHS:
             browser.open(path, width, theme)
-            wide = browser.evaluate("document.documentElement.scrollWidth")
-            if wide > width:
-                yield f"{theme}, {width} pixels: the page is {wide} pixels wide"
-        yield from (f"{theme}: contrast below 4.5: {node}" for node in json.loads(browser.evaluate(CONTRAST)))
-        wide = browser.evaluate("document.documentElement.scrollWidth")
-        if wide > width:
-            yield f"{theme}, unfolded: the page is {wide} pixels wide"
+            if excess := browser.excess(width):
+                yield f"{theme}, {width} pixels: the page is {excess} pixels too wide"
+        yield from (f"{theme}: contrast below 4.5: {node}" for node in browser.faint())
+        if excess := browser.excess(width):
+            yield f"{theme}, unfolded: the page is {excess} pixels too wide"
         browser.evaluate("document.getElementById('theme').click()")
-        yield from (f"{theme}, switched: contrast below 4.5: {node}" for node in json.loads(browser.evaluate(CONTRAST)))
-        yield from (f"{theme}: {event}" for event in _noise(browser, path))
+        yield from (f"{theme}, switched: contrast below 4.5: {node}" for node in browser.faint())
+        yield from (f"{theme}: {event}" for event in browser.noise(path.resolve().as_uri()))
     browser.open(path, 375, "light")
     yield from _unreached(browser)
     yield from _copying(browser)
-
-
-def _noise(browser, path):
-    for event in browser.events:
-        method, details = event.get("method"), event.get("params", {})
-        if method in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"):
-            yield f"a message on the console: {json.dumps(details)[:300]}"
-        elif method == "Network.requestWillBeSent":
-            url = details["request"]["url"]
-            if url != path.resolve().as_uri() and not url.startswith("data:"):
-                yield f"a request: {url}"
 
 
 def _unreached(browser):
@@ -208,15 +95,12 @@ def main():
     parser.add_argument("--compare", type=Path)
     parser.add_argument("--pictures", type=Path)
     options = parser.parse_args()
-    command = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if command is None:
-        sys.exit("check_page: no Chromium was found: install it (`apt-get install chromium`).")
 
     from keras_lecture.diagnosis import report
 
     total = 0
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder, browser = Path(name), Browser(command, name)
+        folder, browser = Path(name), started(name)
         for file in options.files or trained(folder):
             page = folder / f"{file.stem}.html"
             report(file, page, compare=options.compare)

@@ -10,7 +10,7 @@ from keras import layers, ops
 from support.faulty_models import FAULTS, built
 from support.healthy_models import SMALL, VECTORS, fill, stack, typed
 
-from keras_lecture import diagnosis
+from keras_lecture import diagnosis, optimizers
 from keras_lecture._core.random_state import as_arrays, random_state
 from keras_lecture.diagnosis import divergence
 from keras_lecture.diagnosis._divergence import judgement
@@ -51,7 +51,28 @@ def test_a_fault_is_found_in_its_layer_and_stage(name, tmp_path):
     found = divergence.compare(built(FAULTS[name], 1)[0], path, weights="own")
     assert (found.stage, found.layer) == (stage, layer), str(found)
     assert bool(found) and found.difference > found.allowed
-    assert found.reason == ("precision" if name == "low precision" else "formula")
+    expected = {"low precision": "precision", "adam beta": "setting"}
+    assert found.reason == expected.get(name, "formula")
+
+
+def test_a_weight_decay_that_moves_weights_by_less_than_rounding_is_found_in_the_settings(tmp_path):
+    """The steps alone could not tell a decay of 1e-4 in Adam from rounding: a difference of 1e-8 in the weights."""
+    path = file(tmp_path, network(optimizer=keras.optimizers.Adam(1e-3, weight_decay=1e-4)))
+    found = divergence.compare(network(optimizer=keras.optimizers.Adam(1e-3)), path)
+    assert (found.layer, found.stage, found.reason) == ("optimizer", "step", "setting")
+    assert found.quantity == "weight_decay, 0.0001 and None"
+    assert "set differently" in str(found)
+
+
+def test_the_settings_inside_a_wrapper_are_compared_and_names_are_not(tmp_path):
+    def averaged(momentum, name):
+        inner = optimizers.Momentum(0.1, momentum=momentum, name=name)
+        return network(optimizer=optimizers.Lookahead(inner))
+
+    path = file(tmp_path, averaged(0.9, "one"))
+    assert not divergence.compare(averaged(0.9, "other"), path)
+    found = divergence.compare(averaged(0.9 + 1e-5, "one"), path)
+    assert found.reason == "setting" and found.quantity.split(",")[0].endswith("momentum")
 
 
 def test_a_difference_is_that_of_the_formula(tmp_path):

@@ -15,6 +15,7 @@ import keras_lecture
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 sys.path.insert(0, str(DOCS))
 
+import llms  # noqa: E402
 import offline  # noqa: E402
 import reference  # noqa: E402
 
@@ -40,8 +41,29 @@ def test_every_public_name_has_a_page(written):
     missing = [name for name, unit in public_objects().items() if id(unit) not in found]
     assert not missing
     for path in PUBLIC:
-        assert f"keras_lecture.{path}(" in written[path], path
+        room, _, name = path.rpartition(".")
+        assert re.search(rf"^```{{py:\w+}} {name}\(.*\n:module: keras_lecture\.{room}\n```$", written[path], re.M), path
         assert f"<{path}>" in written[path.split(".")[0]], f"{path} is not in the table of contents"
+        assert f"<keras_lecture.{path}>`" in written["index"], f"{path} is not in the list of all names"
+
+
+def test_what_differs_from_the_class_of_keras_with_the_same_name_is_said(written):
+    """Its page has the heading, and its reference names Keras's class."""
+    same = [path for path in PUBLIC if reference.in_keras(path)]
+    assert len(same) > 20
+    for path in same:
+        _, sections = reference.split(inspect.cleandoc(PUBLIC[path].__doc__))
+        assert f"`keras.{path}`" in " ".join(sections["Reference"].split()), path
+        assert "\n## Reference, and differences from Keras\n" in written[path], path
+
+
+def test_assistants_get_every_page_and_every_name():
+    text = llms.text(DOCS)
+    for path in PUBLIC:
+        assert f"](api/{path}.html): " in text, path
+    shown = re.findall(r"\]\(((?!api/)[\w/]+)\.html\)", text)
+    assert {"index", "doctor", "how_we_know", "benchmarks/armijo"} <= set(shown)
+    assert all((DOCS / f"{page}.md").exists() for page in shown)
 
 
 def test_page_contains_the_whole_docstring(written):

@@ -215,8 +215,9 @@ def _level(record):
 
 
 def _is_serious(finding):
-    is_open = finding.is_open and finding.severity != "low" and finding.confidence >= CONFIDENCE
-    return is_open and finding.rule in TREATMENTS
+    # The rehearsal is not sure of a rate that is too low; the trials are.
+    is_sure = finding.severity != "low" and finding.confidence >= CONFIDENCE or finding.rule == "cannot-fit-one-batch"
+    return finding.is_open and is_sure and finding.rule in TREATMENTS
 
 
 def _action(step, epoch, rule, layer, kind, text, before=None, after=None):

@@ -79,13 +79,21 @@ def raised(s: Situation) -> list[Change]:
     return _moved(s, factors)
 
 
-def _moved(s, factors):
+def raised_at_once(s: Situation) -> list[Change]:
+    """Raises a rate with which nothing happens, if with another one the loss falls by a third within a trial."""
+    if s.rate.is_fixed:
+        return _moved(s, _HIGHER, 2 / 3)
+    raise Refused("a schedule may begin with a small rate")
+
+
+def _moved(s, factors, share=None):
+    """Sets the rate of the best trial, if its loss is better than the present rate's, or at most this share of it."""
     if s.rate.obstacle:
         raise Refused(s.rate.obstacle)
     level = s.rate.level = s.rate.level
     present = s.trials.loss(lambda: None)
     factor, loss, _ = _best_rate(s, factors, level, lambda: None)
-    if not is_better(loss, present):
+    if not is_better(loss, present) or (share is not None and not 0 <= loss <= share * present):
         raise Refused(f"no other rate lowers the loss further within {STEPS} steps")
     value = s.rate.value
     s.rate.level = level * factor
@@ -250,6 +258,7 @@ TREATMENTS: dict[str, tuple[Callable[[Situation], list[Change]], ...]] = {
     "learning-rate-too-high": (lowered_after_return,),
     "oscillating-loss": (lowered,),
     "zig-zag": (lowered,),
+    "cannot-fit-one-batch": (lowered, raised_at_once),
     "learning-rate-too-low": (raised,),
     "slow-learning": (raised,),
 }

@@ -13,7 +13,8 @@ def since(record: Record, base: dict[str, Any] | None, step: int, epochs: int) -
     losses = record["losses"]
     pairs = [pair for pair in zip(losses["steps"], losses["values"], strict=True) if pair[0] > step]
     probes = _later(record["probes"], step)
-    start = dict(record["start"])
+    # The rehearsal was that of the model before the treatment.
+    start = {key: value for key, value in record["start"].items() if key != "rehearsal"}
     if base is not None:
         probes = [{**base, "step": 0}, *probes]
         start |= {key: value for key, value in (base["train"] or {}).items() if value is not None}

@@ -10,7 +10,7 @@ import numpy as np
 from keras_lecture.diagnosis._divergence.quantities import Quantity
 from keras_lecture.diagnosis._divergence.recording import Recording, Weight
 
-SCHEMA = 1
+SCHEMA = 2
 _ARRAYS = ("own", "double")
 
 
@@ -28,8 +28,8 @@ def write(recording: Recording, path: str | os.PathLike[str]) -> None:
         arrays[f"own/{index}"] = _small(quantity.own, quantity.dtype)
         if quantity.double is not None:
             arrays[f"double/{index}"] = quantity.double
-    head = {"schema": SCHEMA, "about": recording.about, "batch": batch, "weights": weights}
-    head |= {"quantities": quantities, "notes": recording.notes}
+    head = {"schema": SCHEMA, "about": recording.about, "settings": recording.settings, "batch": batch}
+    head |= {"weights": weights, "quantities": quantities, "notes": recording.notes}
     temporary = f"{os.fspath(path)}.part"
     with open(temporary, "wb") as file:
         np.savez_compressed(file, head=np.frombuffer(json.dumps(head).encode(), "uint8"), **arrays)
@@ -56,7 +56,7 @@ def read(path: str | os.PathLike[str]) -> Recording:
         double = arrays.get(f"double/{index}")
         quantities.append(Quantity(**fields, own=_large(arrays[f"own/{index}"]), double=double))
     batch = tuple(_unpacked(part, arrays) for part in head["batch"])
-    return Recording(head["about"], weights, batch, quantities, head["notes"])
+    return Recording(head["about"], head["settings"], weights, batch, quantities, head["notes"])
 
 
 def _packed(structure: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:

@@ -31,10 +31,12 @@ _TYPICAL_GRADIENT = 1e-2
 _UNCALIBRATED = 1e3
 # A tensor that is zero but for rounding is measured by the largest one of its kind.
 _FLOOR = 1e-3
+# A learning rate is a variable in float32, so the same number may be read as 0.1 and as 0.10000000149.
+_SAME_SETTING = 1e-6
 
 
 class Compared(NamedTuple):
-    """A quantity in both runs; `reason` is `"formula"`, `"precision"`, `"own"`, `"shape"`, `"missing"`, `"random"`."""
+    """A quantity in both runs; `reason` is one of `result.REASONS` or `"random"`."""
 
     stage: str
     mode: str
@@ -85,6 +87,25 @@ def inputs(one: Recording, other: Recording) -> list[Compared]:
             agrees = difference == 0.0
             rows.append(Compared("input", "", name, "input", name, difference, 0.0, _largest(q), agrees, "own", ""))
     return rows
+
+
+def settings(one: Recording, other: Recording) -> list[Compared]:
+    """The optimizer's settings that both runs have; versions of Keras may have others.
+
+    A small one, such as a weight decay of 1e-4 in Adam, moves the weights by less than float32 rounds, so the steps
+    alone do not show it.
+    """
+    both = [name for name in one.settings if name in other.settings]
+    return [_setting(name, one.settings[name], other.settings[name]) for name in both]
+
+
+def _setting(name, a, b):
+    numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in (a, b))
+    scale = max(abs(a), abs(b)) if numbers else 0.0
+    difference, allowed = abs(a - b) if numbers else (np.inf, 0.0)[a == b], _SAME_SETTING * scale
+    agrees = difference <= allowed
+    label = name if agrees else f"{name}, {a!r} and {b!r}"
+    return Compared("step", "", "optimizer", "setting", label, difference, allowed, scale, agrees, "setting", "")
 
 
 def quantities(one: Recording, other: Recording) -> tuple[list[Compared], list[str]]:

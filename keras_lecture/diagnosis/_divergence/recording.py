@@ -12,6 +12,7 @@ from keras_lecture._core.random_state import same_random_state
 from keras_lecture.diagnosis._divergence.listing import listed, listed_steps, owners
 from keras_lecture.diagnosis._divergence.passes import Passes, Results, is_seed
 from keras_lecture.diagnosis._divergence.quantities import Quantity
+from keras_lecture.diagnosis._divergence.settings import settings
 from keras_lecture.diagnosis._divergence.step import steps
 from keras_lecture.diagnosis._facts import calls
 from keras_lecture.diagnosis._facts.reasons import message
@@ -31,9 +32,10 @@ class Weight:
 
 @dataclasses.dataclass
 class Recording:
-    """A run: `about` (versions, backend, device), the weights, the batch, the quantities in order, and notes."""
+    """A run: `about` (versions, backend, device), settings of the optimizer, weights, batch, quantities, and notes."""
 
     about: dict[str, Any]
+    settings: dict[str, Any]
     weights: list[Weight]
     batch: tuple[Any, Any, Any]
     quantities: list[Quantity]
@@ -72,7 +74,7 @@ def recorded(model: keras.Model, batch: tuple[Any, Any, Any], weights: list[Weig
             watched = calls.outer(model)
             results = _in_both(model, watched, batch, values, notes)
         quantities = listed(model, *results) + _steps(model, values[0], notes)
-    return Recording(_about(model), weights, batch, quantities, notes)
+    return Recording(_about(model), settings(model), weights, batch, quantities, notes)
 
 
 def _kept(model):

@@ -7,12 +7,13 @@ from typing import Any
 from keras_lecture.diagnosis._divergence.judgement import Compared
 
 _STAGES = ("weights", "input", "forward", "backward", "step")
-_REASONS = {
+REASONS = {
     "formula": "they compute different numbers, in float64 too",
     "precision": "the same formula, but one run computes it in a lower precision than the other one",
     "own": "more than rounding explains",
     "shape": "their shapes differ",
     "missing": "only one run trains it",
+    "setting": "the optimizers are set differently",
 }
 
 
@@ -21,8 +22,9 @@ class Divergence:
     """The first difference of two runs beyond rounding; true if there is one. `print` shows it.
 
     `layer` and `stage` say where, `quantity` what differs there, `difference` and `allowed` by how much; `reason` is
-    `"formula"`, `"precision"`, `"own"`, `"shape"` or `"missing"`. All of them are `None` if the runs agree. `table` has
-    a row for each compared quantity, `notes` what was not compared, `runs` versions, backend and device of both runs.
+    `"formula"`, `"precision"`, `"own"`, `"shape"`, `"missing"` or `"setting"`. All are `None` if the runs agree.
+    `table` has a row for each compared quantity, `notes` what was not compared, `runs` versions, backend and device of
+    both runs.
     """
 
     layer: str | None
@@ -56,10 +58,10 @@ class Divergence:
         where = f"The runs differ first in {self.layer} ({self.stage}), {self.quantity}: "
         amount = (
             ""
-            if self.reason in ("shape", "missing")
+            if self.reason in ("shape", "missing", "setting")
             else f" Difference {self.difference:.2g}, allowed {self.allowed:.2g}."
         )
-        return f"{where}{_REASONS[self.reason]}.{amount}"
+        return f"{where}{REASONS[self.reason]}.{amount}"
 
     def _shown(self):
         """The worst row of each layer in each stage; with many of them the ones around the first divergence."""

@@ -65,7 +65,8 @@ RULES = [
         criterion="after 40 steps on one batch, its loss (mean of the last 8) is above 1.1 times the first one, or "
         "less than 1 % away from it, or not finite",
         scale_free="A loss is compared with itself before the steps, and the change with its own noise.",
-        unknown_when="Not an audit, a model with its own `train_step`, fewer than 20 steps in 4 s, or a schedule.",
+        unknown_when="Neither an audit nor `Doctor(treat=True)`; an own `train_step`; fewer than 20 steps in 4 s; a "
+        "schedule.",
         lecture="Deck A, tuning table: the training error is huge, explodes, or decreases very slowly",
         cure="Multiply the learning rate by ten, and check that gradients reach the layers: `diagnosis.signals`.",
         code="model.compile(keras.optimizers.Adam(1e-3), loss=model.loss)",

@@ -71,19 +71,38 @@ def rate_of(model):
     return float(array(model.optimizer.learning_rate))
 
 
+class Rising(keras.callbacks.Callback):
+    """Sets a rate of 20/L after the first epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 0:
+            self.model.optimizer.learning_rate = 20 / CURVATURE
+
+
+def test_a_rate_that_is_too_high_is_lowered_before_the_first_step():
+    """Oracle: 0 < η < 2/L with the eigenvalue of NumPy, from η = 20/L; no step is lost."""
+    model, doctor = line(20 / CURVATURE), Doctor(treat=True, verbose=0)
+    fitted(model, doctor, size=16, epochs=4)
+    assert [(a["kind"], a["rule"], a["step"]) for a in doctor.actions] == [("learning-rate", "cannot-fit-one-batch", 0)]
+    assert 0 < rate_of(model) < 2 / CURVATURE
+    np.testing.assert_allclose(rate_of(model), doctor.actions[0]["after"], rtol=1e-6)
+    assert not [f for f in doctor.findings if f.is_open and f.severity != "low"]
+    assert model.evaluate(ROWS, TARGETS, verbose=0) < 0.1 * START
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_the_rate_is_moved_into_the_safe_interval(first):
     """Oracle: the weights of the start bit by bit, and 0 < η < 2/L with the eigenvalue of NumPy, from η = 20/L."""
-    model, doctor, before, after = line(20 / CURVATURE), Doctor(treat=True, verbose=0), Weights(), Weights()
+    model, doctor, before, after = line(0.1 / CURVATURE), Doctor(treat=True, verbose=0), Weights(), Weights()
     start = model.get_weights()
-    others = [before, doctor, after] if first else [GradientMonitor(), before, doctor, after]
-    fitted(model, *others, size=16, epochs=4)
+    others = [Rising(), before, doctor, after] if first else [GradientMonitor(), Rising(), before, doctor, after]
+    fitted(model, *others, size=16, epochs=5)
     kinds = [action["kind"] for action in doctor.actions]
     assert kinds == ["restore", "learning-rate"] and doctor.record["unseen"] == []
     index = doctor.actions[0]["epoch"]
     np.testing.assert_array_equal(after.seen[index][0], start[0])
     assert np.abs(before.seen[index][0]).max() > 100 and after.iterations[index] == 0
-    assert 0 < doctor.actions[1]["after"] < 2 / CURVATURE < doctor.actions[1]["before"]
+    assert 0 < doctor.actions[1]["after"] < 2 / CURVATURE
     np.testing.assert_allclose(rate_of(model), doctor.actions[1]["after"], rtol=1e-6)
     assert not [f for f in doctor.findings if f.is_open and f.severity != "low"]
     assert model.evaluate(ROWS, TARGETS, verbose=0) < 0.5 * START
@@ -107,7 +126,7 @@ def test_actions_are_undone():
     """Oracle: the weights that a callback before the doctor saw in the same epoch, bit by bit."""
     doctor, before, after = Doctor(treat=True, verbose=0), Weights(), Weights()
     undoing = Undoing(doctor)
-    fitted(line(20 / CURVATURE), before, doctor, undoing, after, size=16, epochs=2)
+    fitted(line(0.1 / CURVATURE), Rising(), before, doctor, undoing, after, size=16, epochs=5)
     index = doctor.actions[0]["epoch"]
     np.testing.assert_array_equal(after.seen[index][0], before.seen[index][0])
     np.testing.assert_allclose(undoing.rate, 20 / CURVATURE, rtol=1e-6)
@@ -339,9 +358,9 @@ def test_actions_are_saved_and_go_on_after_an_interruption(tmp_path):
 
     _, first = part(3)
     model, second = part(6)
-    assert [a["kind"] for a in first.actions] == ["restore", "learning-rate"]
+    assert [a["kind"] for a in first.actions] == ["learning-rate"]
     assert [a["text"] for a in second.actions] == [a["text"] for a in first.actions]
-    np.testing.assert_allclose(rate_of(model), first.actions[1]["after"], rtol=1e-4)
+    np.testing.assert_allclose(rate_of(model), first.actions[0]["after"], rtol=1e-4)
     assert model.evaluate(ROWS, TARGETS, verbose=0) < 0.5 * START
     second.save(tmp_path / "run.json")
-    assert read(tmp_path / "run.json")["actions"][1]["rule"] == second.actions[1]["rule"]
+    assert read(tmp_path / "run.json")["actions"][0]["rule"] == second.actions[0]["rule"]
