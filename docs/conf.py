@@ -1,6 +1,7 @@
 """Sphinx configuration: Markdown pages, a generated reference, and two galleries of executed scripts."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -69,9 +70,17 @@ sphinx_gallery_conf = {
 
 
 def link_names(app, document, source):
-    """Links names such as `losses.L1` in hand-written pages to their reference pages."""
-    if not document.startswith(("api/", "gallery/", "guide/")):
-        source[0] = reference.linked(source[0], "", reference.names())
+    """Links names such as `losses.L1` in hand-written pages and scripts to their reference pages."""
+    public = reference.names()
+
+    def role(match):
+        linked = reference.linked(f"`{match[1]}`", "", public)
+        return linked.replace("{py:obj}", ":py:obj:") if linked.startswith("{py:obj}") else match[0]
+
+    if document.startswith(("gallery/", "guide/")):
+        source[0] = re.sub(r"``([^`\n]+)``", role, source[0])
+    elif not document.startswith("api/"):
+        source[0] = reference.linked(source[0], "", public)
 
 
 def setup(app):

@@ -5,7 +5,7 @@ import re
 
 # Colab brings the frameworks and an older Keras. The backend must be chosen before Keras is imported.
 FIRST_CELL = """\
-# Colab needs this line once; from a clone of the repository: %pip install --quiet '.[examples]'
+# Colab needs this line once. Until the first release, give it the wheel that `make dist` builds.
 %pip install --quiet "keras-lecture[examples]"
 
 import os
@@ -29,7 +29,8 @@ def markdown(text):
     """The text with tables as Markdown, and with the words of a link to another page in place of the link."""
     text = re.sub(r":[a-z:]+:`([^`<]*?)\s*<[^`>]*>`", r"*\1*", text)
     text = TABLE.sub(lambda match: table(match[1]), text)
-    return re.sub(r"``([^`]+)``", r"`\1`", text)
+    # Not the three backticks around a block of code.
+    return re.sub(r"(?<!`)``(?!`)([^`]+)``(?!`)", r"`\1`", text)
 
 
 def table(text):

@@ -66,7 +66,7 @@ print(diagnosis.signals(runs["sigmoid"][0], x[:64], y[:64]))
 # %%
 # If a gradient is wrong rather than small, ``gradient_check`` compares it with differences of the loss, and
 # ``first_nonfinite`` finds the first infinity or NaN of a step. Monitoring every step costs :doc:`2 to 13 %
-# </benchmarks/callbacks>` of a small model's step; ``every=10`` less.
+# </benchmarks/callbacks>` of a step of a perceptron; ``every=10`` less.
 #
 # Where to go next: :doc:`when training fails <06_when_training_fails>`. Limits for gradients that are too large are
 # :doc:`in the gallery </gallery/clipping>`.

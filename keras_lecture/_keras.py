@@ -32,6 +32,7 @@ PRIVATE = {
         "_backend_update_step": "the hook around all updates of a step, inside distribution on TensorFlow",
         "_overwrite_variable_with_gradient": "finds variables of float8 quantization, whose gradient is their value",
         "_overwrite_variables_directly_with_gradients": "takes those variables out of the list of a step",
+        "_model_variables_moving_average": "the averages of `use_ema`, for `AverageModelCheckpoint`",
         "_update_model_variables_moving_average": "`use_ema`, for steps that a line search takes itself",
     },
     "Variable": {

@@ -1,4 +1,4 @@
-"""The command line: `keras-lecture train`, `find-lr`, `audit` and `report`."""
+"""The command line: `keras-lecture train`, `find-lr`, `audit`, `report` and `figures`."""
 
 from keras_lecture._command_line.start import is_running, main
 

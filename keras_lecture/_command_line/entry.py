@@ -3,13 +3,13 @@
 import importlib
 
 import keras_lecture
-from keras_lecture._command_line import audit, find_lr, report, train
+from keras_lecture._command_line import audit, figures, find_lr, report, train
 from keras_lecture._command_line.endings import EXIT_CODES, OWNER
 from keras_lecture._command_line.help import Parser
 
 # A command is a module. Its docstring is its help, `add_arguments(parser)` adds its options, and `run(arguments)`
 # returns the exit code; `OPERANDS` are words without an option.
-COMMANDS = {"train": train, "find-lr": find_lr, "audit": audit, "report": report}
+COMMANDS = {"train": train, "find-lr": find_lr, "audit": audit, "report": report, "figures": figures}
 
 # `keras_lecture` does not import its subpackages when it runs as a program, but a model may use any of them.
 for part in keras_lecture.__all__:

@@ -1,6 +1,7 @@
 """Terminal output: a progress bar on standard error during training, and a table of results."""
 
 import sys
+from collections.abc import Collection
 
 import keras
 from rich.box import SIMPLE_HEAD
@@ -63,6 +64,36 @@ class ProgressBar(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         measured = "  ".join(text.format(logs[name]) for name, text in _MEASURED.items() if name in (logs or {}))
         self._bar.update(self._task, completed=(epoch + 1) * self._steps, measured=measured)
+
+
+class Steps:
+    """Progress bar over named steps: the one that is running, and how many are done."""
+
+    def __init__(self, names: Collection[str]):
+        console = _ProgressConsole(stderr=True)
+        words = (
+            TextColumn("{task.completed}/{task.total}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}"),
+        )
+        wide = console.width >= _WIDE
+        columns = (words[0], BarColumn(bar_width=24), words[1], TimeRemainingColumn()) if wide else words
+        self._bar = Progress(*columns, console=console)
+        self._task = self._bar.add_task("", total=len(names))
+        self._begun = 0
+
+    def __enter__(self):
+        self._bar.start()
+        return self
+
+    def __exit__(self, failure, *reason):
+        if failure is None:
+            self._bar.update(self._task, completed=self._begun, description="")
+        self._bar.stop()
+
+    def begin(self, name: str):
+        """Shows that the step `name` runs, and that all before it are done."""
+        self._bar.update(self._task, completed=self._begun, description=name)
+        self._begun += 1
 
 
 def show(rows: dict[str, dict], lines: list[str]):

@@ -1,7 +1,8 @@
 """The shared style of the figures, and the only import of matplotlib."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 try:
     from matplotlib import rc_context
@@ -47,6 +48,20 @@ def canvas(owner: str, theme: str) -> Iterator[None]:
     style |= dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), text)
     with rc_context(_STYLE | style | {"grid.color": grid}):
         yield
+
+
+def experiment(
+    owner: str, data: Mapping[str, Any] | None, run: Callable[[], dict[str, Any]], keys: Sequence[str]
+) -> Mapping[str, Any]:
+    """The data of a figure: those of the caller, which must have `keys`, or those of a new run."""
+    if data is None:
+        return run()
+    remedy = f"Pass the result of `keras_lecture.figures.experiments.{owner}`, or nothing to run it."
+    checks.instance(owner, "data", data, Mapping, "a dict", remedy)
+    missing = [key for key in keys if key not in data]
+    if missing:
+        checks.reject(owner, "data", f"a dict with {', '.join(map(repr, keys))}", sorted(data), remedy)
+    return data
 
 
 def panels(count: int, *, rows: int = 1, width: float = 4.2, height: float = 3.4) -> tuple[Figure, list[Axes]]:

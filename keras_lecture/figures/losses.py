@@ -20,6 +20,8 @@ _CONVEX = {
 }
 _OTHERS = {"hinge": (_HINGE, "-"), "square": (GREEN, "--"), "tangent": (PURPLE, "-."), "savage": (RED, ":")}
 _MARKERS = ("o", "s", "D")
+# Where the name of a model stands beside its marker, so that it covers no curve.
+_LABELS = (((8, 4), "left", "bottom"), ((0, -10), "center", "top"), ((-9, -5), "right", "center"))
 
 
 def losses(data: Mapping[str, Any] | None = None, *, theme: str = "light") -> Figure:
@@ -60,10 +62,9 @@ def _margins(axes, data, drawn, title):
     for name, (color, dash) in drawn.items():
         axes.plot(data["margin"], data["margin_losses"][name], color=color, linestyle=dash, label=name)
     axes.axvline(0.0, color="gray", linewidth=0.8)
-    axes.set(xlabel="margin v = y·f", ylabel="loss", xlim=(-2.5, 3.0), ylim=(-0.15, 5.0), title=title)
-    axes.text(-0.1, 4.75, "wrong", ha="right", va="top")
-    axes.text(0.1, 4.75, "right", ha="left", va="top")
-    axes.legend(loc="upper right", bbox_to_anchor=(1.0, 0.95))
+    axes.set(xlim=(-2.5, 3.0), ylim=(-0.15, 5.0), ylabel="loss", title=title)
+    axes.set(xlabel="margin v = y·f  (wrong below 0, right above)")
+    axes.legend(loc="upper right", bbox_to_anchor=(0.93, 1.0))
     axes.grid()
 
 
@@ -79,10 +80,11 @@ def _lead(axes, data):
             value = max(models[key][i], low)
             axes.plot(models["lead"][i], value, color=color, marker=marker, markersize=7, linestyle="", clip_on=False)
         place = (models["lead"][i], models["cross_entropy"][i])
-        axes.annotate(name, place, (-9, -5), textcoords="offset points", ha="right", va="top")
-    axes.annotate("hinge: exactly 0", (9.0, low), (0, 8), textcoords="offset points", color=_HINGE)
+        shift, across, along = _LABELS[i]
+        axes.annotate(name, place, shift, textcoords="offset points", ha=across, va=along)
+    axes.annotate("hinge: exactly 0", (6.0, low), (0, 8), textcoords="offset points", color=_HINGE)
     axes.set(xlabel="lead of the true class over the best other", ylabel="loss")
-    axes.set(yscale="log", ylim=(low, 1e3), xlim=(-12, 27))
+    axes.set(yscale="log", ylim=(low, 1e3), xlim=(-9, 29))
     axes.set_title("Cross entropy never reaches 0")
     axes.legend(loc="upper right")
     axes.grid()

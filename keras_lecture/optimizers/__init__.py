@@ -7,6 +7,7 @@ from keras_lecture.optimizers.averages import Lookahead, StochasticWeightAverage
 from keras_lecture.optimizers.lbfgs import LBFGS
 from keras_lecture.optimizers.nesterov import Nesterov
 from keras_lecture.optimizers.newton import Newton, NewtonCG
+from keras_lecture.optimizers.rectified_adam import RectifiedAdam
 from keras_lecture.optimizers.rule import Rule
 from keras_lecture.optimizers.sgd import SGD, Momentum
 
@@ -22,6 +23,7 @@ __all__ = [
     "Newton",
     "NewtonCG",
     "RMSProp",
+    "RectifiedAdam",
     "Rule",
     "StochasticWeightAverage",
     "schedules",

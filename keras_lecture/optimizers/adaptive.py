@@ -196,7 +196,7 @@ class Adam(Rule):
         """1 − β₁ᵏ and 1 − β₂ᵏ."""
         if not self.bias_correction:
             return 1.0, 1.0
-        return _one_minus_power(self.beta_1, k), _one_minus_power(self.beta_2, k)
+        return one_minus_power(self.beta_1, k), one_minus_power(self.beta_2, k)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -208,6 +208,7 @@ class Adam(Rule):
         }
 
 
-def _one_minus_power(beta, k):
+def one_minus_power(beta: float, k: Tensor) -> Tensor:
+    """1 − βᵏ."""
     # In float32, 1 − 0.999 loses three of seven digits; expm1 keeps them.
     return -ops.expm1(k * math.log(beta)) if beta else 1.0

@@ -9,6 +9,7 @@ from keras_lecture._core import checks
 from keras_lecture._core.assignment import assign_when
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
+from keras_lecture._training.chain import chain
 from keras_lecture.optimizers._binding import BuiltWhenReady
 from keras_lecture.optimizers._search.closure import Closure
 from keras_lecture.optimizers.schedules import Scheduled
@@ -55,6 +56,10 @@ class Average(BuiltWhenReady, keras.optimizers.Optimizer):
         """The variables that have an average, and their averages."""
         pairs = zip(self._trainable_variables, self._averages, strict=True)
         return zip(*[(v, average) for v, average in pairs if average is not None], strict=True)
+
+    def current(self) -> list[tuple[keras.Variable, keras.Variable]]:
+        """The weights that have an average, each with its average; none before the first average."""
+        return list(zip(*self._averaged(), strict=True))
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -217,6 +222,9 @@ class StochasticWeightAverage(Average):
 
         assign_when(due, means, updated)
 
+    def current(self) -> list[tuple[keras.Variable, keras.Variable]]:
+        return super().current() if float(self._count.numpy()) > 0 else []
+
     def finalize_variable_values(self, var_list: list[keras.Variable]) -> None:
         super().finalize_variable_values(var_list)
         weights, means = self._averaged()
@@ -224,3 +232,19 @@ class StochasticWeightAverage(Average):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "start": self.start, "period": self.period}
+
+
+def averages_of(optimizer: keras.optimizers.Optimizer) -> list[tuple[keras.Variable, keras.Variable]] | None:
+    """The weights and their averages, those of the outermost average; `None` if the optimizer has no average."""
+    for each in chain(optimizer):
+        if isinstance(each, Average):
+            return each.current() if each.built else []
+        if each.use_ema:
+            means = each._model_variables_moving_average if each.built else ()
+            pairs = zip(each._trainable_variables, means, strict=False)
+            return [(variable, mean) for variable, mean in pairs if mean is not None]
+        # Keras's `MultiOptimizer`, whose parts have different variables.
+        parts = [averages_of(part) for part in getattr(each, "optimizers", ())]
+        if any(part is not None for part in parts):
+            return [pair for part in parts for pair in part or ()]
+    return None

@@ -11,7 +11,7 @@ from keras_lecture._core import checks
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 
-__all__ = ["Exponential", "InverseTime", "WarmRestarts", "Warmup"]
+__all__ = ["Cyclical", "Exponential", "InverseTime", "WarmRestarts", "Warmup"]
 
 # A hyperparameter that may change with the step: a number, a schedule or another callable.
 Scheduled = float | Callable[..., Tensor]
@@ -45,6 +45,76 @@ def _tensors(step, *values):
     """The step and some numbers as tensors of Keras's float dtype, so that comparing them is exact."""
     dtype = keras.config.floatx()
     return [ops.cast(value, dtype) for value in (step, *values)]
+
+
+@register
+class Cyclical(Schedule):
+    """Raises and lowers the learning rate linearly between two bounds, again and again.
+
+    Use it when one run should try a whole range of rates: take the bounds from `find_learning_rate`, and end the run
+    with a cycle, where the rate is lowest.
+
+        η(k) = η₁ + (η₀ − η₁)·s·(1 − |2t/T − 1|)       "triangular": s = 1,   "triangular2": s = ½ⁱ
+        η(k) = cᵏᐟᵀ·(η₁ + (η₀ − η₁)(1 − |2t/T − 1|))   "exp_range"
+
+    η₀ `learning_rate`, η₁ `minimum`, T `period`, i the number of cycles before step k, t = k − iT, c `factor`.
+    In the middle of the first cycle of "triangular" the rate is η₀, at its ends η₁.
+
+    Args:
+        learning_rate: η₀, the upper bound.
+        period: Steps (or epochs, see `per_epoch`) of a cycle, up and down.
+        minimum: η₁, the lower bound. Defaults to `None`, a quarter of `learning_rate`.
+        policy: `"triangular"`, `"triangular2"`, which halves the difference of the bounds after each cycle, or
+            `"exp_range"`, which lowers both bounds all the time. Defaults to `"triangular"`.
+        factor: c in (0, 1], for `"exp_range"` only: the factor of the bounds in one cycle.
+
+    Example:
+        >>> rate = keras_lecture.optimizers.schedules.Cyclical(0.4, period=100, minimum=0.1)
+        >>> [round(float(rate(step)), 4) for step in (0, 25, 50, 75, 100, 150)]
+        [0.1, 0.25, 0.4, 0.25, 0.1, 0.4]
+
+    Reference:
+        Smith, 2017, arXiv:1506.01186, section 3. The paper's stepsize is T/2, and its γ of one step is c^(1/T). PyTorch
+        and TensorFlow Addons lower only the difference of the bounds in "exp_range", the paper lowers both bounds; with
+        `minimum=0` there is no difference. Keras has no such class.
+    """
+
+    arguments: tuple[str, ...] = ("learning_rate", "period", "minimum", "policy", "factor")
+    lengths: tuple[str, ...] = ("period",)
+
+    def __init__(
+        self,
+        learning_rate: float,
+        *,
+        period: float,
+        minimum: float | None = None,
+        policy: str = "triangular",
+        factor: float | None = None,
+    ) -> None:
+        checks.number("Cyclical", "learning_rate", learning_rate, "[0, ∞)")
+        checks.number("Cyclical", "period", period, "(0, ∞)")
+        if minimum is not None:
+            checks.number("Cyclical", "minimum", minimum, "[0, ∞)")
+        checks.one_of("Cyclical", "policy", policy, ("triangular", "triangular2", "exp_range"))
+        if policy == "exp_range":
+            checks.number("Cyclical", "factor", factor, "(0, 1]", "It is the factor of the bounds in one cycle.")
+        elif factor is not None:
+            checks.reject("Cyclical", "factor", f"None with policy={policy!r}", factor, 'Or pass policy="exp_range".')
+        self.learning_rate = learning_rate
+        self.period = period
+        self.minimum = minimum
+        self.policy = policy
+        self.factor = factor
+
+    def __call__(self, step: Tensor) -> Tensor:
+        k, period = _tensors(step, self.period)
+        cycle = ops.floor(k / period)
+        minimum = self.learning_rate / 4 if self.minimum is None else self.minimum
+        height = (self.learning_rate - minimum) * (1.0 - ops.abs(2.0 * (k - cycle * period) / period - 1.0))
+        if self.policy == "triangular2":
+            height = height * 0.5**cycle
+        rate = minimum + height
+        return rate * self.factor ** (k / period) if self.policy == "exp_range" else rate
 
 
 @register

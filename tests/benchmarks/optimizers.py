@@ -28,6 +28,7 @@ OURS = {
     "AdaGrad": lambda **s: optimizers.AdaGrad(0.01, **s),
     "RMSProp": lambda **s: optimizers.RMSProp(0.001, **s),
     "Adam": lambda **s: optimizers.Adam(0.001, **s),
+    "RectifiedAdam": lambda **s: optimizers.RectifiedAdam(0.001, **s),
 }
 KERAS = {
     "SGD": lambda **s: keras.optimizers.SGD(0.01, **s),
@@ -36,6 +37,8 @@ KERAS = {
     "AdaGrad": lambda **s: keras.optimizers.Adagrad(0.01, **s),
     "RMSProp": lambda **s: keras.optimizers.RMSprop(0.001, **s),
     "Adam": lambda **s: keras.optimizers.Adam(0.001, **s),
+    # Keras has no rectified Adam.
+    "RectifiedAdam": lambda **s: keras.optimizers.Adam(0.001, **s),
 }
 EXTRAS = {
     "": {},
@@ -119,7 +122,7 @@ def native(rule, shapes, clip):
     if BACKEND != "torch":
         return {}
     foreach = _torch_optim(rule, shapes, clip, foreach=True)
-    fused = _torch_optim(rule, shapes, clip, fused=True) if rule != "RMSProp" else None
+    fused = _torch_optim(rule, shapes, clip, fused=True) if rule not in ("RMSProp", "RectifiedAdam") else None
     return {"native": foreach, **({"native fused": fused} if fused else {})}
 
 
@@ -134,6 +137,7 @@ def _optax(rule, shapes, clip):
         "AdaGrad": optax.adagrad(0.01),
         "RMSProp": optax.rmsprop(0.001),
         "Adam": optax.adam(0.001),
+        "RectifiedAdam": optax.radam(0.001),
     }[rule]
     if clip:
         transformation = optax.chain(optax.clip_by_global_norm(clip), transformation)
@@ -166,6 +170,7 @@ def _torch_optim(rule, shapes, clip, **how):
         "AdaGrad": lambda: torch.optim.Adagrad(parameters, 0.01, **how),
         "RMSProp": lambda: torch.optim.RMSprop(parameters, 0.001, **how),
         "Adam": lambda: torch.optim.Adam(parameters, 0.001, **how),
+        "RectifiedAdam": lambda: torch.optim.RAdam(parameters, 0.001, **how),
     }[rule]()
 
     def step():

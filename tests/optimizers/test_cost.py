@@ -18,6 +18,8 @@ PEERS = {
     "AdaGrad": lambda: keras.optimizers.Adagrad(0.1),
     "RMSProp": lambda: keras.optimizers.RMSprop(0.1),
     "Adam": lambda: keras.optimizers.Adam(0.1),
+    # Keras has no rectified Adam: its Adam has the same slots.
+    "RectifiedAdam": lambda: keras.optimizers.Adam(0.1),
 }
 X = np.random.default_rng(0).normal(size=(24, 4)).astype("float32")
 framework = importlib.import_module(BACKEND)

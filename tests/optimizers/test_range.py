@@ -20,7 +20,7 @@ MAGNITUDES = np.array([0.0, *(10.0**e for e in range(-38, 39)), 3e18, 5e19])
 GRADIENTS = np.concatenate([MAGNITUDES, -MAGNITUDES])
 EPSILONS = (1e-20, 1e-8, 1e-3)
 CASES = [(rule, None) for rule in ("SGD", "Momentum", "Nesterov")]
-CASES += [(rule, epsilon) for rule in ("AdaGrad", "RMSProp", "Adam") for epsilon in EPSILONS]
+CASES += [(rule, epsilon) for rule in ("AdaGrad", "RMSProp", "Adam", "RectifiedAdam") for epsilon in EPSILONS]
 RATE = 0.5
 
 

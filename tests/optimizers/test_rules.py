@@ -7,14 +7,23 @@ import optax
 import pytest
 import torch
 from oracles import optimizers as oracle
-from support.harness import TOLERANCES, bound
+from support.harness import TOLERANCES, bound, numpy, precision
 from support.noisy_quadratic import RULES, expected, gradient, run, start, variables
 
 from keras_lecture import optimizers
 from keras_lecture.optimizers import schedules
+from keras_lecture.optimizers.rectified_adam import averaging_length
 
 # Rates at which 200 steps make progress on the shared problem.
-RATES = {"SGD": 0.1, "Momentum": 0.05, "Nesterov": 0.05, "AdaGrad": 0.1, "RMSProp": 0.01, "Adam": 0.01}
+RATES = {
+    "SGD": 0.1,
+    "Momentum": 0.05,
+    "Nesterov": 0.05,
+    "AdaGrad": 0.1,
+    "RMSProp": 0.01,
+    "Adam": 0.01,
+    "RectifiedAdam": 0.01,
+}
 # Our arguments, and the oracle's.
 CASES = {
     "plain": ({}, {}),
@@ -73,6 +82,8 @@ TORCH = {
         torch.optim.AdamW,
         {"weight_decay": 0.1, "eps": 1e-8},
     ),
+    # PyTorch adds ε before the correction of v̂; where it vanishes, the formula is the same.
+    "RAdam": (optimizers.RectifiedAdam, {"threshold": 5.0, "epsilon": 1e-200}, torch.optim.RAdam, {"eps": 1e-200}),
 }
 
 
@@ -96,6 +107,7 @@ def _optax(transformation):
 
 
 OPTAX = {
+    "RectifiedAdam": (lambda rate: optimizers.RectifiedAdam(rate, threshold=5.0), optax.radam(0.01, eps=1e-8)),
     "SGD": (optimizers.SGD, optax.sgd(0.01)),
     "Momentum": (optimizers.Momentum, optax.sgd(0.01, momentum=0.9)),
     "AdaGrad": (optimizers.AdaGrad, optax.adagrad(0.01, initial_accumulator_value=0.0, eps=1e-8)),
@@ -168,6 +180,35 @@ def test_adam_with_beta_1_zero_and_no_correction_is_rmsprop_where_epsilon_vanish
         np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
 
 
+@pytest.mark.parametrize("beta", [0.7, 0.999, 0.9999])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_averaging_length_of_radam_loses_no_digits(beta, dtype):
+    """The formula as written, in float32, gives 4.02 for ρ = 3.99975 (β = 0.9999, step 4): the other side of 4."""
+    steps = [1, 2, 3, 4, 5, 6, 30, 499, 501, 4990, 5010, 20000]
+    with precision(dtype):
+        ks = keras.ops.convert_to_tensor(np.array(steps, dtype), dtype=dtype)
+        actual = numpy(averaging_length(beta, ks))
+    want = [oracle.averaging_length(beta, k) for k in steps]
+    np.testing.assert_allclose(actual, want, rtol=1e-10 if dtype == "float64" else 1e-6)
+
+
+def test_radam_with_beta_2_up_to_0_6_takes_momentum_steps_only(float64):
+    want = oracle.train("RectifiedAdam", start(), gradient, 20, 0.1, beta_2=0.5)
+    for beta_2 in (0.0, 0.6):
+        actual = run(optimizers.RectifiedAdam(0.1, beta_2=beta_2), variables("float64"), 20)
+        for a, w in zip(actual, want, strict=True):
+            np.testing.assert_allclose(a, w, **TOLERANCES["float64"])
+
+
+def test_after_many_steps_radam_takes_the_step_of_adam(float64):
+    def last_step(rule):
+        optimizer, w = rule(0.5, beta_2=0.9), keras.Variable([0.0], dtype="float64")
+        before, after = (run(optimizer, [w], n, gradient=lambda ws, k: [np.ones(1)])[0] for n in (400, 1))
+        return after - before
+
+    np.testing.assert_allclose(last_step(optimizers.RectifiedAdam), last_step(optimizers.Adam), rtol=1e-9)
+
+
 def test_with_w_minus_rate_times_g_as_its_step_a_rule_is_keras_sgd():
     class Descent(optimizers.Rule):
         def step(self, w, g, rate, k):
@@ -208,6 +249,8 @@ def test_a_subclass_with_its_own_formula_loses_the_kernel_and_one_without_keeps_
         (optimizers.Adam, {"beta_2": -0.5}, "beta_2"),
         (optimizers.Adam, {"epsilon": -1e-8}, "epsilon"),
         (optimizers.Adam, {"bias_correction": 1}, "bias_correction"),
+        (optimizers.RectifiedAdam, {"beta_2": 1.0}, "beta_2"),
+        (optimizers.RectifiedAdam, {"threshold": 3.9}, "threshold"),
     ],
 )
 def test_rejects(cls, arguments, argument):

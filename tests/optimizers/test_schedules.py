@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import torch
 
 from keras_lecture import optimizers
 from keras_lecture.optimizers import schedules
@@ -55,6 +56,49 @@ def test_no_restart_is_missed_or_early_in_a_million_steps():
         assert float(schedule(restart)) == pytest.approx(1.0)
 
 
+def _smith(k, low, high, stepsize):
+    """Smith, 2017, section 3.2: the code of the paper."""
+    cycle = np.floor(1 + k / (2 * stepsize))
+    x = np.abs(k / stepsize - 2 * cycle + 1)
+    return cycle, low + (high - low) * np.maximum(0, 1 - x), (high - low) * np.maximum(0, 1 - x)
+
+
+@pytest.mark.parametrize("period", [7, 14.5, 40])
+def test_the_cycles_are_those_of_smiths_code(period):
+    """Oracle: the paper's code in float64; 1e-5 relative, for float32."""
+    cycle, triangular, height = _smith(STEPS, 0.05, 0.3, period / 2)
+    wanted = {
+        "triangular": triangular,
+        "triangular2": 0.05 + height / 2 ** (cycle - 1),
+        "exp_range": triangular * 0.8 ** (STEPS / period),
+    }
+    for policy, want in wanted.items():
+        factor = 0.8 if policy == "exp_range" else None
+        schedule = schedules.Cyclical(0.3, period=period, minimum=0.05, policy=policy, factor=factor)
+        np.testing.assert_allclose(_curve(schedule), want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["triangular", "triangular2", "exp_range"])
+def test_cyclical_is_pytorchs_cyclic_lr(policy):
+    """With a lower bound of 0, where PyTorch's "exp_range" lowers both bounds too."""
+    ours = schedules.Cyclical(0.3, period=20, minimum=0, policy=policy, factor=0.8 if policy == "exp_range" else None)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    theirs = torch.optim.lr_scheduler.CyclicLR(
+        optimizer, 0.0, 0.3, step_size_up=10, mode=policy, gamma=0.8 ** (1 / 20), cycle_momentum=False
+    )
+    want = []
+    for _ in STEPS:
+        want.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+    np.testing.assert_allclose(_curve(ours), want, rtol=1e-4, atol=1e-6)
+
+
+def test_in_the_middle_of_the_first_cycle_the_rate_is_the_upper_bound_and_at_its_ends_the_lower():
+    schedule = schedules.Cyclical(0.4, period=10)
+    np.testing.assert_allclose(_curve(schedule, [0, 5, 10, 15, 20]), [0.1, 0.4, 0.1, 0.4, 0.1], rtol=1e-6)
+
+
 def test_the_last_step_of_the_warm_up_already_has_the_schedules_first_rate():
     schedule = schedules.Warmup(schedules.InverseTime(0.3, period=40), length=10)
     want = np.where(STEPS < 10, 0.3 * (STEPS + 1) / 10, 0.3 / (1 + (STEPS - 10) / 40))
@@ -65,6 +109,8 @@ def test_the_last_step_of_the_warm_up_already_has_the_schedules_first_rate():
 
 
 ALL = {
+    "cyclical": schedules.Cyclical(0.3, period=3, minimum=0.1, policy="triangular2"),
+    "cyclical_exp_range": schedules.Cyclical(0.3, period=3, policy="exp_range", factor=0.9),
     "exponential": schedules.Exponential(0.3, factor=0.9, period=2),
     "inverse_time": schedules.InverseTime(0.3, period=2),
     "warm_restarts": schedules.WarmRestarts(0.3, period=2, t_mul=1.5, minimum=0.1),
@@ -73,7 +119,7 @@ ALL = {
 }
 
 
-@pytest.mark.parametrize("name", ["exponential", "inverse_time", "warm_restarts"])
+@pytest.mark.parametrize("name", ["cyclical", "cyclical_exp_range", "exponential", "inverse_time", "warm_restarts"])
 def test_per_epoch_counts_epochs(name):
     schedule = ALL[name]
     at_epochs = _curve(schedule.per_epoch(20), range(0, 200, 20))
@@ -97,6 +143,12 @@ def test_schedules_survive_the_optimizers_config(name):
 @pytest.mark.parametrize(
     ("make", "argument"),
     [
+        (lambda: schedules.Cyclical(-1, period=2), "learning_rate"),
+        (lambda: schedules.Cyclical(1, period=0), "period"),
+        (lambda: schedules.Cyclical(1, period=2, minimum=-1), "minimum"),
+        (lambda: schedules.Cyclical(1, period=2, policy="triangle"), "policy"),
+        (lambda: schedules.Cyclical(1, period=2, policy="exp_range"), "factor"),
+        (lambda: schedules.Cyclical(1, period=2, factor=0.5), "factor"),
         (lambda: schedules.Exponential(-1), "learning_rate"),
         (lambda: schedules.Exponential(1, factor=0), "factor"),
         (lambda: schedules.InverseTime(1, period=0), "period"),

@@ -18,3 +18,16 @@ def magnitudes(arrays):
 def autoclip(norms, percentile, window):
     """Seetharaman et al., 2020, algorithm 1: the norm of each step after clipping, from the norms before clipping."""
     return [min(h, np.percentile(norms[max(0, i + 1 - window) : i + 1], percentile)) for i, h in enumerate(norms)]
+
+
+def mean(path, start):
+    """The mean of the weights after step `start` and later ones, counted from 1."""
+    return [np.mean(each, 0, dtype="float64") for each in zip(*path[start - 1 :], strict=True)]
+
+
+def exponential(path, momentum):
+    """The exponential average of the weights after each step, which starts at the first of them."""
+    average = [np.asarray(w, "float64") for w in path[0]]
+    for weights in path[1:]:
+        average = [momentum * a + (1 - momentum) * w for a, w in zip(average, weights, strict=True)]
+    return average

@@ -33,7 +33,34 @@ def adam(w, g, rate, k, state, beta_1=0.9, beta_2=0.999, epsilon=1e-8, bias_corr
     return w - size * m_hat, (m, v), size
 
 
-RULES = {"SGD": sgd, "Momentum": momentum, "AdaGrad": adagrad, "RMSProp": rmsprop, "Adam": adam}
+def rectified_adam(w, g, rate, k, state, beta_1=0.9, beta_2=0.999, epsilon=1e-8, threshold=4.0):
+    """Liu et al., 2020, algorithm 2, with ρ from its definition as a sum (section 4.2): the closed form cancels."""
+    m, v = state if state else (np.zeros_like(w), np.zeros_like(w))
+    m = beta_1 * m + (1 - beta_1) * g
+    v = beta_2 * v + (1 - beta_2) * g**2
+    size, rho = rate, averaging_length(beta_2, k)
+    if rho > threshold:
+        limit = 2 / (1 - beta_2) - 1
+        r = np.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))
+        size = rate * r / (np.sqrt(v / (1 - beta_2**k)) + epsilon)
+    return w - size * m / (1 - beta_1**k), (m, v), size
+
+
+def averaging_length(beta, k):
+    """ρ of k values, from their mean age: 2·Σᵢ i·βⁱ⁻¹ / Σᵢ βⁱ⁻¹ − 1, i = 1 … k, which subtracts no large numbers."""
+    age = np.arange(1, k + 1)
+    weights = float(beta) ** (age - 1)
+    return 2 * (age * weights).sum() / weights.sum() - 1
+
+
+RULES = {
+    "SGD": sgd,
+    "Momentum": momentum,
+    "AdaGrad": adagrad,
+    "RMSProp": rmsprop,
+    "Adam": adam,
+    "RectifiedAdam": rectified_adam,
+}
 
 
 def train(rule, weights, gradient, steps, rate, decay=0.0, l1=0.0, norm=None, kernels=None, **settings):

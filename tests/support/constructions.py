@@ -63,6 +63,7 @@ ARGUMENTS |= {
     "optimizers.Momentum": {"learning_rate": 0.1, "momentum": 0.5, "penalize": "all"},
     "optimizers.Nesterov": {"learning_rate": 0.1, "momentum": 0.5, "global_clipnorm": 1.0},
     "optimizers.RMSProp": {"learning_rate": 0.1, "rho": 0.5, "epsilon": 1e-6},
+    "optimizers.RectifiedAdam": {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-6, "threshold": 5.0, "l1": 0.01},
     "optimizers.Rule": {"learning_rate": 0.1, "weight_decay": 0.1},
     "optimizers.SGD": {"learning_rate": 0.1, "l1": 0.01},
     "optimizers.StochasticWeightAverage": lambda: {"optimizer": keras.optimizers.SGD(0.1), "start": 3, "period": 2},
@@ -74,6 +75,7 @@ ARGUMENTS |= {
 }
 
 ARGUMENTS |= {
+    "optimizers.Cyclical": {"learning_rate": 0.1, "period": 7, "minimum": 0.01, "policy": "exp_range", "factor": 0.5},
     "optimizers.Exponential": {"learning_rate": 0.1, "factor": 0.9, "period": 7},
     "optimizers.InverseTime": {"learning_rate": 0.1, "period": 7},
     "optimizers.WarmRestarts": {"learning_rate": 0.1, "period": 7, "t_mul": 3, "minimum": 0.01},
@@ -159,4 +161,17 @@ ARGUMENTS |= {
 
 ARGUMENTS |= {
     "callbacks.TerminateOnNonFinite": {"path": "runs/broken", "every": 10},
+}
+
+ARGUMENTS |= {
+    "callbacks.AverageModelCheckpoint": {
+        "filepath": "runs/average-{epoch}.weights.h5",
+        "monitor": "val_mae",
+        "verbose": 1,
+        "save_best_only": True,
+        "save_weights_only": True,
+        "mode": "min",
+        "initial_value_threshold": 0.5,
+    },
+    "callbacks.TimeStopping": {"seconds": 60.0, "verbose": 1},
 }

@@ -9,7 +9,7 @@ from keras_lecture import _backend, optimizers
 
 SHAPES = {"dense/kernel": (5, 3), "dense/bias": (3,), "gru/bias": (2, 4), "out/kernel": (4, 2, 2)}
 KERNELS = [True, False, False, True]
-RULES = ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam")
+RULES = ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "RectifiedAdam")
 
 
 def start(seed=0):

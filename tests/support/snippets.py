@@ -74,7 +74,7 @@ def use_class(unit: type, known: dict[str, Any]) -> None:
         assert int(optimizer.iterations) == 2
     elif issubclass(unit, keras.Model):
         functional = "call" not in vars(unit)
-        model = unit(known["model"].inputs, known["model"].outputs) if functional else unit()
+        model = unit(known["model"].inputs[0], known["model"].outputs[0]) if functional else unit()
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=not functional))
         model.fit(x, y, sample_weight=np.ones(len(x)), verbose=0)
     elif not issubclass(unit, keras.layers.Wrapper):

@@ -1,15 +1,15 @@
 """Checkpoint files of a run: written atomically and verified when read, without pickle."""
 
-import contextlib
 import io
 import json
-import os
 import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from keras_lecture.callbacks._resume.atomic import publish
 
 # Increased when an older version would misread a newer file.
 FORMAT = 1
@@ -56,10 +56,7 @@ class Checkpoints:
         unfinished = path.with_suffix(".unfinished")
         with open(unfinished, "wb") as file:
             write(file, tree)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-        _sync(self.folder)
+        publish(unfinished, path)
         self._valid = [*self._valid, path][-KEPT:]
         for old in (*self._named("npz"), *self._named("unfinished")):
             if old not in self._valid:
@@ -115,13 +112,3 @@ def _with_arrays(content, arrays):
     if "dict" in content:
         return {key: _with_arrays(value, arrays) for key, value in content["dict"].items()}
     return arrays[content["array"]] if "array" in content else arrays[content["number"]][()]
-
-
-def _sync(folder):
-    # The new name must reach the disk, too. Windows opens no folder as a file, and does not need it.
-    with contextlib.suppress(PermissionError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -71,8 +71,9 @@ def main():
     model, (x, y) = build(), data()
     model.compile(keras.optimizers.SGD(0.05), "mse")
     model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0)
-    # Not compiled: Keras would save JAX's `jit_compile=True`, and PyTorch would compile for minutes after loading.
-    keras.Model(model.inputs[0], model.outputs[0]).save(HERE / "golden.keras")
+    # Not compiled: Keras would save JAX's `jit_compile=True`, and PyTorch would compile for minutes after loading. Not
+    # functional: Keras 3.15 writes `training=False` beside each call of a dropout layer, which 3.16 takes literally.
+    keras.Sequential([keras.Input((8, 8, 3)), *model.layers]).save(HERE / "golden.keras")
     predicted = model.predict(x, verbose=0)
     trained = keras.ops.convert_to_numpy(model(x, training=True))
     np.savez(HERE / "golden.npz", predicted=predicted, trained=trained)

@@ -29,6 +29,8 @@ def optimizer_step(rule, gradients, variables, learning_rate):
         return None
     slots, penalties = rule.state_of(variables)
     weights, slots = _tensors(variables), [*map(_tensors, slots)]
+    if update.reads and not _readable(weights[0]):
+        return None
     # A transposed gradient has other strides than its variable, but the fused steps read memory linearly.
     gradients = [g if g.is_sparse else g.contiguous() for g in gradients]
     if not _plain(variables, [*weights, *gradients, *(slot for column in slots for slot in column)]):

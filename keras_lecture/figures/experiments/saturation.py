@@ -1,0 +1,97 @@
+"""The experiment of `saturation`: one sigmoid neuron, confidently wrong, under two losses."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_lecture import _backend, losses, optimizers
+from keras_lecture._core import checks
+from keras_lecture.activations import sigmoid
+
+# Name → whether the loss takes the probability or the score, and the loss.
+LOSSES = {"quadratic loss": (True, losses.L2), "log-loss": (False, losses.BinaryCrossEntropy)}
+
+
+def saturation(*, seed: int = 0, steps: int = 300, learning_rate: float = 0.15) -> dict[str, Any]:
+    """Trains σ(w·x + b) from w = b = 2 on the one example x = 1, y = 0 by gradient descent, under either loss.
+
+    Args:
+        seed: Without effect: the experiment draws no random numbers.
+        steps: Number of steps. Defaults to `300`.
+        learning_rate: η. The slides do not print it. Defaults to `0.15`.
+
+    Returns:
+        `learning_rate`, and for each loss the lists `weight`, `bias`, `prediction`, `loss` and `gradient` (∂L/∂w), with
+        `steps` + 1 numbers. `scores` and, over them, `loss_at` and `gradient_at` of each loss.
+
+    Example:
+        >>> data = keras_lecture.figures.experiments.saturation(steps=1)
+        >>> round(data["gradient"]["quadratic loss"][0], 3), round(data["gradient"]["log-loss"][0], 3)
+        (0.035, 0.982)
+
+    Reference:
+        Deck E. Nielsen, *Neural Networks and Deep Learning*, 2015, chapter 3, has the learning rate.
+    """
+    checks.whole("saturation", "seed", seed, "[0, ∞)")
+    checks.whole("saturation", "steps", steps)
+    checks.number("saturation", "learning_rate", learning_rate, "(0, ∞)")
+    scores = np.linspace(-8.0, 8.0, 161)
+    keys = ("weight", "bias", "prediction", "loss", "gradient", "loss_at", "gradient_at")
+    data: dict[str, Any] = {"learning_rate": learning_rate, "scores": _short(scores)} | {key: {} for key in keys}
+    for name, (on_probability, loss) in LOSSES.items():
+        weights, biases = _descend(on_probability, loss(), steps, learning_rate)
+        at = weights + biases
+        # ∂L/∂w is ∂L/∂s, because the input is 1.
+        value, slope = _along(on_probability, loss(reduction="none"), at)
+        data["weight"][name], data["bias"][name] = _short(weights), _short(biases)
+        data["prediction"][name] = _short(ops.convert_to_numpy(sigmoid(ops.convert_to_tensor(at, dtype="float32"))))
+        data["loss"][name], data["gradient"][name] = _short(value), _short(slope)
+        value, slope = _along(on_probability, loss(reduction="none"), scores)
+        data["loss_at"][name], data["gradient_at"][name] = _short(value), _short(slope)
+    return data
+
+
+def _descend(on_probability, loss, steps, learning_rate):
+    """The weight and the bias before the first and after each step."""
+    weights = [
+        keras.Variable([[2.0]], dtype="float32", name="kernel"),
+        keras.Variable([2.0], dtype="float32", name="bias"),
+    ]
+    optimizer = optimizers.SGD(learning_rate)
+    optimizer.build(weights)
+
+    def objective(weights):
+        kernel, bias = weights
+        score = ops.add(ops.matmul(ops.ones((1, 1), "float32"), kernel), bias)
+        return loss(ops.zeros((1, 1), "float32"), sigmoid(score) if on_probability else score), None
+
+    def step(weights, state):
+        _, gradients = _backend.value_and_grad(objective)(weights)
+        return optimizer.stateless_apply(state, gradients, weights)
+
+    step, state = _backend.compile(step), [variable.value for variable in optimizer.variables]
+    weights = [variable.value for variable in weights]
+    path = [weights]
+    for _ in range(steps):
+        weights, state = step(weights, state)
+        path.append(weights)
+    return np.array([[ops.convert_to_numpy(weight).item() for weight in weights] for weights in path]).T
+
+
+def _along(on_probability, loss, scores):
+    """The loss of the target 0 and its derivative at each score."""
+
+    def total(weights):
+        outputs = sigmoid(weights[0]) if on_probability else weights[0]
+        each = loss(ops.zeros_like(outputs), outputs)
+        return ops.sum(each), each
+
+    start = [ops.convert_to_tensor(scores.astype("float32")[:, None])]
+    (_, value), (slope,) = _backend.value_and_grad(total)(start)
+    return ops.convert_to_numpy(value), ops.convert_to_numpy(slope)
+
+
+def _short(values):
+    return [float(f"{value:.5g}") for value in np.ravel(values)]
