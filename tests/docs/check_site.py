@@ -102,31 +102,30 @@ def main():
     pages = [page for page in sorted(HTML.rglob("*.html")) if any(part in str(page) for part in options.only)]
     if not pages:
         sys.exit(f"No pages in {HTML}: build them by `make docs`.")
-    found, contents = {}, {}
+    told, contents = Counter(), {}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         browser = started(name)
         for page in pages:
-            found[page.resolve()] = list(faults(browser, page, contents))
+            tell(page, faults(browser, page, contents), told)
             if options.pictures is not None:
                 pictures(browser, page, options.pictures)
-        found[(HTML / "search.html").resolve()] = list(search(browser, HTML / "index.html", SEARCHED))
+        tell(HTML / "search.html", search(browser, HTML / "index.html", SEARCHED), told)
         browser.close()
     for page, sentence in broken(contents):
-        found[page].append(sentence)
-    sys.exit(told(found))
+        tell(page, [sentence], told)
+    for sentence, count in told.items():
+        if count > 1:
+            print(f"on {count} pages: {sentence}")
+    print(f"{len(pages)} pages, {told.total() or 'no'} faults")
+    sys.exit(min(told.total(), 1))
 
 
-def told(found):
-    """Prints the faults of each page, equal ones of many pages once; returns the exit code."""
-    counts = Counter(sentence for sentences in found.values() for sentence in set(sentences))
-    for page, sentences in found.items():
-        for sentence in dict.fromkeys(sentences):
-            if count := counts.pop(sentence, 0):
-                more = f" (and on {count - 1} more pages)" if count > 1 else ""
-                print(f"{page.relative_to(HTML.resolve())}: {sentence}{more}")
-    total = sum(map(len, found.values()))
-    print(f"{len(found)} pages, {total or 'no'} faults")
-    return min(total, 1)
+def tell(page, sentences, told):
+    """Prints the faults of a page that no page before it had, and counts all of them in `told`."""
+    for sentence in dict.fromkeys(sentences):
+        told[sentence] += 1
+        if told[sentence] == 1:
+            print(f"{page.resolve().relative_to(HTML.resolve())}: {sentence}", flush=True)
 
 
 def pictures(browser, page, folder):
