@@ -3,8 +3,8 @@ Initialization and signal propagation
 =====================================
 
 The lectures' experiment with ten layers of 500 units. With N(0, 0.01²) values and gradients vanish, with N(0, 1) tanh
-saturates and the gradient explodes, Xavier preserves the signal under tanh and Kaiming under ReLU. ``rescale`` repairs a
-bad initialization. ``python examples/signals.py picture.png`` saves the figure.
+saturates and the gradient explodes, Xavier preserves the signal under tanh and Kaiming under ReLU. ``rescale`` repairs
+a bad initialization. ``python examples/signals.py picture.png`` saves the figure.
 """
 
 import sys
