@@ -168,12 +168,16 @@ def test_optimizers(run):
 def test_signals(run):
     """As in the lectures: N(0, 0.01²) vanishes, N(0, 1) saturates at 1, good initializations keep the magnitude."""
     text = run("signals")
-    last = {line[:30].strip(): float(line.split()[-1]) for line in text.splitlines()[1:]}
+    table = text.partition("\n\n")[0].splitlines()[1:]
+    last = {line[:30].strip(): float(line.split()[-1]) for line in table}
     assert last.pop("N(0, 0.01²), tanh") < 1e-5
     assert last.pop("N(0, 1), tanh") > 0.9
     assert last.pop("Xavier, ReLU") < 0.1
     assert len(last) == 3
-    assert all(0.1 < value < 1 for value in last.values()), last
+    assert all(0.1 < value < 1.5 for value in last.values()), last
+    assert numbers("before `rescale`: #", text)[0] < 1e-4
+    # Unit variance on the batch that `rescale` saw.
+    assert numbers("after `rescale`:  #", text)[0] == pytest.approx(1.0, abs=0.01)
 
 
 def test_gradient_check(run):

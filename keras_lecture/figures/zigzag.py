@@ -24,7 +24,7 @@ def zigzag(data: Mapping[str, Any] | None = None, *, theme: str = "light") -> Fi
     Example:
         >>> data = keras_lecture.figures.experiments.zigzag(steps=30)
         >>> first, *_, last = keras_lecture.figures.zigzag(data).axes
-        >>> first.get_title(), last.get_xlabel()
+        >>> first.get_title("left"), last.get_xlabel()
         ('SGD: 29 changes of direction', 'step')
 
     Reference:

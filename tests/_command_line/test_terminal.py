@@ -18,7 +18,9 @@ WINE = ["train", "--dataset", "wine", "--model", "mlp", "units=()", "--epochs", 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 @pytest.mark.parametrize(
-    "words", [["--help"], *([command, "--help"] for command in ("train", "find-lr", "audit", "report"))], ids=" ".join
+    "words",
+    [["--help"], *([command, "--help"] for command in ("train", "find-lr", "audit", "report", "figures"))],
+    ids=" ".join,
 )
 def test_help_fits_the_terminal_and_breaks_no_word(words, width, monkeypatch):
     """L15: descriptions and exit codes did not wrap, and names of choices were broken in the middle."""

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from support.figure_page import numbers
+from support.figure_texts import shown
 
 from keras_lecture.figures import batch_normalization, experiments
 
@@ -52,7 +52,7 @@ def test_the_values_before_training(data):
 
 
 def test_the_page_states_numbers_of_these_data(data):
-    found = list(numbers("batch_normalization", data).values())
+    found = [ours for _, ours in shown("batch_normalization", data).values()]
     assert found[0] == "10%" and float(found[4]) < 2e-3
     assert len(json.dumps(data, allow_nan=False)) < 100_000
 

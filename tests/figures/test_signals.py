@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from support.figure_page import numbers
+from support.figure_texts import shown
 
 from keras_lecture import diagnosis, initializers
 from keras_lecture.figures import experiments, signals
@@ -104,7 +104,7 @@ def test_the_numbers_are_those_of_diagnosis(start, activation):
 
 
 def test_the_page_states_numbers_of_these_data(data):
-    found = numbers("signals", data)
+    found = {what: ours for what, (_, ours) in shown("signals", data).items()}
     assert found["factor per layer, N(0, 0.01²), tanh (theory: 0.224)"] in ("0.223", "0.224", "0.225")
     assert found["share of saturated values, N(0, 1), tanh"] == "92%"
     assert len(json.dumps(data, allow_nan=False)) < 100_000

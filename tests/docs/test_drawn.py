@@ -1,0 +1,23 @@
+"""The pages of scripts show the figures of `keras_lecture.figures`, each once."""
+
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
+
+import drawn  # noqa: E402
+
+
+def test_a_figure_without_a_window_is_saved_once(tmp_path):
+    figure, paths = Figure(), (str(tmp_path / f"{k}.png") for k in range(5))
+    of_pyplot = plt.figure()
+    found = {"figure": figure, "same": figure, "number": 1, "of_pyplot": of_pyplot}
+    assert drawn.save(found, paths) == [str(tmp_path / "0.png")]
+    assert (tmp_path / "0.png").stat().st_size > 0
+    # The next block of the script still has the variable.
+    other = Figure()
+    assert drawn.save({**found, "other": other}, paths) == [str(tmp_path / "1.png")]
+    plt.close(of_pyplot)
