@@ -31,7 +31,7 @@ ORDER = (
 PARTS = {"title", "deck", "claim", "formula", "see", "verdict", "numbers"}
 CELLS = {"what", "slide", "ours", "format"}
 # Figures that are offered as an animation, too: the function that writes its page.
-ANIMATED = {"race": "race_page"}
+ANIMATED = {"race": "race_animation"}
 FRAME = (
     '<iframe class="animation" loading="lazy" title="{title}, animated" src="../{name}_animation.html"></iframe>\n\n'
     '<a href="../{name}_animation.html">The animation alone</a>, one file that needs no network.'

@@ -82,7 +82,7 @@ def _lead(axes, data):
         place = (models["lead"][i], models["cross_entropy"][i])
         shift, across, along = _LABELS[i]
         axes.annotate(name, place, shift, textcoords="offset points", ha=across, va=along)
-    axes.annotate("hinge: exactly 0", (6.0, low), (0, 8), textcoords="offset points", color=_HINGE)
+    axes.annotate("hinge: exactly 0", (2.0, low), (0, 8), textcoords="offset points", color=_HINGE)
     axes.set(xlabel="lead of the true class over the best other", ylabel="loss")
     axes.set(yscale="log", ylim=(low, 1e3), xlim=(-9, 29))
     axes.set_title("Cross entropy never reaches 0")

@@ -48,7 +48,7 @@ def fake(tmp_path):
     package = tmp_path / "package/figures/__init__.py"
     package.parent.mkdir(parents=True)
     package.write_text("")
-    drawn = SimpleNamespace(race=draw, race_page=lambda data: f"<p>{data['loss']}</p>", __file__=str(package))
+    drawn = SimpleNamespace(race=draw, race_animation=lambda data: f"<p>{data['loss']}</p>", __file__=str(package))
     run = SimpleNamespace(race=experiment, __all__=["race"])
     return SimpleNamespace(drawn=drawn, run=run, runs=runs, drawings=drawings, folder=tmp_path / "figures")
 
