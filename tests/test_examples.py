@@ -95,15 +95,18 @@ def test_05_seeing_gradients(run):
 
 
 def test_06_when_training_fails(run):
-    """The prescribed program learns; the doctor names the rate that was made too high, and its first aid helps."""
+    """The prescribed program learns; the doctor lowers the rate that was made too high, and that helps.
+
+    Before the first step if 20 trial steps fit into four seconds, else after the first epoch.
+    """
     text = run("06_when_training_fails")
     broken, cured, treated = (float(number) for number in re.findall(r"validation accuracy (\S+)%", text))
     assert broken < 40
     assert cured > 92
     assert "high, output-loss-mismatch" in text
     assert "+    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)" in text
-    assert "Doctor: high: learning-rate-too-high" in text
-    assert re.search(r"^step \d+, learning-rate-too-high: ", text, re.MULTILINE)
+    assert re.search(r"^step \d+, (learning-rate-too-high|cannot-fit-one-batch): ", text, re.MULTILINE)
+    assert numbers(", rate #", text)[0] < 1
     assert treated > broken
 
 
