@@ -10,6 +10,7 @@ from keras_lecture import figures
 from keras_lecture._command_line import figures as command
 from keras_lecture.figures import experiments
 
+
 @pytest.fixture(scope="module")
 def short():
     """The data of a short race."""
