@@ -1,6 +1,7 @@
 """`AverageModelCheckpoint`: saves the model with averaged weights while training continues with the raw ones."""
 
 import contextlib
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,10 @@ class AverageModelCheckpoint(Monitoring):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self.save_freq == "epoch":
             return
-        # With `steps_per_execution`, `batch` is the last one of an execution. A smaller one is that of a new epoch.
+        # With `steps_per_execution`, `batch` is the last one of an execution. On JAX, Keras 3.15 counts a short last
+        # execution in full.
+        batch = min(batch, (self.params.get("steps") or math.inf) - 1)
+        # A smaller one than before is that of a new epoch.
         self.batches += batch + 1 - (self.next_batch if batch >= self.next_batch else 0)
         self.next_batch = batch + 1
         if self.batches >= self.save_freq:

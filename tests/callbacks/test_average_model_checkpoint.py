@@ -160,8 +160,17 @@ if BACKEND != "torch":  # Keras refuses it there.
 
 
 @pytest.mark.parametrize("moment", ["while saving", "before the new name"])
-def test_a_failure_while_saving_keeps_the_old_file_and_the_raw_weights(moment, tmp_path, monkeypatch):
-    trained, path = model(mean_optimizer(), **COMPILED), Path()
+def test_a_failure_while_saving_leaves_the_old_file_and_the_model_of_any_failed_fit(moment, tmp_path, monkeypatch):
+    """As a `fit` whose other callback fails, after which Keras 3.15 on JAX, and only there, assigns the average."""
+
+    class Fail(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise OSError("broken")
+
+    trained, alone, path = model(mean_optimizer(), **COMPILED), model(mean_optimizer(), **COMPILED), Path()
+    fit(alone, epochs=2)
+    with pytest.raises(OSError, match="broken"):
+        fit(alone, Fail())
     saving = AverageModelCheckpoint(tmp_path / "average.keras")
     fit(trained, path, saving, epochs=2)
 
@@ -171,8 +180,8 @@ def test_a_failure_while_saving_keeps_the_old_file_and_the_raw_weights(moment, t
     monkeypatch.setattr(*((keras.Model, "save") if moment == "while saving" else (module, "publish")), fail)
     with pytest.raises(OSError, match="the disk is full"):
         fit(trained, path, saving)
-    for actual, raw in zip(trained.get_weights(), path.weights[-1], strict=True):
-        np.testing.assert_array_equal(actual, raw)
+    for ours, plain in zip(variables(trained), variables(alone), strict=True):
+        np.testing.assert_array_equal(ours, plain)
     assert os.listdir(tmp_path) == ["average.keras"]
     assert_weights(tmp_path / "average.keras", oracle.mean(path.weights[:2], start=1))
 
