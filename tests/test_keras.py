@@ -48,7 +48,7 @@ def files_with(name):
 
 def model():
     built = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    built.compile(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), "mse")
+    built.compile(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2, use_ema=True), "mse")
     built.fit(np.ones((2, 2)), np.ones((2, 1)), verbose=0)
     return built
 
