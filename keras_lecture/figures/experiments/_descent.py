@@ -14,7 +14,7 @@ from keras_lecture._core.types import Tensor
 FORWARD, PRODUCT = 1 / 3, 3.0
 
 
-class _Landscape(keras.Model):
+class Landscape(keras.Model):
     """A model with one weight, whose loss is `function(w, x)`."""
 
     def __init__(self, function: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, ...]) -> None:
@@ -51,7 +51,7 @@ class Descent:
         function: Callable[[Tensor, Tensor], Tensor],
         shape: tuple[int, ...],
     ) -> None:
-        self._model = _Landscape(function, shape)
+        self._model = Landscape(function, shape)
         for one in (getattr(optimizer, "inner_optimizer", optimizer), optimizer):
             if hasattr(one, "bind"):
                 one.bind(self._model)

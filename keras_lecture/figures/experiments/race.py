@@ -95,7 +95,10 @@ def _all_rates(make, surfaces, budget):
         return sum(ops.sum(s.height(w[:, i, 0], w[:, i, 1])) for i, s in enumerate(surfaces))
 
     start = np.array([[surface.start for surface in surfaces]] * len(RATES))
-    return Descent(make(Rates(RATES, 3)), loss, start.shape).run(start, budget=budget)
+    optimizer = make(Rates(RATES, 3))
+    # A kernel takes one rate for all weights; the formula takes a tensor of them.
+    getattr(optimizer, "inner_optimizer", optimizer).kernel = None
+    return Descent(optimizer, loss, start.shape).run(start, budget=budget)
 
 
 def _best(surface, path, cost) -> dict[str, Any]:
