@@ -30,6 +30,7 @@ LINES = {
     "AdaGrad": (ORANGE, DASHES[0]),
     "RMSProp": (ORANGE, DASHES[1]),
     "Adam": (ORANGE, DASHES[3]),
+    "RectifiedAdam": (ORANGE, DASHES[2]),
     "Armijo": (PURPLE, DASHES[0]),
     "LBFGS": (GREEN, DASHES[0]),
     "Newton": (RED, DASHES[0]),

@@ -34,7 +34,7 @@ def test_every_optimizer_runs_on_every_surface(data):
     assert len(json.dumps(data, allow_nan=False)) < 300_000
 
 
-@pytest.mark.parametrize("name", ["SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam"])
+@pytest.mark.parametrize("name", ["SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "RectifiedAdam"])
 def test_paths_are_those_of_numpy(data, name):
     """The rule alone with the rate of the run, in float64, though 17 rates and four surfaces share a descent.
 

@@ -5,7 +5,19 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
+from keras_lecture.initializers import Xavier
 from keras_lecture.optimizers import Adam
+
+
+def network(inputs: int, units: int) -> keras.Model:
+    """A network with two hidden layers of tanh and one output.
+
+    Not `models.mlp`, whose layers have the same names in each network: on PyTorch, Keras 3.15 then knows only one of
+    the weights with the same path, and never sets the gradients of the others to zero.
+    """
+    sizes = [(units, "tanh"), (units, "tanh"), (1, None)]
+    layers = [keras.layers.Dense(size, activation, kernel_initializer=Xavier()) for size, activation in sizes]
+    return keras.Sequential([keras.Input((inputs,)), *layers])
 
 
 def side_by_side(networks: Sequence[keras.Model], loss: Callable, learning_rate: float) -> keras.Model:

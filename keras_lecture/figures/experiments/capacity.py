@@ -8,9 +8,8 @@ import numpy as np
 
 from keras_lecture._core import checks
 from keras_lecture._core.random_state import same_random_state
-from keras_lecture.figures.experiments._side_by_side import outputs, side_by_side, train
+from keras_lecture.figures.experiments._side_by_side import network, outputs, side_by_side, train
 from keras_lecture.losses import L2
-from keras_lecture.models import mlp
 
 _NOISE = 0.3
 _TEST = 1000
@@ -61,10 +60,7 @@ def capacity(
     errors: list[tuple[list[float], list[float]]] = []
     with same_random_state():
         keras.utils.set_random_seed(seed)
-        networks = [
-            mlp((1,), 1, units=(width, width), activation="tanh", name=f"network_{i}") for i, width in enumerate(widths)
-        ]
-        model = side_by_side(networks, L2(reduction="sum"), learning_rate=0.03)
+        model = side_by_side([network(1, width) for width in widths], L2(reduction="sum"), learning_rate=0.03)
         for _ in range(measurements):
             train(model, x, y, steps // measurements)
             values, unseen, curves = outputs(model, x, x_test, line)

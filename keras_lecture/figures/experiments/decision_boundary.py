@@ -9,9 +9,8 @@ from keras import ops
 
 from keras_lecture._core import checks
 from keras_lecture._core.random_state import same_random_state
-from keras_lecture.figures.experiments._side_by_side import outputs, side_by_side, train
+from keras_lecture.figures.experiments._side_by_side import network, outputs, side_by_side, train
 from keras_lecture.losses import BinaryCrossEntropy
-from keras_lecture.models import mlp
 from keras_lecture.regularizers import L2, penalize
 
 _TEST = 2000
@@ -63,18 +62,13 @@ def decision_boundary(
     found |= {"extent": list(_LIMITS), "x": np.round(x, 4).tolist(), "y": y.tolist()}
     with same_random_state():
         keras.utils.set_random_seed(seed)
-        networks = [_network(units, strength, index) for index, strength in enumerate(strengths)]
-        for network in networks:
-            network.set_weights(networks[0].get_weights())
+        networks = [network(2, units) for _ in strengths]
+        for one, strength in zip(networks, strengths, strict=True):
+            penalize(one, L2(strength))
+            one.set_weights(networks[0].get_weights())
         model = side_by_side(networks, BinaryCrossEntropy(reduction="sum"), learning_rate=0.02)
         train(model, x, y, steps)
         return found | _measured(model, networks, (x, y), test, grid)
-
-
-def _network(units, strength, index):
-    network = mlp((2,), 1, units=(units, units), activation="tanh", name=f"network_{index}")
-    penalize(network, L2(strength))
-    return network
 
 
 def _measured(model, networks, training, test, grid):
@@ -86,7 +80,7 @@ def _measured(model, networks, training, test, grid):
         "training_error": [_error(one, training[1]) for one in scores],
         "test_error": [_error(one, test[1]) for one in unseen],
         "loss": [_plain(loss(training[1][:, None], one[:, None])) for one in scores],
-        "weight_norm": [_plain(_norm(network)) for network in networks],
+        "weight_norm": [_plain(_norm(one)) for one in networks],
         "probability": [np.round(1 / (1 + np.exp(-one)), 3).reshape(grid, grid).tolist() for one in on_grid],
     }
 
@@ -95,8 +89,8 @@ def _error(scores, y):
     return _plain(np.mean((scores > 0) != y))
 
 
-def _norm(network):
-    kernels = (w for w in network.trainable_variables if w.path.endswith("kernel"))
+def _norm(model):
+    kernels = (w for w in model.trainable_variables if w.path.endswith("kernel"))
     return np.sqrt(sum(np.sum(np.square(ops.convert_to_numpy(w.value).astype("float64"))) for w in kernels))
 
 

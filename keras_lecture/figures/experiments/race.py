@@ -23,6 +23,7 @@ _RULES: dict[str, Callable[[Any], keras.optimizers.Optimizer]] = {
     "AdaGrad": optimizers.AdaGrad,
     "RMSProp": optimizers.RMSProp,
     "Adam": optimizers.Adam,
+    "RectifiedAdam": optimizers.RectifiedAdam,
     "Lookahead": lambda rate: optimizers.Lookahead(optimizers.Momentum(rate)),
 }
 # These evaluate the loss again and have no rate to choose. One iteration per step, so that all are recorded.
@@ -95,10 +96,7 @@ def _all_rates(make, surfaces, budget):
         return sum(ops.sum(s.height(w[:, i, 0], w[:, i, 1])) for i, s in enumerate(surfaces))
 
     start = np.array([[surface.start for surface in surfaces]] * len(RATES))
-    optimizer = make(Rates(RATES, 3))
-    # A kernel takes one rate for all weights; the formula takes a tensor of them.
-    getattr(optimizer, "inner_optimizer", optimizer).kernel = None
-    return Descent(optimizer, loss, start.shape).run(start, budget=budget)
+    return Descent(make(Rates(RATES, 3)), loss, start.shape).run(start, budget=budget)
 
 
 def _best(surface, path, cost) -> dict[str, Any]:
@@ -124,5 +122,5 @@ def _run(surface, path, cost, rate) -> dict[str, Any]:
         "path": plain(path.round(4)),
         "loss": plain(loss, 4),
         "cost": plain(cost.round(2)),
-        "arrived": round(cost[above], 2) if above < len(cost) else None,
+        "arrived": round(float(cost[above]), 2) if above < len(cost) else None,
     }
