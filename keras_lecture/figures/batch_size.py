@@ -24,7 +24,7 @@ def batch_size(data: Mapping[str, Any] | None = None, *, theme: str = "light") -
     Example:
         >>> data = keras_lecture.figures.experiments.batch_size(samples=1000, sizes=(10, 1000), steps=20)
         >>> [axes.get_xlabel() for axes in keras_lecture.figures.batch_size(data).axes]
-        ['step', 'epochs (passes of the data)', 'gradients of samples']
+        ['step', 'epochs (passes of the data)']
 
     Reference:
         Deck B.

@@ -124,5 +124,5 @@ def _run(surface, path, cost, rate) -> dict[str, Any]:
         "path": plain(path.round(4)),
         "loss": plain(loss, 4),
         "cost": plain(cost.round(2)),
-        "arrived": round(cost[above], 2) if above < len(cost) else None,
+        "arrived": round(float(cost[above]), 2) if above < len(cost) else None,
     }

@@ -34,10 +34,10 @@ def rates(*, seed: int = 0, steps: int = 500, condition: float = 100.0) -> dict[
 
     Example:
         >>> data = keras_lecture.figures.experiments.rates(steps=200)
-        >>> {name: round(slope, 1) for name, slope in data["smooth"]["slopes"].items()}
-        {'SGD': -1.0, 'Nesterov': -2.0}
-        >>> [float(f"{error:.1g}") for error in data["newton"]["runs"]["Newton"][:5]]
-        [1.0, 0.2, 0.02, 0.0003, 5e-08]
+        >>> {name: round(slope) for name, slope in data["smooth"]["slopes"].items()}
+        {'SGD': -1, 'Nesterov': -2}
+        >>> [round(error, 4) for error in data["newton"]["runs"]["Newton"][:5]]
+        [1.0, 0.25, 0.025, 0.0003, 0.0]
 
     Reference:
         Nesterov, 2004, theorems 2.1.14 and 2.2.2; Nocedal and Wright, 2006, theorem 3.5; deck B.
