@@ -26,7 +26,7 @@ def race_animation(data: Mapping[str, Any] | None = None) -> str:
     Example:
         >>> data = keras_lecture.figures.experiments.race(surfaces=["ravine"], budget=10)
         >>> page = keras_lecture.figures.race_animation(data)
-        >>> page.startswith("<!doctype html>"), "http" in page
+        >>> page.startswith("<!doctype html>"), "://" in page
         (True, False)
 
     Reference:

@@ -19,7 +19,7 @@ def test_the_full_batch_is_gradient_descent(data):
     truth = rng.normal(size=20) / np.sqrt(20)
     y = np.where(rng.random(10_000) < 1 / (1 + np.exp(-x @ truth)), 1.0, -1.0)
     w, losses = np.zeros(20), []
-    for _ in range(501):
+    for _ in range(401):
         margin = y * (x @ w)
         losses.append(np.mean(np.logaddexp(0, -margin)))
         w = w + 0.1 * x.T @ (y / (1 + np.exp(margin))) / len(x)
@@ -41,19 +41,19 @@ def test_floors_fall_with_the_batch_size(data):
     floors = [run["floor"] for run in runs.values()]
     assert floors == sorted(floors, reverse=True)
     assert runs["10000"]["theory"] is None
-    assert [runs[b]["theory"] * int(b) for b in ("10", "100", "1000")] == pytest.approx([runs["1"]["theory"]] * 3)
+    assert [runs[b]["theory"] * int(b) for b in ("10", "100")] == pytest.approx([runs["1"]["theory"]] * 2)
     assert runs["10"]["floor"] == pytest.approx(runs["10"]["theory"], rel=0.25)
-    # A sample comes once per epoch: over 5 and 50 epochs, the noise cancels in part.
-    assert runs["100"]["floor"] < runs["100"]["theory"] and runs["1000"]["floor"] < 0.2 * runs["1000"]["theory"]
+    # A sample comes once per epoch: over four epochs, the noise cancels in part.
+    assert runs["100"]["floor"] < runs["100"]["theory"]
 
 
 def test_small_batches_are_first_over_the_gradients_of_samples(data):
     """The cost, in gradients of samples, until the loss is a tenth of the first, where the floor allows it."""
     steps, costs = np.array(data["steps"]), {}
-    for size in ("10", "100", "1000", "10000"):
+    for size in ("10", "100", "10000"):
         loss = np.array(data["runs"][size]["loss"])
         costs[size] = steps[np.argmax(loss < 0.1 * loss[0])] * int(size)
-    assert costs["10"] < costs["100"] < costs["1000"] < costs["10000"]
+    assert costs["10"] < costs["100"] < costs["10000"]
 
 
 def test_the_numbers_of_the_page(data):
