@@ -19,6 +19,7 @@ ROOMS = {
     "contracts": ("contracts",),
     "data": ("data", "initializers", "parity"),
     "diagnosis": ("diagnosis",),
+    "figures": ("docs", "figures"),
     "layers": ("layers",),
     "models": ("losses", "models"),
     "optimizers": ("optimizers",),

@@ -31,6 +31,7 @@ def test_rates_are_those_of_the_formulas(data):
         "Exponential": 0.1 * 0.8 ** (k // 50),
         "InverseTime": 0.1 / (1 + k / 50),
         "WarmRestarts": [restarts(i) for i in k],
+        "Cyclical": 0.025 + 0.075 * (1 - np.abs(2 * (k % 200) / 200 - 1)),
         "Warmup": [0.1 * (i + 1) / 25 if i < 25 else restarts(i - 25) for i in k],
     }
     for name, rate in expected.items():

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_lecture._core import checks
 from keras_lecture.figures.experiments._descent import plain
-from keras_lecture.optimizers.schedules import Exponential, InverseTime, WarmRestarts, Warmup
+from keras_lecture.optimizers.schedules import Cyclical, Exponential, InverseTime, WarmRestarts, Warmup
 
 
 def schedules(*, seed: int = 0, learning_rate: float = 0.1, steps: int = 700) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def schedules(*, seed: int = 0, learning_rate: float = 0.1, steps: int = 700) ->
     Use it to choose a schedule by how long it keeps the rate high and how far it can still go late in a run.
 
         Exponential: η₀·0.8^⌊k/p⌋   InverseTime: η₀/(1 + k/p)   WarmRestarts: cosine, periods 2p, 4p, 8p, …
-        Warmup: linear over p/2 steps, then WarmRestarts
+        Cyclical: linear from η₀/4 to η₀ and back, period 4p   Warmup: linear over p/2 steps, then WarmRestarts
 
     η₀ `learning_rate`, k the step from 0, and p a fourteenth of `steps`, so that the second restart is at 6/7.
     Stochastic gradient descent converges with Σηₖ = ∞ and Σηₖ² < ∞: `InverseTime`.
@@ -45,6 +45,7 @@ def schedules(*, seed: int = 0, learning_rate: float = 0.1, steps: int = 700) ->
         "Exponential": Exponential(learning_rate, factor=0.8, period=period),
         "InverseTime": InverseTime(learning_rate, period=period),
         "WarmRestarts": WarmRestarts(learning_rate, period=2 * period, t_mul=2),
+        "Cyclical": Cyclical(learning_rate, period=4 * period),
         "Warmup": Warmup(WarmRestarts(learning_rate, period=2 * period, t_mul=2), length=period / 2),
     }
     k = np.arange(steps)
