@@ -193,3 +193,23 @@ def test_message_is_that_of_the_library(beginning):
 
 def test_a_label_outside_of_the_classes_makes_the_loss_nan():
     assert np.isnan(float(losses.SoftmaxCrossEntropy()(np.array([0, 10]), np.zeros((2, 10), "float32"))))
+
+
+def test_on_pytorch_gradients_of_weights_with_one_path_add_up():
+    """If this fails, Keras has mended it, and the answer can go.
+
+    Oracle: two networks of one weight w under the loss Σw with a rate of 1: each step subtracts 1 from each weight. On
+    PyTorch one of them has the gradients 1, 2 and 3 in three steps.
+    """
+
+    def network():
+        inputs = keras.Input((1,))
+        return keras.Model(inputs, keras.layers.Dense(1, use_bias=False, name="same")(inputs))
+
+    inputs, networks = keras.Input((1,)), [network(), network()]
+    model = keras.Model(inputs, keras.layers.Add()([each(inputs) for each in networks]))
+    model.compile(keras.optimizers.SGD(1.0), lambda y_true, y_pred: keras.ops.mean(y_pred), jit_compile=False)
+    model.set_weights([np.zeros((1, 1))] * 2)
+    model.fit(np.ones((3, 1)), np.ones((3, 1)), batch_size=1, verbose=0)
+    moved = sorted(float(weight[0, 0]) for weight in model.get_weights())
+    assert moved == ([-6.0, -3.0] if keras.backend.backend() == "torch" else [-3.0, -3.0])
