@@ -92,7 +92,7 @@ def test_the_claims_of_the_page(data):
     assert min(cost["saddle"], key=cost["saddle"].get) == "SGD"
     assert 8 < cost["saddle"]["Newton"] / cost["saddle"]["SGD"] < 9
     for surface in ("ravine", "saddle", "beale"):
-        assert max(cost[surface], key=cost[surface].get) == "RMSProp"
+        assert set(sorted(cost[surface], key=cost[surface].get)[-2:]) == {"RMSProp", "RectifiedAdam"}
     assert {name for name, value in cost["rosenbrock"].items() if value < np.inf} == {"Momentum", "LBFGS", "Newton"}
     assert all(cost[surface]["LBFGS"] < 100 for surface in cost)
     assert [surface for surface in cost if min(cost[surface], key=cost[surface].get) == "LBFGS"] == [
