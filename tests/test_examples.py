@@ -106,7 +106,7 @@ def test_06_when_training_fails(run):
     assert "high, output-loss-mismatch" in text
     assert "+    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)" in text
     assert re.search(r"^step \d+, (learning-rate-too-high|cannot-fit-one-batch): ", text, re.MULTILINE)
-    assert numbers(", rate #", text)[0] < 1
+    assert numbers(", learning rate #", text)[0] < 1
     assert treated > broken
 
 
