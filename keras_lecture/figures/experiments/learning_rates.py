@@ -9,6 +9,7 @@ import numpy as np
 from keras_lecture import data as data_sets
 from keras_lecture._core import checks
 from keras_lecture._core.random_state import same_random_state
+from keras_lecture.data import Batches
 from keras_lecture.losses import SoftmaxCrossEntropy
 from keras_lecture.models import mlp
 from keras_lecture.optimizers import SGD
@@ -62,15 +63,18 @@ def learning_rates(
         # One model for all runs, so that its steps are compiled once.
         model = mlp(x.shape[1:], 10, units=())
         model.compile(SGD(), SoftmaxCrossEntropy(), metrics=["accuracy"])
-        start = model.get_weights()
+        # Zeros and one order of the examples, so that the curves are those of every backend.
+        start = [np.zeros_like(weight) for weight in model.get_weights()]
         for name, rate in rates.items():
             model.set_weights(start)
             model.optimizer.learning_rate = rate
-            # The same order of the examples in every run.
-            keras.utils.set_random_seed(seed)
             before = model.evaluate(x, y, batch_size=examples, verbose=0, return_dict=True)
             after = model.fit(
-                x, y, batch_size=32, epochs=epochs, validation_data=(x, y), validation_batch_size=examples, verbose=0
+                Batches(x, y, batch_size=32, seed=seed),
+                epochs=epochs,
+                validation_data=(x, y),
+                validation_batch_size=examples,
+                verbose=0,
             ).history
             for key in ("loss", "accuracy"):
                 found[key][name] = [_plain(value) for value in (before[key], *after[f"val_{key}"])]

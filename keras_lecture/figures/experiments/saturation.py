@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_lecture import _backend, losses, optimizers
 from keras_lecture._core import checks
 from keras_lecture.activations import sigmoid
+from keras_lecture.figures.experiments._descent import Descent
 
 # Name → whether the loss takes the probability or the score, and the loss.
 LOSSES = {"quadratic loss": (True, losses.L2), "log-loss": (False, losses.BinaryCrossEntropy)}
@@ -55,29 +55,13 @@ def saturation(*, seed: int = 0, steps: int = 300, learning_rate: float = 0.15) 
 
 def _descend(on_probability, loss, steps, learning_rate):
     """The weight and the bias before the first and after each step."""
-    weights = [
-        keras.Variable([[2.0]], dtype="float32", name="kernel"),
-        keras.Variable([2.0], dtype="float32", name="bias"),
-    ]
-    optimizer = optimizers.SGD(learning_rate)
-    optimizer.build(weights)
 
-    def objective(weights):
-        kernel, bias = weights
-        score = ops.add(ops.matmul(ops.ones((1, 1), "float32"), kernel), bias)
-        return loss(ops.zeros((1, 1), "float32"), sigmoid(score) if on_probability else score), None
+    def objective(weights, x):
+        score = ops.reshape(weights[0] * x[0] + weights[1], (1, 1))
+        return loss(ops.zeros_like(score), sigmoid(score) if on_probability else score)
 
-    def step(weights, state):
-        _, gradients = _backend.value_and_grad(objective)(weights)
-        return optimizer.stateless_apply(state, gradients, weights)
-
-    step, state = _backend.compile(step), [variable.value for variable in optimizer.variables]
-    weights = [variable.value for variable in weights]
-    path = [weights]
-    for _ in range(steps):
-        weights, state = step(weights, state)
-        path.append(weights)
-    return np.array([[ops.convert_to_numpy(weight).item() for weight in weights] for weights in path]).T
+    path, _ = Descent(optimizers.SGD(learning_rate), objective, (2,)).run([2.0, 2.0], steps=steps)
+    return path.T
 
 
 def _along(on_probability, loss, scores):

@@ -87,7 +87,7 @@ def test_a_rate_that_is_too_high_is_lowered_before_the_first_step():
     assert 0 < rate_of(model) < 2 / CURVATURE
     np.testing.assert_allclose(rate_of(model), doctor.actions[0]["after"], rtol=1e-6)
     assert not [f for f in doctor.findings if f.is_open and f.severity != "low"]
-    assert model.evaluate(ROWS, TARGETS, verbose=0) < 0.1 * START
+    assert model.evaluate(ROWS, TARGETS, verbose=0) < 0.5 * START
 
 
 @pytest.mark.parametrize("first", [True, False])
