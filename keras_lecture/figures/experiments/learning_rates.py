@@ -72,6 +72,7 @@ def learning_rates(
             after = model.fit(
                 Batches(x, y, batch_size=32, seed=seed),
                 epochs=epochs,
+                shuffle=False,
                 validation_data=(x, y),
                 validation_batch_size=examples,
                 verbose=0,

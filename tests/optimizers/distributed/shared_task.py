@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_lecture import optimizers
 
-RULES = ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam")
+RULES = ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "RectifiedAdam")
 # A look-ahead, a slot that does not start at 0, two slots: these stand for all rules where models are compiled.
 COMPILED = ("Nesterov", "AdaGrad", "Adam")
 SETTINGS = {"weight_decay": 0.1, "l1": 1e-3, "global_clipnorm": 10.0}
