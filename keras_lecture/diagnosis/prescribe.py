@@ -48,7 +48,7 @@ def prescribe(
         A prescription with `model`, rebuilt and compiled, or `None` if nothing could be changed; `diff`, the change as
         a diff of Keras code, and `code`, the whole new program, which runs as it stands (with the classes and functions
         of the user, and `x`, as they are); `changes`, a sentence for each; and `refused`, a list of `(rule, layer,
-        why)`. `print` shows changes and diff.
+        why)`. `print` shows changes and diff, or why nothing is changed.
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="scores")], name="classes")

@@ -563,3 +563,19 @@ def test_every_rule_is_either_cured_or_refused():
 def test_wrong_arguments_are_named(model, findings, message):
     with pytest.raises((TypeError, ValueError), match=message):
         prescribe(model, findings)
+
+
+def test_a_prescription_that_changes_nothing_says_why():
+    """Findings about another instance of the model, whose layers have other names, printed an empty line."""
+
+    def classifier():
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    findings = audit(classifier(), x, np.arange(64) % 3, rules=["output-loss-mismatch"])
+    prescription = prescribe(classifier(), findings)
+    assert prescription.model is None
+    assert str(prescription).splitlines()[0] == "Nothing is changed."
+    assert f"output-loss-mismatch [{findings[0].layer}] is refused: " in str(prescription)

@@ -24,4 +24,7 @@ class Prescription:
     code: str = ""
 
     def __str__(self) -> str:
-        return "\n".join([*self.changes, *([self.diff] if self.diff else [])])
+        if self.model is None:
+            left = [f"{rule}{f' [{layer}]' if layer else ''} is refused: {why}" for rule, layer, why in self.refused]
+            return "\n".join(["Nothing is changed.", *left])
+        return "\n".join([*self.changes, self.diff])
