@@ -9,6 +9,9 @@ from pathlib import Path
 import keras
 import matplotlib
 import pytest
+from sphinx_gallery import notebook as gallery
+from sphinx_gallery.gen_gallery import DEFAULT_GALLERY_CONF
+from sphinx_gallery.py_source_parser import split_code_and_text_blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -16,9 +19,6 @@ sys.path.insert(0, str(ROOT / "docs"))
 import notebooks  # noqa: E402
 
 sys.path.remove(str(ROOT / "docs"))
-gallery = pytest.importorskip("sphinx_gallery.notebook", reason="make docs installs it")
-from sphinx_gallery.gen_gallery import DEFAULT_GALLERY_CONF  # noqa: E402
-from sphinx_gallery.py_source_parser import split_code_and_text_blocks  # noqa: E402
 
 SCRIPTS = sorted([*(ROOT / "guide").glob("*.py"), *(ROOT / "examples").glob("*.py")])
 
