@@ -39,7 +39,7 @@ class RectifiedAdam(Rule):
         >>> w = keras.Variable([1.0, 1.0])
         >>> optimizer = keras_lecture.optimizers.RectifiedAdam(0.5)
         >>> optimizer.apply([keras.ops.convert_to_tensor([1.0, -0.5])], [w])
-        >>> [float(value) for value in w.numpy()]
+        >>> [round(float(value), 6) for value in w.numpy()]
         [0.5, 1.25]
 
     Reference:
