@@ -70,7 +70,7 @@ def test_choices_are_public_names():
     assert CHOICES["--model"]["resnet"] is models.resnet and "fine_tune" not in CHOICES["--model"]
     assert {"sgd", "nesterov", "adam", "lbfgs"} < set(CHOICES["--optimizer"]) and "rule" not in CHOICES["--optimizer"]
     assert set(CHOICES["--average"]) == {"lookahead", "stochastic_weight_average"}
-    assert set(CHOICES["--schedule"]) == {"exponential", "inverse_time", "warm_restarts"}
+    assert set(CHOICES["--schedule"]) == {"cyclical", "exponential", "inverse_time", "warm_restarts"}
     assert {"softmax_cross_entropy", "l2", "logistic"} < set(CHOICES["--loss"])
     assert set(CHOICES["--augment"]) == {"random_affine", "random_crop_flip", "pca_color", "jitter"}
 
