@@ -40,7 +40,7 @@ def learning_rates(data: Mapping[str, Any] | None = None, *, theme: str = "light
             color, dash = COLORS[i % len(COLORS)], DASHES[i % len(DASHES)]
             axes.plot(range(len(loss)), loss, color=color, linestyle=dash, label=f"{name}: η = {rate:g}")
         axes.set(xlabel="epoch", ylabel="loss on the training data", yscale="log")
-        axes.set_title("Too low crawls, high is stuck above good, very high goes up")
+        axes.set_title("Too low crawls, high jumps above good, very high goes up")
         whole_ticks(axes.xaxis)
         axes.grid(which="both", alpha=0.6)
         figure.legend(loc="outside right upper")
