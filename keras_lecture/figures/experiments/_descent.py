@@ -121,11 +121,3 @@ def _cost(name, logs, size) -> float:
         return tried
     products = size if name == "Newton" else float(logs.get("products", 0))
     return 1 + FORWARD * (tried - 1) + PRODUCT * products
-
-
-def plain(values: Any, digits: int = 6) -> list:
-    """Nested lists of numbers with so many digits, `None` for those that are not finite."""
-    values = np.asarray(values, "float64")
-    if values.ndim > 1:
-        return [plain(row, digits) for row in values]
-    return [float(f"{value:.{digits}g}") if np.isfinite(value) else None for value in values]

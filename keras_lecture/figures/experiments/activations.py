@@ -8,6 +8,7 @@ from keras import ops
 from keras_lecture import _backend
 from keras_lecture import activations as functions
 from keras_lecture._core import checks
+from keras_lecture.figures.experiments._numbers import plain
 
 
 def activations(*, seed: int = 0, points: int = 401, samples: int = 100_000) -> dict[str, Any]:
@@ -37,16 +38,15 @@ def activations(*, seed: int = 0, points: int = 401, samples: int = 100_000) -> 
     checks.whole("activations", "samples", samples)
     x = np.linspace(-5.0, 5.0, points)
     normal = np.random.default_rng(seed).normal(size=samples)
-    data: dict[str, Any] = {"x": [_short(point) for point in x]}
+    data: dict[str, Any] = {"x": plain(x, 5)}
     data |= {key: {} for key in ("value", "derivative", "mean", "mean_derivative", "flat")}
     for name in functions.__all__:
         # One call for both inputs: JAX compiles each function once.
         value, derivative = _with_derivative(name, np.append(x, normal))
-        data["value"][name], data["derivative"][name] = (
-            [_short(v) for v in row[:points]] for row in (value, derivative)
-        )
-        data["mean"][name], data["mean_derivative"][name] = (_short(row[points:].mean()) for row in (value, derivative))
-        data["flat"][name] = _short(np.mean(np.abs(derivative[:points]) < 0.05))
+        data["value"][name], data["derivative"][name] = plain(value[:points], 5), plain(derivative[:points], 5)
+        data["mean"][name] = plain(value[points:].mean(), 5)
+        data["mean_derivative"][name] = plain(derivative[points:].mean(), 5)
+        data["flat"][name] = plain(np.mean(np.abs(derivative[:points]) < 0.05), 5)
     return data
 
 
@@ -63,7 +63,3 @@ def _with_derivative(name, x):
     start = [ops.convert_to_tensor(x, dtype="float32")]
     (_, value), (derivative,) = _backend.compile(_backend.value_and_grad(total))(start)
     return [ops.convert_to_numpy(tensor).astype("float64") for tensor in (value, derivative)]
-
-
-def _short(value):
-    return float(f"{value:.5g}")

@@ -8,6 +8,7 @@ from keras_lecture import data as datasets
 from keras_lecture import diagnosis, initializers, layers, losses, models, optimizers
 from keras_lecture._core import checks
 from keras_lecture._core.random_state import same_random_state
+from keras_lecture.figures.experiments._numbers import plain
 
 STARTS = {"good start": initializers.Kaiming, "bad start": initializers.Gaussian}
 
@@ -58,11 +59,7 @@ def batch_normalization(
                 batches = datasets.Batches(*training, batch_size=64, seed=seed)
                 options = {"validation_data": held_out, "validation_batch_size": len(held_out[0]), "verbose": 0}
                 history = model.fit(batches, epochs=epochs, shuffle=False, **options).history
-            found["loss"][name] = [_short(value) for value in history["loss"]]
-            found["accuracy"][name] = [_short(value) for value in history["val_accuracy"]]
-            found["spread"][name] = [_short(row["std"]) for row in rows if row["class"] == "Activation"]
+            found["loss"][name] = plain(history["loss"], 5)
+            found["accuracy"][name] = plain(history["val_accuracy"], 5)
+            found["spread"][name] = plain([row["std"] for row in rows if row["class"] == "Activation"], 5)
     return found
-
-
-def _short(value):
-    return float(f"{value:.5g}")

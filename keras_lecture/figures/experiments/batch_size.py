@@ -10,7 +10,8 @@ import numpy as np
 from keras_lecture import losses, optimizers
 from keras_lecture._core import checks
 from keras_lecture.data import Batches
-from keras_lecture.figures.experiments._descent import Record, plain
+from keras_lecture.figures.experiments._descent import Record
+from keras_lecture.figures.experiments._numbers import plain
 
 RATE = 0.1
 
@@ -71,9 +72,9 @@ def batch_size(
         loss = np.array([_loss(signed, w) for w in path[shown]]) - _loss(signed, best)
         runs[str(size)] = {
             "loss": plain(loss, 5),
-            "floor": plain([np.mean(loss[shown > 0.8 * steps])], 5)[0],
+            "floor": plain(np.mean(loss[shown > 0.8 * steps]), 5),
             "theory": None if size == samples else _floor(size, curvatures),
-            "deviation": plain([_deviation(signed, size, rng)], 5)[0],
+            "deviation": plain(_deviation(signed, size, rng), 5),
         }
     return {"seed": seed, "samples": samples, "features": features, "steps": shown.tolist(), "runs": runs}
 
@@ -95,7 +96,7 @@ def _path(x, y, size, steps, seed) -> np.ndarray:
 
 
 def _floor(size, curvatures) -> float:
-    return plain([RATE / (2 * size) * np.sum(curvatures / (2 - RATE * curvatures))], 5)[0]
+    return plain(RATE / (2 * size) * np.sum(curvatures / (2 - RATE * curvatures)), 5)
 
 
 def _passes(x, y, size, seed) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_lecture._core import checks
 from keras_lecture._core.random_state import same_random_state
+from keras_lecture.figures.experiments._numbers import plain
 from keras_lecture.figures.experiments._side_by_side import network, outputs, side_by_side, train
 from keras_lecture.losses import L2
 
@@ -70,10 +71,10 @@ def capacity(
         "steps": [(i + 1) * (steps // measurements) for i in range(measurements)],
         "training_error": training,
         "test_error": test,
-        "x": _plain(x),
-        "y": _plain(y),
-        "curve_x": _plain(line),
-        "curves": [_plain(curve) for curve in curves],
+        "x": plain(np.ravel(x)),
+        "y": plain(y),
+        "curve_x": plain(np.ravel(line)),
+        "curves": plain(curves),
     }
 
 
@@ -84,9 +85,4 @@ def _sine(random, count):
 
 
 def _errors(values, y):
-    return _plain(np.mean((values - y) ** 2, axis=1))
-
-
-def _plain(values):
-    """Numbers of six digits."""
-    return [float(f"{value:.6g}") for value in np.ravel(values)]
+    return plain(np.mean((values - y) ** 2, axis=1))

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_lecture._core import checks
 from keras_lecture._core.random_state import same_random_state
+from keras_lecture.figures.experiments._numbers import plain
 from keras_lecture.figures.experiments._side_by_side import network, outputs, side_by_side, train
 from keras_lecture.losses import BinaryCrossEntropy
 from keras_lecture.regularizers import L2, penalize
@@ -79,24 +80,19 @@ def _measured(model, networks, training, test, grid):
     return {
         "training_error": [_error(one, training[1]) for one in scores],
         "test_error": [_error(one, test[1]) for one in unseen],
-        "loss": [_plain(loss(training[1][:, None], one[:, None])) for one in scores],
-        "weight_norm": [_plain(_norm(one)) for one in networks],
+        "loss": [plain(ops.convert_to_numpy(loss(training[1][:, None], one[:, None]))) for one in scores],
+        "weight_norm": plain([_norm(one) for one in networks]),
         "probability": [np.round(1 / (1 + np.exp(-one)), 3).reshape(grid, grid).tolist() for one in on_grid],
     }
 
 
 def _error(scores, y):
-    return _plain(np.mean((scores > 0) != y))
+    return plain(np.mean((scores > 0) != y))
 
 
 def _norm(model):
     kernels = (w for w in model.trainable_variables if w.path.endswith("kernel"))
     return np.sqrt(sum(np.sum(np.square(ops.convert_to_numpy(w.value).astype("float64"))) for w in kernels))
-
-
-def _plain(value):
-    """A number of six digits."""
-    return float(f"{float(value):.6g}")
 
 
 def _moons(random, count):

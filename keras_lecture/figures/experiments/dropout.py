@@ -10,6 +10,7 @@ from keras_lecture import data as datasets
 from keras_lecture import layers, losses, models, optimizers
 from keras_lecture._core import checks
 from keras_lecture._core.random_state import same_random_state
+from keras_lecture.figures.experiments._numbers import plain
 
 
 def dropout(
@@ -84,7 +85,11 @@ def _signal(seed, rate, masks):
     layer = layers.Dropout(rate, seed=seed, scaling="test", dtype="float32")
     rows = np.tile(h.astype("float32"), (masks, 1))
     outputs = [ops.convert_to_numpy(layer(rows, training=training)) @ w for training in (True, False)]
-    return {"training": [_short(v) for v in outputs[0]], "inference": _short(outputs[1][0]), "unscaled": _short(h @ w)}
+    return {
+        "training": plain(outputs[0], 5),
+        "inference": plain(outputs[1][0], 5),
+        "unscaled": plain(h @ w, 5),
+    }
 
 
 def _train(found, name, model, training, held_out, epochs, seed):
@@ -110,8 +115,8 @@ class _Both(keras.callbacks.Callback):
         self.found["epoch"].append(epoch + 1)
         for key, (x, y) in self.sets.items():
             scores = ops.stop_gradient(self.model(x, training=False))
-            self.found[key].append(_short(losses.SoftmaxCrossEntropy()(y, scores)))
-        self.found["accuracy"].append(_short(np.mean(ops.convert_to_numpy(scores).argmax(axis=-1) == y)))
+            self.found[key].append(plain(ops.convert_to_numpy(losses.SoftmaxCrossEntropy()(y, scores)), 5))
+        self.found["accuracy"].append(plain(np.mean(ops.convert_to_numpy(scores).argmax(axis=-1) == y), 5))
 
 
 def _committee(model, x, y, size=30):
@@ -120,10 +125,6 @@ def _committee(model, x, y, size=30):
     for n in range(1, size + 1):
         total = total + ops.convert_to_numpy(ops.softmax(model(x, training=True))).astype("float64")
         right = (total / n)[np.arange(len(y)), y]
-        found["loss"].append(_short(-np.log(right).mean()))
-        found["accuracy"].append(_short(np.mean(total.argmax(axis=-1) == y)))
+        found["loss"].append(plain(-np.log(right).mean(), 5))
+        found["accuracy"].append(plain(np.mean(total.argmax(axis=-1) == y), 5))
     return found
-
-
-def _short(value):
-    return float(f"{value:.5g}")

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_lecture import data as data_sets
 from keras_lecture._core import checks
 from keras_lecture._core.random_state import same_random_state
 from keras_lecture.data import Batches
+from keras_lecture.figures.experiments._numbers import plain
 from keras_lecture.losses import SoftmaxCrossEntropy
 from keras_lecture.models import mlp
 from keras_lecture.optimizers import SGD
@@ -59,7 +59,6 @@ def learning_rates(
     x, y = _digits(seed, examples, noise)
     found: dict[str, Any] = {"rates": rates, "loss": {}, "accuracy": {}}
     with same_random_state():
-        keras.utils.set_random_seed(seed)
         # One model for all runs, so that its steps are compiled once.
         model = mlp(x.shape[1:], 10, units=())
         model.compile(SGD(), SoftmaxCrossEntropy(), metrics=["accuracy"])
@@ -78,7 +77,7 @@ def learning_rates(
                 verbose=0,
             ).history
             for key in ("loss", "accuracy"):
-                found[key][name] = [_plain(value) for value in (before[key], *after[f"val_{key}"])]
+                found[key][name] = plain([before[key], *after[f"val_{key}"]])
     return found
 
 
@@ -88,8 +87,3 @@ def _digits(seed, count, noise):
     rows = random.permutation(len(y))[:count]
     labels = np.where(random.random(count) < noise, random.integers(0, 10, count), y[rows])
     return x[rows].reshape(count, -1).astype("float32"), labels.astype("int32")
-
-
-def _plain(value):
-    """A number of six digits, or `None` if it is not finite."""
-    return float(f"{value:.6g}") if np.isfinite(value) else None

@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_lecture._core import checks
+from keras_lecture.figures.experiments._numbers import plain
 from keras_lecture.losses import (
     Exponential,
     Logistic,
@@ -63,12 +64,12 @@ def losses(*, seed: int = 0, points: int = 101) -> dict[str, Any]:
     ones = np.ones((points, 1), "float32")
     by_name = {"hinge": _of_class_0(MulticlassHinge, np.stack([margin / 2, -margin / 2], axis=1))}
     for name, loss in _MARGIN_LOSSES.items():
-        by_name[name] = _plain(loss(reduction=None)(ones, margin[:, None].astype("float32")))
+        by_name[name] = _numbers(loss(reduction=None)(ones, margin[:, None].astype("float32")))
     scores = np.stack([lead, np.zeros(points), np.zeros(points)], axis=1)
     return {
-        "margin": _plain(margin),
+        "margin": plain(margin),
         "margin_losses": by_name,
-        "lead": _plain(lead),
+        "lead": plain(lead),
         "hinge": _of_class_0(MulticlassHinge, scores),
         "cross_entropy": _of_class_0(SoftmaxCrossEntropy, scores),
         "images": _worked(_IMAGES, labels=[0, 1, 2]),
@@ -83,7 +84,7 @@ def _worked(scores, labels):
     return {
         "names": list(scores),
         "scores": rows.tolist(),
-        "lead": _plain(rows[range(3), labels] - others.max(axis=1)),
+        "lead": plain(rows[range(3), labels] - others.max(axis=1)),
         "hinge": _of_class(MulticlassHinge, labels, rows),
         "cross_entropy": _of_class(SoftmaxCrossEntropy, labels, rows),
     }
@@ -94,9 +95,8 @@ def _of_class_0(loss, scores):
 
 
 def _of_class(loss, labels, scores):
-    return _plain(loss(reduction=None)(np.asarray(labels, "int32"), np.asarray(scores, "float32")))
+    return _numbers(loss(reduction=None)(np.asarray(labels, "int32"), np.asarray(scores, "float32")))
 
 
-def _plain(values):
-    """Numbers of six digits."""
-    return [float(f"{value:.6g}") for value in np.ravel(ops.convert_to_numpy(values))]
+def _numbers(values):
+    return plain(np.ravel(ops.convert_to_numpy(values)))

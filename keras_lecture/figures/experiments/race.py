@@ -10,7 +10,8 @@ from keras import ops
 from keras_lecture import optimizers
 from keras_lecture._core import checks
 from keras_lecture.figures.experiments import _surfaces
-from keras_lecture.figures.experiments._descent import Descent, Rates, plain
+from keras_lecture.figures.experiments._descent import Descent, Rates
+from keras_lecture.figures.experiments._numbers import plain
 
 # A run has arrived when the height above the minimum is this fraction of that of the start.
 ARRIVED = 1e-3

@@ -7,7 +7,8 @@ from keras import ops
 
 from keras_lecture import optimizers
 from keras_lecture._core import checks
-from keras_lecture.figures.experiments._descent import Descent, plain
+from keras_lecture.figures.experiments._descent import Descent
+from keras_lecture.figures.experiments._numbers import plain
 
 
 def rates(*, seed: int = 0, steps: int = 500, condition: float = 100.0) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from keras_lecture import _backend, losses, optimizers
 from keras_lecture._core import checks
 from keras_lecture.activations import sigmoid
 from keras_lecture.figures.experiments._descent import Descent
+from keras_lecture.figures.experiments._numbers import plain
 
 # Name → whether the loss takes the probability or the score, and the loss.
 LOSSES = {"quadratic loss": (True, losses.L2), "log-loss": (False, losses.BinaryCrossEntropy)}
@@ -39,17 +40,18 @@ def saturation(*, seed: int = 0, steps: int = 300, learning_rate: float = 0.15) 
     checks.number("saturation", "learning_rate", learning_rate, "(0, ∞)")
     scores = np.linspace(-8.0, 8.0, 161)
     keys = ("weight", "bias", "prediction", "loss", "gradient", "loss_at", "gradient_at")
-    data: dict[str, Any] = {"learning_rate": learning_rate, "scores": _short(scores)} | {key: {} for key in keys}
+    data: dict[str, Any] = {"learning_rate": learning_rate, "scores": plain(scores, 5)} | {key: {} for key in keys}
     for name, (on_probability, loss) in LOSSES.items():
         weights, biases = _descend(on_probability, loss(), steps, learning_rate)
         at = weights + biases
         # ∂L/∂w is ∂L/∂s, because the input is 1.
         value, slope = _along(on_probability, loss(reduction="none"), at)
-        data["weight"][name], data["bias"][name] = _short(weights), _short(biases)
-        data["prediction"][name] = _short(ops.convert_to_numpy(sigmoid(ops.convert_to_tensor(at, dtype="float32"))))
-        data["loss"][name], data["gradient"][name] = _short(value), _short(slope)
+        data["weight"][name], data["bias"][name] = plain(weights, 5), plain(biases, 5)
+        predictions = ops.convert_to_numpy(sigmoid(ops.convert_to_tensor(at, dtype="float32")))
+        data["prediction"][name] = plain(predictions, 5)
+        data["loss"][name], data["gradient"][name] = plain(value, 5), plain(slope, 5)
         value, slope = _along(on_probability, loss(reduction="none"), scores)
-        data["loss_at"][name], data["gradient_at"][name] = _short(value), _short(slope)
+        data["loss_at"][name], data["gradient_at"][name] = plain(value, 5), plain(slope, 5)
     return data
 
 
@@ -74,8 +76,4 @@ def _along(on_probability, loss, scores):
 
     start = [ops.convert_to_tensor(scores.astype("float32")[:, None])]
     (_, value), (slope,) = _backend.value_and_grad(total)(start)
-    return ops.convert_to_numpy(value), ops.convert_to_numpy(slope)
-
-
-def _short(values):
-    return [float(f"{value:.5g}") for value in np.ravel(values)]
+    return np.ravel(ops.convert_to_numpy(value)), np.ravel(ops.convert_to_numpy(slope))

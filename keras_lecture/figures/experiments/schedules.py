@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_lecture._core import checks
-from keras_lecture.figures.experiments._descent import plain
+from keras_lecture.figures.experiments._numbers import plain
 from keras_lecture.optimizers.schedules import Cyclical, Exponential, InverseTime, WarmRestarts, Warmup
 
 

@@ -9,6 +9,7 @@ from keras import ops
 from keras_lecture import _backend, initializers
 from keras_lecture._core import checks
 from keras_lecture._core.random_state import same_random_state
+from keras_lecture.figures.experiments._numbers import plain
 
 # Name → activation, initializer, whether `rescale` follows.
 STARTS = {
@@ -95,11 +96,11 @@ def _network(activation, layers, units):
 
 
 def _record(data, name, activation, values, gradients):
-    data["forward"][name] = [_short(np.sqrt(np.mean(np.square(tensor)))) for tensor in values]
-    data["backward"][name] = [_short(np.sqrt(np.mean(np.square(tensor)))) for tensor in gradients]
-    data["std"][name] = [_short(np.std(tensor)) for tensor in values]
+    data["forward"][name] = plain([np.sqrt(np.mean(np.square(tensor))) for tensor in values], 4)
+    data["backward"][name] = plain([np.sqrt(np.mean(np.square(tensor))) for tensor in gradients], 4)
+    data["std"][name] = plain([np.std(tensor) for tensor in values], 4)
     # The largest slope of tanh is 1, and that at the value a is 1 − a².
-    flat = [_short(np.mean(1 - np.square(tensor) < 0.05)) for tensor in values]
+    flat = plain([np.mean(1 - np.square(tensor) < 0.05) for tensor in values], 4)
     data["saturated"][name] = flat if activation == "tanh" else None
     with np.errstate(divide="ignore"):
         decades = [np.log10(np.abs(tensor)) for tensor in gradients]
@@ -111,8 +112,4 @@ def _record(data, name, activation, values, gradients):
 
 def _shares(tensors, limits):
     counts = [np.histogram(tensor, _BINS, limits)[0] / tensor.size for tensor in tensors]
-    return {"range": list(limits), "shares": [[_short(share) for share in row] for row in counts]}
-
-
-def _short(value):
-    return float(f"{value:.4g}")
+    return {"range": list(limits), "shares": plain(counts, 4)}

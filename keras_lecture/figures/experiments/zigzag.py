@@ -7,7 +7,8 @@ from keras import ops
 
 from keras_lecture import optimizers
 from keras_lecture._core import checks
-from keras_lecture.figures.experiments._descent import Descent, plain
+from keras_lecture.figures.experiments._descent import Descent
+from keras_lecture.figures.experiments._numbers import plain
 
 START = (-2.0, 0.5)
 # A run has arrived when its distance from the minimum stays below this fraction of the first.
