@@ -204,7 +204,11 @@ class Rule(keras.optimizers.Optimizer):
         pass
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        optimizer_step(self, dense(grads), trainable_variables, learning_rate)
+        if len(getattr(learning_rate, "shape", ())):
+            # A rate for each element of the weights, as a schedule may return; a kernel takes one for all.
+            self.update_each(dense(grads), trainable_variables, learning_rate)
+        else:
+            optimizer_step(self, dense(grads), trainable_variables, learning_rate)
 
     def clipped(self, gradients: list[Tensor]) -> list[Tensor]:
         """The gradients after Keras's `clipnorm`, `global_clipnorm` or `clipvalue`."""

@@ -20,9 +20,6 @@ def optimizer_step(rule, gradients, variables, learning_rate):
     # The operations update one copy of a variable; distribution strategies use the formula, and XLA fuses it better.
     if rule.kernel is None or tf.distribute.has_strategy() or xla.inside():
         return None
-    # A schedule may return a rate for each element of the weights, as the race of all rates at once does.
-    if len(getattr(learning_rate, "shape", ())):
-        return None
     if not all(_fits(g, v) for g, v in zip(gradients, variables, strict=True)):
         return None
     gradients = rule.clipped(gradients)

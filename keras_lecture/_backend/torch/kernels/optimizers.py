@@ -29,8 +29,7 @@ def optimizer_step(rule, gradients, variables, learning_rate):
         return None
     slots, penalties = rule.state_of(variables)
     weights, slots = _tensors(variables), [*map(_tensors, slots)]
-    # A schedule may return a rate for each element of the weights, as the race of all rates at once does.
-    if (update.reads and not _readable(weights[0])) or getattr(learning_rate, "ndim", 0):
+    if update.reads and not _readable(weights[0]):
         return None
     # A transposed gradient has other strides than its variable, but the fused steps read memory linearly.
     gradients = [g if g.is_sparse else g.contiguous() for g in gradients]
