@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from oracles import callbacks as oracle
 from support.harness import BACKEND, numpy
-from support.small_fit import COMPILED
+from support.small_fit import COMPILED, Kill
 from support.watched_model import X, Y, fit, model
 
 from keras_lecture import optimizers
@@ -189,21 +189,13 @@ def test_a_failure_while_saving_leaves_the_old_file_and_the_model_of_any_failed_
 def test_a_resumed_run_goes_on_with_the_best_value_and_the_count_of_batches(tmp_path):
     """Killed after the third batch of the second epoch, one batch after a file."""
 
-    class Kill(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            self.epoch = epoch
-
-        def on_train_batch_begin(self, batch, logs=None):
-            if (self.epoch, batch) == (1, 3):
-                raise KeyboardInterrupt
-
     def run(*more):
         saving = AverageModelCheckpoint(tmp_path / "files" / "{epoch}-{batch}.keras", save_freq=3)
         resume = ExactResume(tmp_path / "run", every=1)
         fit(model(mean_optimizer(), **COMPILED), *more, resume, saving, epochs=3, batch_size=4)
 
     with pytest.raises(KeyboardInterrupt):
-        run(Kill())
+        run(Kill(1, 3))
     run()
     assert sorted(os.listdir(tmp_path / "files")) == ["1-3.keras", "2-2.keras", "3-1.keras", "3-4.keras"]
 

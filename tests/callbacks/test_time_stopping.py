@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from support.harness import BACKEND
-from support.small_fit import COMPILED
+from support.small_fit import COMPILED, Kill
 from support.watched_model import X, Y, fit, model
 
 from keras_lecture.callbacks import ExactResume, TimeStopping, time_stopping
@@ -89,16 +89,8 @@ def test_after_an_exception_the_next_fit_has_all_the_seconds_too(clock):
 def test_a_resumed_run_has_the_rest_of_the_time(clock, tmp_path):
     """Killed after 3 of 4 batches of the second epoch; the last file is from its second one."""
 
-    class Kill(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            self.epoch = epoch
-
-        def on_train_batch_begin(self, batch, logs=None):
-            if (self.epoch, batch) == (1, 3):
-                raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        run(clock, 8.5, Kill(), ExactResume(tmp_path, every=2))
+        run(clock, 8.5, Kill(1, 3), ExactResume(tmp_path, every=2))
     clock[0] += 1000.0
     # 6 seconds were used at the file: batches 2 and 3 of the second epoch, and the first of the third.
     seen, stopping = run(clock, 8.5, ExactResume(tmp_path, every=2))
