@@ -54,7 +54,9 @@ def test_panels_show_the_rates_and_their_sums(data, theme):
         for line, (name, run) in zip(lines, data["runs"].items(), strict=True):
             assert line.get_label() == name
             np.testing.assert_array_equal(line.get_ydata(), run[key])
-        assert len({line.get_color() for line in lines}) == len(lines)
+        # `get_linestyle` gives "--" for every dash of its own.
+        dashes = {str(line._unscaled_dash_pattern) for line in lines}
+        assert len({line.get_color() for line in lines}) == len(dashes) == len(lines)
 
 
 def test_rejects_other_data():
