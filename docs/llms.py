@@ -23,9 +23,10 @@ def text(docs):
     titles = {file.relative_to(docs).with_suffix(".html"): title(file) for file in pages}
     parts = [HEAD, "## Pages\n"]
     parts += [f"- [{found}]({page.as_posix()})" for page, found in titles.items() if found]
+    public = reference.names()
     for area in reference.AREAS:
         parts.append(f"\n## keras_lecture.{area}\n")
-        for path, unit in reference.names().items():
+        for path, unit in public.items():
             if path.startswith(f"{area}."):
                 parts.append(f"- [{path}](api/{path}.html): {reference.first_line(unit)}")
     return "\n".join(parts) + "\n"

@@ -9,7 +9,7 @@ from keras_lecture.figures._canvas import BLUE, GRAY, GREEN, RED, Figure, canvas
 
 
 def dropout(data: Mapping[str, Any] | None = None, *, theme: str = "light") -> Figure:
-    """What dropout does: to a neuron's input, to the gap between training and other data, and as a committee.
+    """The effects of dropout: on the input of a neuron, on the generalization gap, and as an average of many networks.
 
     Use it to see why values are scaled, and what the noise in training is good for.
 

@@ -63,7 +63,7 @@ def race_animation(data: Mapping[str, Any] | None = None) -> str:
 
 
 def _track(run) -> dict[str, Any]:
-    """Where a run is at which cost, up to the first point that is not finite."""
+    """The path of a run with the cost at each point, up to the first point that is not finite."""
     length = next((i for i, point in enumerate(run["path"]) if None in point), len(run["path"]))
     return {"path": run["path"][:length], "cost": run["cost"][:length]}
 

@@ -100,9 +100,10 @@ def settings(one: Recording, other: Recording) -> list[Compared]:
 
 
 def _setting(name, a, b):
-    numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in (a, b))
-    scale = max(abs(a), abs(b)) if numbers else 0.0
-    difference, allowed = abs(a - b) if numbers else (np.inf, 0.0)[a == b], _SAME_SETTING * scale
+    scale, difference = 0.0, 0.0 if a == b else np.inf
+    if all(isinstance(each, int | float) and not isinstance(each, bool) for each in (a, b)):
+        scale, difference = max(abs(a), abs(b)), abs(a - b)
+    allowed = _SAME_SETTING * scale
     agrees = difference <= allowed
     label = name if agrees else f"{name}, {a!r} and {b!r}"
     return Compared("step", "", "optimizer", "setting", label, difference, allowed, scale, agrees, "setting", "")
