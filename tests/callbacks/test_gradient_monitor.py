@@ -1,4 +1,4 @@
-"""`GradientMonitor` against an independent `value_and_grad` along the same steps."""
+"""`GradientMonitor` against gradients by the chain rule in NumPy along the same steps."""
 
 import contextlib
 import csv
@@ -33,7 +33,7 @@ def watched(tmp_path_factory):
 
 
 @pytest.mark.parametrize("layer", [None, *LAYERS])
-def test_norms_match_an_independent_value_and_grad(watched, layer):
+def test_norms_match_the_chain_rule_in_numpy(watched, layer):
     _, history, _ = watched
     part, suffix = (LAYERS[layer], f"/{layer}") if layer else (slice(None), "")
     for epoch, (weights, g, following) in enumerate(descent(STEPS, RATE)):
