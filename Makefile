@@ -1,5 +1,7 @@
 # make demo    train a small image classifier on the bundled digits (KERAS_BACKEND=torch SEED=1 make demo changes both)
 # make test    run the linter and the test suite on TensorFlow, PyTorch and JAX (BACKENDS=jax make test runs one)
+# make test-all      run the long tests, too: every layer in every contract, and the guide and the examples on each backend
+# make test-mutants  break the formulas one at a time and count how often the tests notice (SAMPLE=100 takes some of them)
 # make lint    run the linter and report how complete the types are
 # make docs    run the guide and the examples and build the documentation into docs/_build/html
 # make bench   print the benchmark tables
@@ -17,6 +19,7 @@ PYTHON ?= python3
 KERAS_BACKEND ?= jax
 SEED ?= 0
 BACKENDS ?=
+SAMPLE ?= 1000000
 VENV := .venv
 RUN := KERAS_BACKEND=$(KERAS_BACKEND) TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/python
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
@@ -36,7 +39,7 @@ NIGHTLY := .venv-nightly
 OLDEST := .venv-oldest
 OLDEST_KERAS := 3.15.0
 
-.PHONY: demo test test-newest test-oldest test-nightly lint docs dist bench ward page-check docs-check divergence-check clean
+.PHONY: demo test test-all test-mutants test-newest test-oldest test-nightly lint docs dist bench ward page-check docs-check divergence-check clean
 
 # A residual network with random affine augmentation and weight averaging. oneDNN kernels are off because TensorFlow
 # reports them on standard error. One thread, because in such small operations PyTorch's threads mostly wait for each
@@ -47,14 +50,22 @@ demo: $(INSTALLED)
 		--loss softmax_cross_entropy label_smoothing=0.1 --optimizer nesterov use_ema=true --learning-rate 0.1 \
 		--schedule warm_restarts --epochs 40 --batch-size 64 --doctor
 
-test test-newest: $(INSTALLED)
+test: $(INSTALLED)
 	@$(VENV)/bin/python tests/suite.py $(BACKENDS)
 
+test-all test-newest: $(INSTALLED)
+	@$(VENV)/bin/python tests/suite.py --all $(BACKENDS)
+
 test-oldest: $(OLDEST)/.keras
-	@$(OLDEST)/bin/python tests/suite.py $(BACKENDS)
+	@$(OLDEST)/bin/python tests/suite.py --all $(BACKENDS)
 
 test-nightly: $(NIGHTLY)/.keras
-	@$(NIGHTLY)/bin/python tests/suite.py $(BACKENDS)
+	@$(NIGHTLY)/bin/python tests/suite.py --all $(BACKENDS)
+
+# A mutant that no test notices on PyTorch may be a formula in whose place PyTorch runs a kernel: JAX has fewest.
+test-mutants: $(INSTALLED)
+	@OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(VENV)/bin/python tests/mutation/run.py --sample $(SAMPLE) --out runs/mutants.json
+	@KERAS_BACKEND=jax $(VENV)/bin/python tests/mutation/run.py --again runs/mutants.json --out runs/survivors.json
 
 lint: $(INSTALLED)
 	@$(VENV)/bin/python tests/lint.py

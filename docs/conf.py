@@ -29,7 +29,7 @@ copyright = "its authors, Apache-2.0"
 version = release = keras_lecture.__version__
 
 extensions = ["myst_parser", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery"]
-exclude_patterns = ["_build", "gallery/*.ipynb", "guide/*.ipynb", "ward_tables.md"]
+exclude_patterns = ["_build", "gallery/*.ipynb", "guide/*.ipynb", "ward_tables.md", "promises/*.md"]
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 2
 # Indented blocks are formulas in plain Unicode; code blocks name their language.

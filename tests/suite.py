@@ -1,6 +1,8 @@
 """Runs the linter, then pytest for each backend in several processes, and prints a summary.
 
-python tests/suite.py [backend …] [-- pytest arguments]
+python tests/suite.py [--all] [backend …] [-- pytest arguments]
+
+Tests marked `once` do not depend on the backend and run on the last of the backends alone. Those marked `long` wait for `--all`.
 """
 
 import os
@@ -26,7 +28,10 @@ ROOMS = {
     "training": ("callbacks", "_training"),
 }
 PARTS = {part: [f"tests/{room}" for room in rooms] for part, rooms in ROOMS.items()}
+# These rooms have targets of their own in the Makefile.
+APART = ("engines", "fuzz", "hostile", "soak")
 PARTS["others"] = [f"--ignore={room}" for part in PARTS.values() for room in part]
+PARTS["others"] += [f"--ignore=tests/{room}" for room in APART]
 
 
 def run(backend, part, arguments):
@@ -55,11 +60,22 @@ def run(backend, part, arguments):
     return backend, counts, seconds
 
 
+def chosen(marks):
+    """The expression by which pytest leaves out tests with these marks."""
+    return " and ".join(f"not {mark}" for mark in marks)
+
+
 def main():
-    before, _, after = " ".join(sys.argv[1:]).partition("--")
+    before, _, after = " ".join(sys.argv[1:]).partition("-- ")
+    backends = [word for word in before.split() if word != "--all"] or BACKENDS
+    left_out = [] if "--all" in before.split() else ["long"]
     parts = {"chosen": after.split()} if after else PARTS
     clean = subprocess.run([sys.executable, "tests/lint.py"], cwd=ROOT).returncode == 0
-    jobs = [(backend, *part) for backend in before.split() or BACKENDS for part in parts.items()]
+    jobs = [
+        (backend, part, ["-m", chosen(left_out + ["once"] * (backend != backends[-1])), *arguments])
+        for backend in backends
+        for part, arguments in parts.items()
+    ]
     start = time.perf_counter()
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         results = list(pool.map(lambda job: run(*job), jobs))

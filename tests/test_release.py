@@ -3,7 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import keras_lecture
+
+pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -5,6 +5,8 @@ import ast
 import pytest
 from support.house import FILES, PACKAGE
 
+pytestmark = pytest.mark.once
+
 # Part of the package → its floor. A new part must be entered here.
 FLOORS = {
     "_training": 0,

@@ -8,6 +8,8 @@ import tokenize
 import pytest
 from support.house import PACKAGE
 
+pytestmark = pytest.mark.once
+
 ROOT = PACKAGE.parent
 # Expression → replacement. A blank also matches a line break; capitalized expressions are case-sensitive.
 BANNED = {

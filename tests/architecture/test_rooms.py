@@ -9,6 +9,8 @@ from support.public import public_objects, subpackages, units
 
 import keras_lecture.figures
 
+pytestmark = pytest.mark.once
+
 
 def _rooms():
     """The public rooms; `figures` is imported on demand."""

@@ -14,6 +14,8 @@ import torch
 
 import keras_lecture
 
+pytestmark = pytest.mark.once
+
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "coming_from.md").read_text(encoding="utf-8")
 
 # The imports of `tensorflow_addons/*/__init__.py` at version 0.23, and the modules beside them.

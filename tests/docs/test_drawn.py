@@ -4,7 +4,10 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pytest
 from matplotlib.figure import Figure
+
+pytestmark = pytest.mark.once
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
 

@@ -10,6 +10,8 @@ import pytest
 from keras_lecture import figures
 from keras_lecture.figures import experiments
 
+pytestmark = pytest.mark.once
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 sys.path.insert(0, str(DOCS))
 

@@ -12,6 +12,8 @@ from support.public import public_objects
 
 import keras_lecture
 
+pytestmark = pytest.mark.once
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 sys.path.insert(0, str(DOCS))
 

@@ -10,6 +10,8 @@ from support import snippets
 from keras_lecture.diagnosis._rules import RULES
 from keras_lecture.diagnosis._rules.rule import SEVERITIES
 
+pytestmark = pytest.mark.once
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 sys.path.insert(0, str(DOCS))
 

@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
 from ward import ward_page
+
+pytestmark = pytest.mark.once
 
 SICK = {"run": ["torch", "breaks", "sick", 0], "held_out": False, "accepted": ["non-finite"], "steps": 40}
 SICK |= {"findings": [["non-finite", "high", None, 0, 40, True, ""], ["zig-zag", "medium", None, 0, 40, True, ""]]}

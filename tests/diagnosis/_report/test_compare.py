@@ -5,6 +5,8 @@ from diagnosis._report.documents import broken, document, finding, layers
 
 from keras_lecture.diagnosis._report.compare import comparison, differs, first_layer, first_loss, parting
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("a", "b", "is_different"),

@@ -17,6 +17,8 @@ from keras_lecture.diagnosis._report.heat import edges_of, level_of
 from keras_lecture.diagnosis._report.html import fragment, page
 from keras_lecture.diagnosis._report.text import esc, picked, short
 
+pytestmark = pytest.mark.once
+
 VOID = {"meta", "link", "br"}
 EMPTY = {"schema": 1, "findings": []}
 CLOSED = finding(rule="spike", is_open=False, first_step=10, last_step=30)

@@ -8,6 +8,8 @@ from diagnosis._report.documents import HOSTILE, document, finding
 from keras_lecture.diagnosis._report.html import page
 from keras_lecture.diagnosis._report.summary import SCHEMA, summary
 
+pytestmark = pytest.mark.once
+
 OPEN = {severity: finding(severity=severity) for severity in ("low", "medium", "high")}
 
 

@@ -8,6 +8,8 @@ from diagnosis._report.documents import document, finding, hostile
 from keras_lecture.diagnosis._report.summary import summary
 from keras_lecture.diagnosis._report.terminal import columns, text
 
+pytestmark = pytest.mark.once
+
 FOUND = finding(evidence={"dead units": "32 of 32 " + "and so on " * 30}, layer="a" * 100)
 
 

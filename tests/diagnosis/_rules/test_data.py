@@ -5,6 +5,8 @@ from diagnosis._rules.records import answers, layer, severities
 
 from keras_lecture.diagnosis._rules.data import RULES
 
+pytestmark = pytest.mark.once
+
 
 def first(rms=1.0, std=(0.9, 1.1), offset=0.1, **parts):
     row = {"layer": "dense", "rms": rms, "mean": 0.0, "std": rms, "offset": offset}

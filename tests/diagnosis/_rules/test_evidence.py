@@ -9,6 +9,8 @@ from keras_lecture.diagnosis._rules.causes import has_other_cause
 from keras_lecture.diagnosis._rules.evidence import loss_floor, progress
 from keras_lecture.diagnosis._rules.trends import is_plateau, late_fall, oscillation, recent_slope, theil_sen
 
+pytestmark = pytest.mark.once
+
 
 def test_slope_is_that_of_scipy():
     rng = np.random.default_rng(0)

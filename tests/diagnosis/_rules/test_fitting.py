@@ -1,8 +1,11 @@
 """Rules about the arguments of `fit`."""
 
+import pytest
 from diagnosis._rules.records import answers, severities
 
 from keras_lecture.diagnosis._rules.fitting import RULES
+
+pytestmark = pytest.mark.once
 
 
 def run(size, samples, epochs, steps, optimizer="Adam"):

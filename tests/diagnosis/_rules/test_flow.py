@@ -5,6 +5,8 @@ from diagnosis._rules.runs import alarms, answers, change_rows, healthy, severit
 
 from keras_lecture.diagnosis._rules import flow
 
+pytestmark = pytest.mark.once
+
 UNKNOWN = {"zero-gradient", "vanishing-gradient", "exploding-gradient", "dead-relu", "saturation"}
 
 

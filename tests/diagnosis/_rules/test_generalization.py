@@ -6,6 +6,8 @@ from diagnosis._rules.runs import alarms, answers, falling, healthy, run, severi
 
 from keras_lecture.diagnosis._rules import flow, generalization, progress
 
+pytestmark = pytest.mark.once
+
 VALIDATION = ("overfit", "bad-split", "unlearnable-labels")
 
 

@@ -6,6 +6,8 @@ from keras_lecture.diagnosis._rules.invariant_texts import TEXTS
 from keras_lecture.diagnosis._rules.invariants import RULES
 from keras_lecture.diagnosis._rules.rule import Finding, Unknown
 
+pytestmark = pytest.mark.once
+
 PAIRS = list(zip(RULES, TEXTS, strict=True))
 
 

@@ -5,6 +5,8 @@ from diagnosis._rules.records import answers, classifier, severities
 
 from keras_lecture.diagnosis._rules.outputs import RULES
 
+pytestmark = pytest.mark.once
+
 SPARSE, CATEGORICAL, BINARY = (
     "sparse_categorical_crossentropy",
     "categorical_crossentropy",

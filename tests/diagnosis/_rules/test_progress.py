@@ -16,6 +16,8 @@ from diagnosis._rules.runs import (
 
 from keras_lecture.diagnosis._rules import evidence, flow, generalization, progress
 
+pytestmark = pytest.mark.once
+
 
 def linear(start, end, epochs=10):
     return list(np.linspace(start, end, epochs + 1))

@@ -6,6 +6,8 @@ from diagnosis._rules.runs import answers
 
 from keras_lecture.diagnosis._rules import rehearsal
 
+pytestmark = pytest.mark.once
+
 STEPS = np.arange(41)
 
 

@@ -5,6 +5,8 @@ from diagnosis._rules.records import answers, chain, classifier, kernel, layer, 
 
 from keras_lecture.diagnosis._rules.structure import RULES
 
+pytestmark = pytest.mark.once
+
 
 def record(*layers, **parts):
     return {"model": {"kind": "sequential", "layers": chain(*layers)}} | parts
