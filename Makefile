@@ -1,6 +1,7 @@
 # make demo    train a small image classifier on the bundled digits (KERAS_BACKEND=torch SEED=1 make demo changes both)
 # make test    run the linter and the test suite on TensorFlow, PyTorch and JAX (BACKENDS=jax make test runs one)
 # make test-all      run the long tests, too: every layer in every contract, and the guide and the examples on each backend
+# make fuzz    compare 10,000 generated cases a backend with independent formulas (CASES=1000 SEED=7 make fuzz changes both)
 # make test-mutants  break the formulas one at a time and count how often the tests notice (SAMPLE=100 takes some of them)
 # make lint    run the linter and report how complete the types are
 # make docs    run the guide and the examples and build the documentation into docs/_build/html
@@ -20,6 +21,7 @@ KERAS_BACKEND ?= jax
 SEED ?= 0
 BACKENDS ?=
 SAMPLE ?= 1000000
+CASES ?= 10000
 VENV := .venv
 RUN := KERAS_BACKEND=$(KERAS_BACKEND) TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/python
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
@@ -39,7 +41,7 @@ NIGHTLY := .venv-nightly
 OLDEST := .venv-oldest
 OLDEST_KERAS := 3.15.0
 
-.PHONY: demo test test-all test-mutants test-newest test-oldest test-nightly lint docs dist bench ward page-check docs-check divergence-check clean
+.PHONY: demo test test-all fuzz test-mutants test-newest test-oldest test-nightly lint docs dist bench ward page-check docs-check divergence-check clean
 
 # A residual network with random affine augmentation and weight averaging. oneDNN kernels are off because TensorFlow
 # reports them on standard error. One thread, because in such small operations PyTorch's threads mostly wait for each
@@ -61,6 +63,11 @@ test-oldest: $(OLDEST)/.keras
 
 test-nightly: $(NIGHTLY)/.keras
 	@$(NIGHTLY)/bin/python tests/suite.py --all $(BACKENDS)
+
+fuzz: $(INSTALLED)
+	@for backend in tensorflow torch jax; do \
+		OMP_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=3 KERAS_BACKEND=$$backend $(VENV)/bin/python tests/fuzz/run.py --cases $(CASES) --seed $(SEED) || exit 1; \
+	done
 
 # A mutant that no test notices on PyTorch may be a formula in whose place PyTorch runs a kernel: JAX has fewest.
 test-mutants: $(INSTALLED)

@@ -154,6 +154,7 @@ class Maxout(MaxoutLayer):
     ) -> None:
         checks.whole("Maxout", "units", units)
         checks.whole("Maxout", "pieces", pieces)
+        checks.boolean("Maxout", "use_bias", use_bias)
         initializers = {"kernel_initializer": kernel_initializer, "bias_initializer": bias_initializer}
         options = {
             "use_bias": use_bias,

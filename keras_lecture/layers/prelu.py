@@ -62,6 +62,11 @@ class PReLU(keras.layers.PReLU):
         checks.whole("PReLU", "axis", axis, "(-∞, ∞)")
         if axis == 0:
             checks.reject("PReLU", "axis", "an axis other than the batch, 0", axis)
+        if shared_axes is not None:
+            checks.instance("PReLU", "shared_axes", shared_axes, (int, Sequence), "axes, counted from 1, or None")
+            # Keras would take −1 for the axis before the last.
+            for shared in [shared_axes] if isinstance(shared_axes, int) else shared_axes:
+                checks.whole("PReLU", "shared_axes", shared, "[1, ∞)")
         if isinstance(alpha_initializer, (int, float)):
             alpha_initializer = keras.initializers.Constant(alpha_initializer)
         super().__init__(alpha_initializer, alpha_regularizer, alpha_constraint, shared_axes, **kwargs)

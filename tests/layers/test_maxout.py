@@ -84,6 +84,10 @@ def test_regularizers_and_constraints_reach_the_kernel():
         (MaxoutConv2D, {"filters": 1, "kernel_size": 3, "padding": "causal"}, "padding"),
         (PReLU, {"axis": 0}, "axis"),
         (PReLU, {"axis": None}, "axis"),
+        # Keras takes −1 for the axis before the last, in silence.
+        (PReLU, {"shared_axes": [-1]}, "shared_axes"),
+        (PReLU, {"shared_axes": 1.5}, "shared_axes"),
+        (Maxout, {"units": 1, "use_bias": "relu"}, "use_bias"),
     ],
 )
 def test_rejects(cls, arguments, argument):

@@ -49,7 +49,8 @@ class DropConnect(SeededLayer, KernelWrapper):
     Reference:
         Wan et al., 2013, ICML, section 3 and algorithm 1. Deck E. Deviations: biases are kept; inference uses the mean
         kernel instead of samples from a normal distribution with the mean and variance of the masked pre-activations;
-        the kernel is scaled in training instead of at inference. Keras has no such layer.
+        the kernel is scaled in training instead of at inference; the rate is rounded to a multiple of 2⁻¹⁶, in the mask
+        and in the scale. Keras has no such layer.
     """
 
     def __init__(

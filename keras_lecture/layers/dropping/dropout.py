@@ -9,7 +9,7 @@ from keras_lecture._core import checks
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.inputs import floating
-from keras_lecture.layers._base.random_bits import drop
+from keras_lecture.layers._base.random_bits import drop, drawn_rate
 from keras_lecture.layers._base.seeded import SeededLayer
 
 
@@ -56,6 +56,9 @@ class Dropout(SeededLayer):
         **kwargs: Any,
     ) -> None:
         checks.number("Dropout", "rate", rate, "[0, 1)", "A rate of 1 would drop everything.")
+        if noise_shape is not None:
+            expectation = "a shape, such as (None, 1, 1, None), or None"
+            checks.instance("Dropout", "noise_shape", noise_shape, Sequence, expectation)
         for size in noise_shape or ():
             if size is not None:
                 checks.whole("Dropout", "noise_shape", size, "[1, ∞)")
@@ -75,7 +78,7 @@ class Dropout(SeededLayer):
         if self.rate == 0:
             return inputs
         if not training:
-            return inputs if self.scaling == "train" else inputs * (1 - self.rate)
+            return inputs if self.scaling == "train" else inputs * (1 - drawn_rate(self.rate))
         shape = ops.shape(inputs)
         if self.noise_shape is not None:
             shape = tuple(size if given is None else given for size, given in zip(shape, self.noise_shape, strict=True))

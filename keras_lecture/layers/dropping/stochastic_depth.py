@@ -39,7 +39,8 @@ class StochasticDepth(SeededLayer):
     Reference:
         Huang et al., 2016, arXiv:1603.09382, eqs. 2 and 5. Deck B shows the residual net it is used in.
         Deviations: one draw per sample instead of one per batch, and the kept branch is scaled in training instead of
-        at inference, as in most later work ("drop path"). Keras has no such layer. The class of this name in TensorFlow
+        at inference, as in most later work ("drop path"); the rate is rounded to a multiple of 2⁻¹⁶, in the draw and in
+        the scale. Keras has no such layer. The class of this name in TensorFlow
         Addons took `[shortcut, residual]` and the survival probability; here the addition is left to the caller.
     """
 

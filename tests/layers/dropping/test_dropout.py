@@ -121,6 +121,7 @@ def test_weights_of_a_model_with_keras_dropout_load(tmp_path):
         ({"rate": 1.0}, "rate"),
         ({"rate": "half"}, "rate"),
         ({"rate": 0.5, "noise_shape": (None, 0)}, "noise_shape"),
+        ({"rate": 0.5, "noise_shape": 3}, "noise_shape"),
         ({"rate": 0.5, "scaling": "both"}, "scaling"),
     ],
 )
