@@ -13,6 +13,7 @@ os.environ.setdefault(
 )
 
 import keras
+import long_tests
 import pytest
 from hypothesis import settings
 from support.harness import BACKEND, precision
@@ -24,6 +25,13 @@ settings.load_profile("suite")
 
 def pytest_report_header(config):
     return f"keras {keras.__version__}, backend {BACKEND}"
+
+
+def pytest_collection_modifyitems(items):
+    tests = long_tests.listed(BACKEND)
+    for item in items:
+        if long_tests.is_long(item.nodeid, tests) and not item.get_closest_marker("once"):
+            item.add_marker("long")
 
 
 def _freeze():

@@ -243,6 +243,7 @@ def test_physics(run):
     assert error < 0.01
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("file", SCRIPTS.values(), ids=SCRIPTS)
 def test_scripts_are_short_and_use_public_names_only(file):
     text = file.read_text(encoding="utf-8")
@@ -254,6 +255,7 @@ def test_scripts_are_short_and_use_public_names_only(file):
     )
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("file", sorted((ROOT / "guide").glob("*.py")), ids=lambda file: file.stem)
 def test_a_page_of_the_guide_says_what_one_learns_its_time_and_where_to_go_next(file):
     text = file.read_text(encoding="utf-8")
