@@ -3,8 +3,8 @@
 KERAS_BACKEND=jax python -m pytest --junitxml=runs/jax.xml
 python tests/long_tests.py SECONDS jax runs/jax*.xml
 
-The lines of other backends stay. A function whose cases all take longer than `SECONDS` is one line. On PyTorch, where the
-suite is fastest, hardly a test is long: `make test` runs nearly all of them there.
+Lines of other backends, and of tests that did not run, stay. A function whose cases all took longer than `SECONDS` is one
+line. On PyTorch, where the suite is fastest, hardly a test is long: `make test` runs nearly all of them there.
 """
 
 import sys
@@ -25,25 +25,32 @@ def is_long(node, tests):
     return node in tests or node.partition("[")[0] in tests
 
 
-def measured(files, seconds):
-    """The tests of the files that took longer."""
-    times = defaultdict(dict)
+def times(files):
+    """`{function: {case: seconds}}` of the tests that the run did not leave out."""
+    found = defaultdict(dict)
     for file in files:
         for case in ElementTree.parse(file).getroot().iter("testcase"):
             node = f"{case.get('classname').replace('.', '/')}.py::{case.get('name')}"
-            times[node.partition("[")[0]][node] = float(case.get("time"))
-    found = set()
-    for function, cases in times.items():
-        slow = {node for node, time in cases.items() if time > seconds}
-        found |= {function} if len(slow) == len(cases) else slow
+            found[node.partition("[")[0]][node] = float(case.get("time"))
     return found
+
+
+def slow(measured, seconds):
+    """The cases that took longer; a function all of whose cases did is one entry."""
+    for function, cases in measured.items():
+        longer = [node for node, time in cases.items() if time > seconds]
+        yield from [function] if len(longer) == len(cases) else longer
 
 
 def main():
     seconds, backend, *files = sys.argv[1:]
-    kept = [line for line in LIST.read_text(encoding="utf-8").splitlines() if not line.startswith(f"{backend} ")]
-    lines = kept + [f"{backend} {test}" for test in measured(files, float(seconds))]
-    LIST.write_text("".join(f"{line}\n" for line in sorted(lines)), encoding="utf-8")
+    measured = times(files)
+    cases = {node for found in measured.values() for node in found}
+    lines = LIST.read_text(encoding="utf-8").splitlines()
+    unmeasured = {test for test in listed(backend) if test not in cases and test not in measured}
+    new = unmeasured | set(slow(measured, float(seconds)))
+    others = {line for line in lines if not line.startswith(f"{backend} ")}
+    LIST.write_text("".join(f"{line}\n" for line in sorted(others | {f"{backend} {test}" for test in new})), "utf-8")
 
 
 if __name__ == "__main__":
