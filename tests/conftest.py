@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -48,6 +49,9 @@ def pytest_collection_finish():
 def _frozen():
     """The same for objects that Keras keeps: on TensorFlow thousands for each model trained by Keras's Adam."""
     yield
+    if BACKEND == "jax":
+        # What a module has compiled is of no use to the next one, and grew to 4 GB in a process.
+        sys.modules["jax"].clear_caches()
     _freeze()
 
 
