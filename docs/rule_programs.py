@@ -414,3 +414,18 @@ def rate_for_another_optimizer():
     model = keras.Sequential([keras.Input((6,)), dense(), layers.Dense(1, name="output")])
     model.compile(keras.optimizers.SGD(30.0), "mae")
     return model, X, Y, None
+
+
+@shows("shared-weight-path")
+def two_networks_with_equal_names():
+    """Two functional networks with equal names of layers, whose outputs are added, on PyTorch."""
+
+    def network():
+        inputs = keras.Input((6,))
+        return keras.Model(inputs, layers.Dense(1, name="scores")(layers.Dense(16, "relu", name="hidden")(inputs)))
+
+    inputs, networks = keras.Input((6,)), [network(), network()]
+    scores = layers.Add()([each(inputs) for each in networks])
+    model = keras.Model(inputs, layers.Activation("sigmoid", name="output")(scores))
+    model.compile("adam", "binary_crossentropy")
+    return model, X, Y, {}
