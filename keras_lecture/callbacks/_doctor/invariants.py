@@ -40,6 +40,10 @@ class Invariants:
         self._watch.trainable()
         self._watch.samples(seen, given)
 
+    def order(self, changes: bool | None, shuffled: bool | None, epochs: int) -> None:
+        """Notes whether the order of the batches differs between epochs; see `Watch.order`."""
+        self._watch.order(changes, shuffled, epochs)
+
     def result(self) -> dict[str, Any]:
         """The facts for `record["invariants"]`."""
         return {**self._static, **self._watch.result(self._no_gradient)}
