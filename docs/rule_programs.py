@@ -328,6 +328,13 @@ def rows_shuffled_and_then_cached():
     return sequential(dense()), data, None, {"epochs": 12, "shuffle": False}
 
 
+@shows("monitor-mode")
+def rate_cut_while_the_loss_falls():
+    """`ReduceLROnPlateau` on the loss with `mode="max"`."""
+    callback = keras.callbacks.ReduceLROnPlateau(monitor="loss", mode="max", patience=1)
+    return sequential(dense()), X, Y, {"epochs": 6, "callbacks": [callback]}
+
+
 @shows("samples-not-seen")
 def last_rows_left_out():
     """Epochs of 224 of 256 rows: the check by hand."""

@@ -132,7 +132,7 @@ class Doctor(keras.callbacks.Callback):
         self._callbacks = None if callbacks is None else weakref.ref(callbacks)
         # It may continue an interrupted epoch, whose first batches another process has seen.
         self._is_partial = any(isinstance(each, ExactResume) for each in getattr(callbacks, "callbacks", ()))
-        self._waits = False
+        self._waits = self._monitored = False
         self._order = Order(source.kind(fit.get("x")), fit.get("x"))
         self._attempt("the start of `fit`", lambda: self._begin(fit))
         self._run = pipeline_of(self._model).open(callbacks)
@@ -312,6 +312,9 @@ class Doctor(keras.callbacks.Callback):
             # `stop_training` may have ended the epoch early.
             is_short = self._is_bounded or self._is_partial or self._model.stop_training
             self._invariants.epoch(*(None, None) if is_short else known)
+            if not self._monitored:
+                self._monitored = True
+                self._invariants.monitored(self._callbacks and self._callbacks(), self._model)
             if self._order.looks:
                 self._invariants.order(*self._order.epoch(self._in_epoch))
             self._is_partial = False

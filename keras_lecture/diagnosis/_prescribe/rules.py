@@ -73,6 +73,7 @@ REFUSED: dict[str, str] = {
     **dict.fromkeys(
         (
             "repeated-batch-order",
+            "monitor-mode",
             "samples-not-seen",
             "constant-input",
             "batch-size",

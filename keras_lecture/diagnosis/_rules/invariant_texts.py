@@ -266,6 +266,18 @@ TEXTS = (
         False,
     ),
     Text(
+        "monitor-mode",
+        "improvement_known",
+        "medium",
+        "`mode` is `min` for losses and errors, and `max` for accuracies, as the metric says",
+        "A callback takes a worse value of what it monitors for a better one: it reacts while all goes well, and keeps "
+        "the worst state.",
+        'Leave `mode="auto"`, or give the direction in which the monitored number improves.',
+        'keras.callbacks.ReduceLROnPlateau(monitor="val_loss", mode="min")',
+        "a callback with `monitor` and an explicit `mode`, and a metric of Keras",
+        False,
+    ),
+    Text(
         "samples-not-seen",
         "samples_seen",
         "medium",
