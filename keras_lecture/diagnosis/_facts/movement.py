@@ -11,7 +11,6 @@ from keras_lecture.diagnosis._facts.entries import Facts, entry, listed
 from keras_lecture.diagnosis._facts.recorded_pass import same
 from keras_lecture.optimizers._search.closure import Closure
 
-
 # Slots that hold a mean of the gradients or the latest update: where they are not zero, the step is not zero.
 _MOMENTS = ("_momentums", "momentums", "_m")
 _OWN_MOMENTS = ("mean", "velocity")

@@ -7,7 +7,6 @@ from keras_lecture.diagnosis._rules.evidence import points, progress
 from keras_lecture.diagnosis._rules.rule import Rule
 from keras_lecture.diagnosis._rules.trends import finite
 
-
 _NEEDED = "validation data, and losses at three probes or epochs"
 
 
@@ -149,7 +148,9 @@ def _unlearnable(rule, record):
             f"{state.reference:.3g})",
             "training loss": state.text,
         },
-        severity="low" if is_shifted or has_other_cause(record) or state.steps < 20 or _may_learn(record, course, state) else "medium",
+        severity="low"
+        if is_shifted or has_other_cause(record) or state.steps < 20 or _may_learn(record, course, state)
+        else "medium",
         confidence=0.7 if not is_shifted else 0.3,
         steps=course.span,
     )
@@ -218,8 +219,8 @@ RULES = [
         scale_free="Both losses are compared with that of a constant prediction.",
         unknown_when="There are no validation data, or the loss of a constant prediction is not known.",
         lecture="Deck A, tuning table: test error ≫ training error; training and test data of the same distribution",
-        cure="Check that each label belongs to its input (was one array shuffled, sorted or filtered without the other?), "
-        "and that words and categories have the same numbers in both parts.",
+        cure="Check that each label belongs to its input: was one array shuffled, sorted or filtered without the other? "
+        "And that words and categories have the same numbers in both parts.",
         code="order = np.random.default_rng(0).permutation(len(x))\nx, y = x[order], y[order]  # one order for both",
         judge=_unlearnable,
     ),

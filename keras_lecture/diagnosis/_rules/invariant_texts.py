@@ -262,7 +262,7 @@ TEXTS = (
         "Shuffle in each epoch, not once.",
         "model.fit(keras_lecture.data.Batches(x, y, batch_size=32))\n"
         "# with tf.data: dataset.cache().shuffle(rows).batch(32), in this order",
-        "a `tf.data` data set, a `DataLoader` or a generator, and so many epochs that equal first batches are no chance",
+        "a `tf.data` data set, a `DataLoader` or a generator, and more epochs: some ten without a difference",
         False,
     ),
     Text(

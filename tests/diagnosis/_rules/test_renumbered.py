@@ -64,7 +64,7 @@ def test_words(is_apart):
 
 
 def test_accuracy_under_the_best_numbers():
-    """By hand: of the predictions 1, 1, 0, 2 for the classes 0, 0, 1, 2 one is right, and all are with 0 and 1 swapped."""
+    """By hand: of the predictions 1, 1, 0, 2 for the classes 0, 0, 1, 2 all are right with 0 and 1 swapped."""
     loss = [{"family": "sparse_categorical_crossentropy", "from_logits": False}]
     outputs = np.eye(3)[[1, 1, 0, 2]]
     assert _renumbered(loss, np.array([0, 0, 1, 2]), outputs) == 1.0
