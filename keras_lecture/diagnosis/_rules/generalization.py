@@ -219,8 +219,8 @@ RULES = [
         scale_free="Both losses are compared with that of a constant prediction.",
         unknown_when="There are no validation data, or the loss of a constant prediction is not known.",
         lecture="Deck A, tuning table: test error ≫ training error; training and test data of the same distribution",
-        cure="Check that each label belongs to its input: was one array shuffled, sorted or filtered without the other? "
-        "And that words and categories have the same numbers in both parts.",
+        cure="Check that each label belongs to its input: was one array shuffled, sorted or filtered without the "
+        "other? And that words and categories have the same numbers in both parts.",
         code="order = np.random.default_rng(0).permutation(len(x))\nx, y = x[order], y[order]  # one order for both",
         judge=_unlearnable,
     ),
