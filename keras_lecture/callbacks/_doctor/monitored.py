@@ -15,7 +15,9 @@ def fact(callbacks: Iterable[Any], model: keras.Model) -> dict[str, Any]:
     judged, wrong = 0, []
     for each in callbacks:
         mode, monitor = getattr(each, "mode", None), getattr(each, "monitor", None)
-        expected = better(monitor, model) if isinstance(monitor, str) and mode in _MODES else None
+        # A checkpoint of every epoch compares nothing.
+        compares = isinstance(monitor, str) and mode in _MODES and getattr(each, "save_best_only", True)
+        expected = better(monitor, model) if compares else None
         if expected is not None:
             judged += 1
             if mode != expected:

@@ -51,7 +51,7 @@ def _is_shuffled(x):
     if type(getattr(x, "sampler", None)).__name__ == "RandomSampler":
         return True
     part = x
-    while part is not None:
+    while type(part).__module__.startswith("tensorflow"):
         if "Shuffle" in type(part).__name__:
             # A data set shuffled once, on purpose, has `reshuffle_each_iteration=False`.
             return True if getattr(part, "_reshuffle_each_iteration", None) is not False else None

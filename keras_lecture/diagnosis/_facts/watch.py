@@ -23,7 +23,7 @@ class Watch:
         watch = Watch(model, facts)                 at the start of `fit`; `facts` are those of `static`
         watch.before(values); watch.after(values)   around each of the first training steps
         watch.evaluation(before, after)             around an evaluation
-        watch.trainable()                           at the end of an epoch
+        watch.trainable(); watch.order(…)           at the end of an epoch
         watch.result(no_gradient)                   facts, for the record
 
     `values` maps the keys of `named_variables(model)`, which are paths, to NumPy arrays; where paths are unique that is
