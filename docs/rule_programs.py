@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_lecture.diagnosis._facts.watch import Watch, digest
+from keras_lecture.diagnosis._facts.watch import Watch
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(256, 6)).astype("float32")
@@ -299,19 +299,10 @@ def optimizer_that_skips_a_layer():
 
 
 @shows("update-below-rounding")
-def gradient_of_a_billionth():
-    """A kernel of ones, a gradient of 1e-9 and a rate of 0.1: the check by hand, as `fit` shows no gradients."""
-    model = sequential(optimizer=keras.optimizers.SGD(0.1))
-    model.optimizer.build(model.trainable_variables)
-    count = len(model.trainable_variables)
-    start = {0: np.ones((6, 1), "float32"), 1: np.zeros(1, "float32")}
-    start |= {count + i: np.array(ops.convert_to_numpy(v)) for i, v in enumerate(model.optimizer.variables)}
-    steps = next(i for i, v in enumerate(model.optimizer.variables) if "iteration" in v.path) + count
-    end = {**start, 1: start[1] + 0.1, steps: start[steps] + 1}
-    watch = Watch(model)
-    watch.before(start)
-    watch.after(end, {0: np.full((6, 1), 1e-9), 1: np.ones(1)})
-    return watch.result()
+def small_steps_in_bfloat16():
+    """A hidden layer with weights in bfloat16, and gradient descent with a rate of 1e-4 and momentum."""
+    hidden = layers.Dense(16, activation="relu", dtype="bfloat16", name="hidden")
+    return sequential(hidden, optimizer=keras.optimizers.SGD(1e-4, momentum=0.9)), X, Y, {}
 
 
 class Uncounted(keras.optimizers.SGD):
@@ -329,11 +320,19 @@ def optimizer_that_does_not_count():
 
 
 @shows("repeated-batch-order")
-def same_batches_in_each_epoch():
-    """Six epochs that begin with the same 32 rows: the check by hand, as `fit` does not keep the batches for it."""
-    watch = Watch(sequential(dense()))
-    watch.epoch_batches([digest((X[:32], Y[:32]))] * 6)
-    return watch.result()
+def rows_shuffled_and_then_cached():
+    """A `tf.data` set whose rows are shuffled before `cache`, which keeps the order of the first epoch."""
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(256).cache().batch(32)
+    return sequential(dense()), data, None, {"epochs": 12, "shuffle": False}
+
+
+@shows("monitor-mode")
+def rate_cut_while_the_loss_falls():
+    """`ReduceLROnPlateau` on the loss with `mode="max"`."""
+    callback = keras.callbacks.ReduceLROnPlateau(monitor="loss", mode="max", patience=1)
+    return sequential(dense()), X, Y, {"epochs": 6, "callbacks": [callback]}
 
 
 @shows("samples-not-seen")
@@ -414,3 +413,18 @@ def rate_for_another_optimizer():
     model = keras.Sequential([keras.Input((6,)), dense(), layers.Dense(1, name="output")])
     model.compile(keras.optimizers.SGD(30.0), "mae")
     return model, X, Y, None
+
+
+@shows("shared-weight-path")
+def two_networks_with_equal_names():
+    """Two functional networks with equal names of layers, whose outputs are added, on PyTorch."""
+
+    def network():
+        inputs = keras.Input((6,))
+        return keras.Model(inputs, layers.Dense(1, name="scores")(layers.Dense(16, "relu", name="hidden")(inputs)))
+
+    inputs, networks = keras.Input((6,)), [network(), network()]
+    scores = layers.Add()([each(inputs) for each in networks])
+    model = keras.Model(inputs, layers.Activation("sigmoid", name="output")(scores))
+    model.compile("adam", "binary_crossentropy")
+    return model, X, Y, {}

@@ -16,6 +16,7 @@ from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture._training.running_fit import callback_list, calls_directly, fit_variables
 from keras_lecture.callbacks._doctor import recording, source, steps
 from keras_lecture.callbacks._doctor.invariants import Invariants
+from keras_lecture.callbacks._doctor.order import Order
 from keras_lecture.callbacks._doctor.schedule import is_due
 from keras_lecture.callbacks._doctor.treating import Treating
 from keras_lecture.callbacks._watch.monitoring import say
@@ -131,7 +132,8 @@ class Doctor(keras.callbacks.Callback):
         self._callbacks = None if callbacks is None else weakref.ref(callbacks)
         # It may continue an interrupted epoch, whose first batches another process has seen.
         self._is_partial = any(isinstance(each, ExactResume) for each in getattr(callbacks, "callbacks", ()))
-        self._waits = False
+        self._waits = self._monitored = False
+        self._order = Order(source.kind(fit.get("x")), fit.get("x"))
         self._attempt("the start of `fit`", lambda: self._begin(fit))
         self._run = pipeline_of(self._model).open(callbacks)
         self._run.surround(self._around)
@@ -255,12 +257,16 @@ class Doctor(keras.callbacks.Callback):
             return plain(*args)
         *state, data = args
         state = state[0] if state else None
-        if self._waits:
-            self._waits = False
+        looks = self._order.looks and not self._in_epoch and not self._is_partial
+        if self._waits or looks:
             batches = data if isinstance(data, list) else list(itertools.islice(data, self._model.steps_per_execution))
             if not batches:
                 raise StopIteration
-            self._attempt("the first batch", lambda: self._first_batch(state, batches[0]))
+            if self._waits:
+                self._waits = False
+                self._attempt("the first batch", lambda: self._first_batch(state, batches[0]))
+            if looks:
+                self._attempt("the order of the batches", lambda: self._order.see(batches[0]))
             args = (*args[:-1], batches if state is None else iter(batches))
         observed = self._is_observed()
         if observed:
@@ -306,6 +312,11 @@ class Doctor(keras.callbacks.Callback):
             # `stop_training` may have ended the epoch early.
             is_short = self._is_bounded or self._is_partial or self._model.stop_training
             self._invariants.epoch(*(None, None) if is_short else known)
+            if not self._monitored:
+                self._monitored = True
+                self._invariants.monitored(self._callbacks and self._callbacks(), self._model)
+            if self._order.looks:
+                self._invariants.order(*self._order.epoch(self._in_epoch))
             self._is_partial = False
 
     def _probe(self, epoch):

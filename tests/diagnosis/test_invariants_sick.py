@@ -9,7 +9,8 @@ from keras import layers as kl
 from keras import ops
 from support.watched_fit import broken, watched_fit
 
-from keras_lecture.diagnosis._facts.invariants import Watch, digest, static
+from keras_lecture import optimizers
+from keras_lecture.diagnosis._facts.invariants import Watch, static
 
 N = 12
 RNG = np.random.default_rng(0)
@@ -398,39 +399,44 @@ def test_a_weight_frozen_in_the_middle_of_a_fit_is_found():
     assert broken(watch.result()) == ["trainable_as_compiled"]
 
 
-def test_gradients_of_a_step_tell_rounding_from_a_weight_that_is_not_updated():
-    model = sequential(optimizer=keras.optimizers.SGD(0.1))
-    values = Recorder(None)
-    values.set_model(model)
-    model.optimizer.build(model.trainable_variables)
-    start = values.values()
-    start[0] = np.ones_like(start[0])
-    count = next(i for i, v in enumerate(model.optimizer.variables) if v is model.optimizer._iterations) + 2
-    end = {**start, count: start[count] + 1, 1: start[1] + 1}
-
-    def facts(gradient):
-        watch = Watch(model)
-        watch.before(start)
-        watch.after(end, {0: np.full_like(start[0], gradient), 1: np.ones_like(start[1])})
-        return broken(watch.result(), minor=True)
-
-    assert facts(1.0) == ["weights_move"]
-    assert facts(1e-9) == ["updates_above_rounding"]
-    assert facts(0.0) == []
+def rounding(*layers, optimizer, **options):
+    facts = watched_fit(sequential(*layers, optimizer=optimizer), X, Y, **options)
+    return facts["updates_above_rounding"]
 
 
-def test_the_order_of_batches_is_judged_by_the_first_ones():
-    watch, same = Watch(sequential()), digest((X, Y))
-    watch.epoch_batches([same, None, same])
-    assert broken(watch.result()) == []
-    watch.epoch_batches([same, None, same, same], shuffle=False)
-    assert broken(watch.result()) == []
-    watch.epoch_batches([digest((np.ones_like(X), np.zeros_like(Y)))] * 9)
-    assert broken(watch.result()) == []
-    watch.epoch_batches([same, None, same, same])
-    assert broken(watch.result()) == ["order_changes"]
-    watch.epoch_batches([same, None, same, digest((X[::-1], Y[::-1]))])
-    assert broken(watch.result()) == []
+@pytest.mark.parametrize(
+    ("expected", "dtype", "optimizer"),
+    [
+        (True, "float32", keras.optimizers.Adam(1e-3)),
+        (True, "mixed_bfloat16", keras.optimizers.Adam(1e-5)),
+        (False, "bfloat16", keras.optimizers.Adam(1e-5)),
+        (False, "bfloat16", optimizers.Adam(1e-5)),
+        (False, "float32", keras.optimizers.SGD(1e-9, momentum=0.9)),
+        (None, "bfloat16", keras.optimizers.SGD(1e-9)),
+        (None, "bfloat16", keras.optimizers.RMSprop(1e-9)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{type(value).__name__}",
+)
+def test_updates_that_are_lost_in_rounding(expected, dtype, optimizer):
+    """Near 0.5, bfloat16 has steps of 0.002: updates of 1e-5 are lost; float32 weights take them."""
+    optimizer = type(optimizer).from_config(optimizer.get_config())
+    layer = kl.Dense(4, dtype=dtype, kernel_initializer=keras.initializers.RandomUniform(0.4, 0.6))
+    fact = rounding(layer, optimizer=optimizer)
+    assert fact["holds"] is expected, fact
+    assert expected is not False or "kernel" in fact["where"]
+
+
+def test_weights_that_all_stand_still_are_more_than_rounding():
+    """Keras's Adam rounds β₂ = 0.999 to 1 in bfloat16, and 1 − β₂ᵏ = 0 is a factor of its steps: nothing moves."""
+    model = keras.Sequential([keras.Input((6,)), kl.Dense(2, dtype="bfloat16")])
+    model.compile(keras.optimizers.Adam(1e-2), "mse")
+    assert broken(watched_fit(model, X, Y)) == ["updates_above_rounding", "weights_move"]
+
+
+def test_updates_of_a_rising_rate_are_not_judged():
+    warmup = keras.optimizers.schedules.CosineDecay(1e-10, 100, warmup_target=1e-3, warmup_steps=100)
+    fact = rounding(kl.Dense(4, dtype="bfloat16"), optimizer=keras.optimizers.Adam(warmup))
+    assert fact["holds"] is None and "rises" in fact["detail"]
 
 
 def test_the_number_of_samples_is_compared():

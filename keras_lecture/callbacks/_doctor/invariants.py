@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_lecture.callbacks._doctor import steps
+from keras_lecture.callbacks._doctor import monitored, steps
 from keras_lecture.diagnosis._facts.invariants import Watch, static
 
 
@@ -16,6 +16,7 @@ class Invariants:
         self._static = static(model, batch)
         self._watch = Watch(model, self._static)
         self._no_gradient = no_gradient
+        self._monitored: dict[str, Any] = {}
         self._before_evaluation: dict[str, np.ndarray] | None = None
         self._evaluated = False
 
@@ -40,6 +41,14 @@ class Invariants:
         self._watch.trainable()
         self._watch.samples(seen, given)
 
+    def order(self, changes: bool | None, shuffled: bool | None, epochs: int) -> None:
+        """Notes whether the order of the batches differs between epochs; see `Watch.order`."""
+        self._watch.order(changes, shuffled, epochs)
+
+    def monitored(self, callbacks: Any, model: keras.Model) -> None:
+        """Notes whether the other callbacks know which values are better; see `monitored.fact`."""
+        self._monitored = {"improvement_known": monitored.fact(getattr(callbacks, "callbacks", ()), model)}
+
     def result(self) -> dict[str, Any]:
         """The facts for `record["invariants"]`."""
-        return {**self._static, **self._watch.result(self._no_gradient)}
+        return {**self._static, **self._monitored, **self._watch.result(self._no_gradient)}

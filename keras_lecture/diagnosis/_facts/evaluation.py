@@ -39,6 +39,7 @@ class Evaluation:
             "error": error,
             "regularization": float(ops.convert_to_numpy(regularization)),
             "accuracy": _accuracy(self._losses, batch[1], predictions),
+            "renumbered": _renumbered(self._losses, batch[1], predictions),
             "same_output": all(is_constant(leaf) for leaf in keras.tree.flatten(predictions)),
             "predictions": predictions,
         }
@@ -118,6 +119,31 @@ def _constants(target, output, loss):
 
 def _accuracy(losses, y, predictions):
     """The share of right classes of a model with one output that predicts classes, else `None`."""
+    classes = _classes(losses, y, predictions)
+    return None if classes is None else float(np.mean(classes[0] == classes[1]))
+
+
+def _renumbered(losses, y, predictions):
+    """The accuracy if the classes of the predictions are given the numbers that suit the targets best, greedily."""
+    classes = _classes(losses, y, predictions)
+    if classes is None:
+        return None
+    truth, predicted = (np.unique(part, return_inverse=True)[1].reshape(-1) for part in classes)
+    table = np.zeros((truth.max() + 1, predicted.max() + 1), int)
+    np.add.at(table, (truth, predicted), 1)
+    hits, free = 0, np.ones(table.shape, bool)
+    for cell in np.argsort(-table, axis=None, kind="stable"):
+        row, column = divmod(int(cell), table.shape[1])
+        if not table[row, column]:
+            break
+        if free[row, column]:
+            hits += table[row, column]
+            free[row], free[:, column] = False, False
+    return float(hits / len(truth))
+
+
+def _classes(losses, y, predictions):
+    """The class numbers of targets and predictions of a model with one output, or `None`."""
     if len(losses) != 1 or y is None:
         return None
     targets, outputs = keras.tree.flatten(y), keras.tree.flatten(predictions)
@@ -126,10 +152,10 @@ def _accuracy(losses, y, predictions):
     target, output, loss = _array(targets[0]), outputs[0], losses[0]
     if loss["family"] in ("categorical_crossentropy", "sparse_categorical_crossentropy") and output.shape[-1] > 1:
         truth = target.argmax(-1) if target.shape == output.shape else target.reshape(output.shape[:-1])
-        return float(np.mean(output.argmax(-1) == truth))
+        return truth, output.argmax(-1)
     if loss["family"] in ("binary_crossentropy", "hinge") and target.size == output.size:
         threshold = 0.0 if loss["from_logits"] or loss["family"] == "hinge" else 0.5
-        return float(np.mean((output.reshape(-1) > threshold) == (target.reshape(-1) > max(target.min(), 0.0))))
+        return target.reshape(-1) > max(target.min(), 0.0), output.reshape(-1) > threshold
     return None
 
 

@@ -32,6 +32,7 @@ From snapshots around the first training steps, evaluations and epochs (`Watch`)
     iterations_advance             the optimizer counts its steps
     evaluation_changes_nothing     weights and statistics of batch normalization do not move in an evaluation
     order_changes                  the order of the batches differs between epochs
+    improvement_known              callbacks take a smaller loss and a better metric for an improvement
     samples_seen                   an epoch sees the given number of samples
 """
 

@@ -3,6 +3,7 @@
 The fields are those of `record["model"]`:
 
     name, kind, parameters, trainable_parameters, custom_train_step, custom_compute_loss
+    shared_paths paths of trainable weights whose gradients PyTorch's `zero_grad` does not reset
     optimizer    class, learning_rate, schedule, momentum, clips
     losses       output, class, family, from_logits, label_smoothing: see `_facts/losses.py`
     layers       name, class, activation, shape, units, trainable, use_bias, rate, calls, sources, is_output, weights
@@ -35,6 +36,7 @@ def model_facts(model: keras.Model, batch: tuple[Any, Any, Any]) -> dict[str, An
         "trainable_parameters": int(sum(math.prod(v.shape) for v in model.trainable_variables)),
         "custom_train_step": variables.has_custom_train_step(model),
         "custom_compute_loss": variables.has_custom_loss(model),
+        "shared_paths": variables.shared_paths(model),
         "optimizer": _optimizer(model.optimizer),
         "losses": compiled_losses(model),
         "layers": [_layer(call) for call in found],

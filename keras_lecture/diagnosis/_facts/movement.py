@@ -8,11 +8,14 @@ from keras import ops
 
 from keras_lecture.diagnosis._facts import variables
 from keras_lecture.diagnosis._facts.entries import Facts, entry, listed
-from keras_lecture.diagnosis._facts.recorded_pass import epsilon, same
+from keras_lecture.diagnosis._facts.recorded_pass import same
 from keras_lecture.optimizers._search.closure import Closure
 
-# An update of a single element is at least this share of η·min(|g|, 1), by every rule of Keras and ours.
-_SHARE = 2.0**-10
+# Slots that hold a mean of the gradients or the latest update: where they are not zero, the step is not zero.
+_MOMENTS = ("_momentums", "momentums", "_m")
+_OWN_MOMENTS = ("mean", "velocity")
+# In these they hold something else.
+_OTHERS = ("ScheduleFreeAdamW", "Muon")
 
 
 class Movement:
@@ -34,13 +37,28 @@ class Movement:
         self.frozen = [self._keys[id(v)] for v in variables.frozen(model) if id(v) in self._keys]
         self.moved: set[str] = set()
         self.moved_when_applied: set[str] = set()
-        self.certain: dict[str, bool] = {}
         self.zero: dict[str, bool] = {}
         self.lost: set[str] = set()
+        self._slots = self._moments()
+        # Of each weight: elements in all steps with a step that is not zero, and those of them that stood still.
+        self._pushed: dict[str, list[int]] = {}
+        self._rates: list[float] = []
         self._counts: list[tuple[float, float]] = []
         self._skipped = False
 
-    def add(self, before: dict[str, np.ndarray], after: dict[str, np.ndarray], gradients: dict | None) -> None:
+    def _moments(self):
+        """`{key of a weight: key of its first moment}`, for optimizers that keep one."""
+        optimizer = self._optimizer
+        if type(optimizer).__name__ in _OTHERS or getattr(optimizer, "use_ema", False):
+            return {}
+        lists = [getattr(optimizer, name, None) for name in _MOMENTS]
+        own = zip(getattr(optimizer, "slots", ()), getattr(optimizer, "_slots", ()), strict=False)
+        lists += [slots for name, slots in own if name in _OWN_MOMENTS]
+        slots = next((each for each in lists if each), ())
+        pairs = zip(getattr(optimizer, "_trainable_variables", ()), slots, strict=False)
+        return {self._keys.get(id(v)): self._keys[id(slot)] for v, slot in pairs if id(slot) in self._keys}
+
+    def add(self, before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> None:
         """Adds one step."""
         self.steps += 1
         moved = {key for key, value in before.items() if key in after and not same(_wide(value), _wide(after[key]))}
@@ -51,26 +69,23 @@ class Movement:
             return
         self.applied += 1
         self.moved_when_applied |= moved
+        self._rates.append(self.rate)
         for key in self.trainable:
             if key not in before:
                 continue
             self.zero[key] = not np.any(_wide(before[key]))
             if not np.all(np.isfinite(_wide(before[key]))):
                 self.lost.add(key)
-            if gradients is not None and key in gradients:
-                self._compare(key, _wide(before[key]), _wide(gradients[key]))
+            if self._slots.get(key) in after and self.named[key].constraint is None and key not in self.lost:
+                self._compare(key, before[key], after[key], after[self._slots[key]])
 
-    def _compare(self, key, weight, gradient):
-        """Notes whether the gradient of this step is large enough for a certain movement."""
-        if not np.any(gradient) or not np.all(np.isfinite(gradient)):
-            self.certain.setdefault(key, False)
-            return
-        update = self.rate * np.minimum(np.abs(gradient), 1.0) * _SHARE
-        clips = any(getattr(self._optimizer, name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
-        rounding = epsilon(self.named[key].dtype) * np.abs(weight)
-        large = np.any(gradient[weight == 0]) if clips else np.any(update > rounding)
-        self.certain[key] = self.certain.get(key, False) or bool(large)
-        self.certain.setdefault(f"{key} ≠ 0", True)
+    def _compare(self, key, before, after, moment):
+        """Counts the elements whose step is not zero, and those of them that it did not move."""
+        if np.shape(moment) == np.shape(after):
+            pushed = _wide(moment) != 0
+            counts = self._pushed.setdefault(key, [0, 0])
+            counts[0] += int(pushed.sum())
+            counts[1] += int((pushed & (_wide(before) == _wide(after))).sum())
 
     def result(self, facts: Facts, custom: bool, no_gradient: Any) -> Facts:
         """The facts about movement; `facts` are those before the first step."""
@@ -89,35 +104,48 @@ class Movement:
         return found
 
     def _weights(self, custom, no_gradient):
-        names = ("weights_move", "updates_above_rounding")
         reason = self._reason(custom)
+        if reason:
+            return {name: entry(None, None, reason) for name in ("weights_move", "updates_above_rounding")}
+        rounded = self._rounded()
         unmoved = [key for key in self.trainable if key not in self.moved_when_applied and not self._held(key)]
-        if reason or not unmoved:
-            return {name: entry(None if reason else True, None, reason or "") for name in names}
-        certain = [key for key in unmoved if self.certain.get(key)]
-        rounded = [key for key in unmoved if key not in certain and f"{key} ≠ 0" in self.certain]
-        facts = {
-            names[0]: entry(True, None, f"{len(self.trainable) - len(unmoved)} weights moved, the others without one"),
-            names[1]: entry(not rounded, rounded[0] if rounded else None, f"{listed(rounded)} did not move"),
-        }
-        if certain:
-            facts[names[0]] = entry(False, certain[0], f"{listed(certain)} did not move in {self.applied} steps")
-        elif no_gradient is not None:
-            facts |= self._by_probe(unmoved, set(no_gradient))
-        elif not self.certain:
-            facts[names[0]] = entry(None, None, f"the gradients of {listed(unmoved)} are unknown")
+        detail = f"{len(self.trainable) - len(unmoved)} weights moved, the others without a gradient" if unmoved else ""
+        facts = {"weights_move": entry(True, None, detail), "updates_above_rounding": self._rounding(rounded)}
+        if unmoved and no_gradient is None:
+            facts["weights_move"] = entry(None, None, f"the gradients of {listed(unmoved)} are unknown")
+        elif unmoved:
+            facts |= self._by_probe(unmoved, set(no_gradient), rounded)
         return facts
 
-    def _by_probe(self, unmoved, no_gradient):
+    def _rounded(self):
+        """The weights of which most elements do not move although their step is not zero."""
+        return [key for key, (pushed, still) in self._pushed.items() if 2 * still > pushed]
+
+    def _rounding(self, rounded):
+        if not self._pushed:
+            return entry(None, None, "the optimizer keeps no mean of the gradients")
+        if self._rates[-1] > 1.01 * self._rates[0]:
+            return entry(None, None, "the learning rate still rises")
+        if not rounded:
+            return entry(True, None, "")
+        pushed, still = (sum(self._pushed[key][part] for key in rounded) for part in (0, 1))
+        detail = f"in {self.applied} steps {still} of {pushed} steps of the elements of {listed(rounded)} were lost"
+        return entry(False, rounded[0], detail)
+
+    def _by_probe(self, unmoved, no_gradient, rounded):
         """Weights with a gradient on the probe that did not move: the batches may have given them none."""
-        suspects = [key for key in unmoved if key not in no_gradient and key not in self.certain]
+        suspects = [key for key in unmoved if key not in no_gradient]
         if not suspects:
             return {}
         candidates = [key for key in self.trainable if key not in no_gradient]
-        detail = f"{listed(suspects)} did not move in {self.applied} steps, with a gradient on the probe"
-        found = entry(False, suspects[0], detail)
         # If nothing at all moves, not even a weight of zeros, whose first update cannot be lost in rounding.
         everything = len(suspects) == len(candidates) and any(self.zero.get(key) for key in suspects)
+        if not everything:
+            suspects = [key for key in suspects if key not in rounded]
+        if not suspects:
+            return {}
+        detail = f"{listed(suspects)} did not move in {self.applied} steps, with a gradient on the probe"
+        found = entry(False, suspects[0], detail)
         if not everything:
             found["severity"] = "low"
         return {"weights_move": found}

@@ -1,5 +1,7 @@
 """Facts about the variables of a model: their names, which are frozen, which the optimizer has, which are untracked."""
 
+import collections
+
 import keras
 
 from keras_lecture._core.weights import layers
@@ -19,6 +21,15 @@ def named_variables(model: keras.Model) -> dict[str, keras.Variable]:
         counts[variable.path] = count = counts.get(variable.path, 0) + 1
         named[variable.path if count == 1 else f"{variable.path}#{count}"] = variable
     return named
+
+
+def shared_paths(model: keras.Model) -> list[str]:
+    """Paths of several trainable weights of which `zero_grad` reaches one: Keras 3.15 on PyTorch keeps them by path."""
+    if keras.backend.backend() != "torch":
+        return []
+    reached = {id(parameter) for parameter in model.parameters()}
+    counts = collections.Counter(v.path for v in model.trainable_variables)
+    return sorted({v.path for v in model.trainable_variables if counts[v.path] > 1 and id(v.value) not in reached})
 
 
 def frozen(model: keras.Model) -> list[keras.Variable]:

@@ -16,9 +16,6 @@ from keras_lecture.diagnosis._facts.recorded_pass import array, same
 
 Values = Mapping[Any, np.ndarray]
 
-# A coincidence that has to be less probable than this is none.
-_CHANCE = math.log(1e-9)
-
 
 class Watch:
     """Collects snapshots of a `fit` and judges its invariants.
@@ -26,7 +23,7 @@ class Watch:
         watch = Watch(model, facts)                 at the start of `fit`; `facts` are those of `static`
         watch.before(values); watch.after(values)   around each of the first training steps
         watch.evaluation(before, after)             around an evaluation
-        watch.trainable()                           at the end of an epoch
+        watch.trainable(); watch.order(…)           at the end of an epoch
         watch.result(no_gradient)                   facts, for the record
 
     `values` maps the keys of `named_variables(model)`, which are paths, to NumPy arrays; where paths are unique that is
@@ -51,11 +48,11 @@ class Watch:
             self._movement = Movement(self.model)
         self._start = self._named(values)
 
-    def after(self, values: Values, gradients: Mapping[Any, Any] | None = None) -> None:
-        """The state after that step; `gradients`, if known, are those of this step, by key."""
+    def after(self, values: Values) -> None:
+        """The state after that step."""
         if self._start is None or self._movement is None:
             return
-        self._movement.add(self._start, self._named(values), None if gradients is None else self._named(gradients))
+        self._movement.add(self._start, self._named(values))
         self._start = None
 
     def trainable(self) -> None:
@@ -87,25 +84,15 @@ class Watch:
         if self._found.get("evaluation_changes_nothing", {}).get("holds") is not False:
             self._found["evaluation_changes_nothing"] = found
 
-    def epoch_batches(self, first_batches: Sequence[str | None], *, shuffle: bool | None = True) -> None:
-        """Digests of the first batch of some epochs, by `digest`; `None` where it could not be seen.
-
-        `shuffle` is whether the rows were to be shuffled; `"batch"`, generators and data sets are `None`.
-        """
-        known = [each for each in first_batches if each is not None]
-        if shuffle is not True or len(known) < 2:
-            reason = "the rows were not to be shuffled" if shuffle is False else "the order of the batches is unknown"
-            self._found["order_changes"] = entry(None, None, reason)
-            return
-        if len(set(known)) > 1:
-            self._found["order_changes"] = entry(True, None, "")
-            return
-        _, _, orders = known[0].partition(":")
-        if not orders or -float(orders) * (len(known) - 1) > _CHANCE:
-            reason = "the first batches are the same, but have too few different rows or epochs to tell"
-            self._found["order_changes"] = entry(None, None, reason)
-            return
-        self._found["order_changes"] = entry(False, None, f"{len(known)} epochs began with the same batch")
+    def order(self, changes: bool | None, shuffled: bool | None, epochs: int) -> None:
+        """Whether the first batches of some epochs differ, and whether the data set says that they should."""
+        detail = f"{epochs} epochs began with the same batch" if changes is False else ""
+        if changes is None:
+            detail = "too few epochs, batches or different rows to tell"
+        self._found["order_changes"] = entry(changes, None, detail)
+        if changes is False and not shuffled:
+            # A fixed order may be intended.
+            self._found["order_changes"]["severity"] = "low"
 
     def samples(self, seen: int | None, given: int | None) -> None:
         """The number of samples that an epoch saw, and that of the data; `None` if unknown or bounded on purpose."""

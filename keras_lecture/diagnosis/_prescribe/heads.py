@@ -158,6 +158,8 @@ def output_loss_mismatch(plan: Plan, finding: Finding) -> str:
 
 def label_mismatch(plan: Plan, finding: Finding) -> str:
     """The units and the loss that the targets ask for, where the model and not the data is wrong."""
+    if "targets" not in finding.evidence:
+        raise Refusal("The numbers of the classes are in the data.")
     head = Head(plan, finding)
     family, units = head.facts["family"], head.units
     shape, low, high = _targets(finding)

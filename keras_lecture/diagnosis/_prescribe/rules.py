@@ -73,6 +73,7 @@ REFUSED: dict[str, str] = {
     **dict.fromkeys(
         (
             "repeated-batch-order",
+            "monitor-mode",
             "samples-not-seen",
             "constant-input",
             "batch-size",
@@ -89,6 +90,7 @@ REFUSED: dict[str, str] = {
     ),
     "non-finite-loss": "`diagnosis.first_nonfinite` finds the operation, which must be written in another way.",
     "unused-weights": "Connect the layer to the output, or remove it: only its author knows which.",
+    "shared-weight-path": "Other names of layers would not fit saved files; a name scope belongs where they are built.",
     "update-below-rounding": "Choose a data type policy: it concerns every layer.",
     "underfit": "Several causes are possible: more capacity, less regularization, better labels.",
     "overfit": "Stop at the best validation loss by a callback; more data or a smaller model are decisions.",

@@ -19,13 +19,14 @@ because JSON has none. Missing knowledge is `None`, or a missing key; a rule tha
 A probe, all in inference mode except `layers`, which are measured in training mode:
 
     {"step": 20, "epoch": 0,
-     "train":      {"loss": …, "error": …, "regularization": …, "accuracy": …, "same_output": …},
+     "train":      {"loss": …, "error": …, "regularization": …, "accuracy": …, "renumbered": …, "same_output": …},
      "validation": the same, or None,
      "training_mode": {"loss": …},
      "layers": [{"layer", "class", "activation", "mean", "std", "zeros", "dead", "units", "saturated", "equal",
                  "gradient", "nonfinite", "weights": [{"path", "norm", "gradient", "update"}]}]}
 
-`error` is the standard error of the mean loss, `same_output` whether every sample has the same output.
+`error` is the standard error of the mean loss, `renumbered` the accuracy under the best numbering of the classes, and
+`same_output` whether every sample has the same output.
 """
 
 import importlib.metadata

@@ -12,6 +12,7 @@ from keras_lecture.diagnosis._record.record import Record, number
 from keras_lecture.diagnosis._rules import measures
 from keras_lecture.diagnosis._rules.evidence import Progress, points, progress
 from keras_lecture.diagnosis._rules.heads import ENTROPIES, heads
+from keras_lecture.diagnosis._rules.renumbered import repaired
 from keras_lecture.diagnosis._rules.trends import finite, fit_losses
 
 # Scales of the input of a first layer beyond which the input is the cause; standardized data have rms 1 and offset 0.
@@ -23,11 +24,21 @@ def has_other_cause(record: Record) -> bool:
     return (
         any(_is_unscaled(entry) for entry in (record.get("start") or {}).get("first_inputs") or [])
         or any(map(_contradicts, heads(record)))
-        or any(entry.get("holds") is False for entry in (record.get("invariants") or {}).values())
+        or any(fact.get("holds") is False for name, fact in _invariants(record) if name not in _HARMLESS)
+        or bool((record.get("model") or {}).get("shared_paths"))
+        or repaired(record) is not None
         or has_nonfinite_data(record)
         or _is_symmetric(record)
         or _is_frozen(record)
     )
+
+
+def _invariants(record):
+    return (record.get("invariants") or {}).items()
+
+
+# They may slow a run down, but do not explain why it fails.
+_HARMLESS = ("order_changes", "updates_above_rounding")
 
 
 def has_nonfinite_data(record: Record) -> bool:

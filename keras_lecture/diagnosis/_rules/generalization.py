@@ -1,56 +1,17 @@
 """Rules on validation against training loss, both in inference mode: overfit, a bad split, labels without a pattern."""
 
-import dataclasses
-
 from keras_lecture.diagnosis._rules import regularization
 from keras_lecture.diagnosis._rules.causes import has_other_cause
-from keras_lecture.diagnosis._rules.evidence import Point, points, progress
+from keras_lecture.diagnosis._rules.course import course_of
+from keras_lecture.diagnosis._rules.evidence import points, progress
 from keras_lecture.diagnosis._rules.rule import Rule
 from keras_lecture.diagnosis._rules.trends import finite
-
-
-@dataclasses.dataclass(frozen=True)
-class _Course:
-    """Validation and training losses at the same probes."""
-
-    validation: list[Point]
-    training: list[Point]
-
-    @property
-    def best(self) -> int:
-        """The index of the smallest validation loss."""
-        return min(range(len(self.validation)), key=lambda i: self.validation[i].loss)
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """The first and the last step."""
-        return self.validation[0].step, self.validation[-1].step
-
-
-def _course(record):
-    """The losses at the probes with both, or those of the epochs' logs, or `None` below three."""
-    training = {point.step: point for point in points(record, "train")}
-    both = [(point, training[point.step]) for point in points(record, "validation") if point.step in training]
-    if len(both) < 3:
-        both = [pair for pair in map(_logged, record.get("epochs") or []) if pair is not None]
-    return _Course(*(list(part) for part in zip(*both, strict=True))) if len(both) >= 3 else None
-
-
-def _logged(epoch):
-    """The losses of an epoch's logs; no error is known, so 5 % of the loss stand for it."""
-    logs, step = epoch.get("logs") or {}, int(epoch.get("step") or epoch.get("epoch") or 0)
-    losses = [finite(logs.get(name)) for name in ("val_loss", "loss")]
-    if None in losses:
-        return None
-    accuracies = [finite(logs.get(name)) for name in ("val_accuracy", "accuracy")]
-    return tuple(Point(step, loss, 0.05 * abs(loss), a) for loss, a in zip(losses, accuracies, strict=True))
-
 
 _NEEDED = "validation data, and losses at three probes or epochs"
 
 
 def _overfit(rule, record):
-    course = _course(record)
+    course = course_of(record)
     if course is None:
         yield rule.unknown("Fewer than three validation losses were recorded.", _NEEDED)
         return
@@ -105,7 +66,7 @@ def _accuracy_fell(course, margin):
 
 
 def _bad_split(rule, record):
-    course = _course(record)
+    course = course_of(record)
     if course is None:
         yield rule.unknown("Fewer than three validation losses were recorded.", _NEEDED)
         return
@@ -173,7 +134,7 @@ def _never_better(course, state):
 
 
 def _unlearnable(rule, record):
-    course, state = _course(record), progress(record)
+    course, state = course_of(record), progress(record)
     if course is None or state.share is None:
         yield rule.unknown("Fewer than three validation losses, or an unknown loss of a constant prediction.", _NEEDED)
         return
@@ -187,7 +148,9 @@ def _unlearnable(rule, record):
             f"{state.reference:.3g})",
             "training loss": state.text,
         },
-        severity="low" if is_shifted or has_other_cause(record) or state.steps < 20 or _has_skill(record) else "medium",
+        severity="low"
+        if is_shifted or has_other_cause(record) or state.steps < 20 or _may_learn(record, course, state)
+        else "medium",
         confidence=0.7 if not is_shifted else 0.3,
         steps=course.span,
     )
@@ -200,11 +163,21 @@ def _accuracy_helps(record, course):
     return chance is not None and chance < 1 and (best - chance) / (1 - chance) > 0.1
 
 
-def _has_skill(record):
-    """Whether a simple method predicts the targets, so that they can be learned, or it is unknown."""
-    baseline = (record.get("data") or {}).get("baseline") or {}
-    p = finite(baseline.get("p"))
-    return p is None or p <= 0.01
+def _may_learn(record, course, state):
+    """Whether a simple method predicts the targets, so that they can be learned, or it is unknown.
+
+    Where no simple method was tried, as for words, a model that has learned the training data well and classifies
+    100 validation rows no better than a constant prediction is such a method.
+    """
+    p = finite(((record.get("data") or {}).get("baseline") or {}).get("p"))
+    if p is not None:
+        return p <= 0.01
+    rows = ((record.get("data") or {}).get("validation") or {}).get("rows") or 0
+    chance = finite(record["start"]["chance"].get("accuracy")) if _has_chance(record) else None
+    best = max((point.accuracy for point in course.validation if point.accuracy is not None), default=None)
+    if rows < 100 or None in (chance, best) or state.stage != "good":
+        return True
+    return best > chance + 2 * (chance * (1 - chance) / min(rows, 192)) ** 0.5
 
 
 def _has_chance(record):
@@ -247,7 +220,7 @@ RULES = [
         unknown_when="There are no validation data, or the loss of a constant prediction is not known.",
         lecture="Deck A, tuning table: test error ≫ training error; training and test data of the same distribution",
         cure="Check that each label belongs to its input: was one array shuffled, sorted or filtered without the "
-        "other?",
+        "other? And that words and categories have the same numbers in both parts.",
         code="order = np.random.default_rng(0).permutation(len(x))\nx, y = x[order], y[order]  # one order for both",
         judge=_unlearnable,
     ),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_lecture.diagnosis._rules import labels
+from keras_lecture.diagnosis._rules import labels, renumbered
 from keras_lecture.diagnosis._rules.heads import Head, heads
 from keras_lecture.diagnosis._rules.rule import Rule
 
@@ -183,4 +183,5 @@ RULES = [
         output_loss_mismatch,
     ),
     *labels.RULES,
+    *renumbered.RULES,
 ]

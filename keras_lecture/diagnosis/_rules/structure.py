@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_lecture.diagnosis._rules import normalization, placement, strength
+from keras_lecture.diagnosis._rules import normalization, placement, strength, weight_paths
 from keras_lecture.diagnosis._rules.harm import last_probe, layers, percent, steps_of
 from keras_lecture.diagnosis._rules.rule import Rule
 
@@ -175,4 +175,5 @@ RULES = [
     *normalization.RULES,
     *placement.RULES,
     *strength.RULES,
+    *weight_paths.RULES,
 ]

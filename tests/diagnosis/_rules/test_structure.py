@@ -148,3 +148,20 @@ def test_a_trained_model_may_start_with_any_loss():
     trained = layer("hidden", weights=[kernel(untouched=False)])
     start = {"loss": 12.0, "regularization": 0.0, "chance": {"loss": 2.3}}
     assert not severities(RULES, "bad-start", record(trained, layer("output"), start=start))
+
+
+@pytest.mark.parametrize(
+    ("expected", "model"),
+    [
+        (["high"], {"shared_paths": ["hidden/kernel"]}),
+        (["low"], {"shared_paths": ["hidden/kernel"], "custom_train_step": True}),
+        ([], {"shared_paths": []}),
+    ],
+    ids=["Keras's step", "an own step", "unique"],
+)
+def test_weights_with_one_path(expected, model):
+    assert severities(RULES, "shared-weight-path", {"model": model}) == expected
+
+
+def test_the_paths_of_weights_are_unknown_in_earlier_records():
+    assert [each.reason for each in answers(RULES, "shared-weight-path", {"model": {}})[1]]
