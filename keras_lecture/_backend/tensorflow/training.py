@@ -1,5 +1,7 @@
 """The train step on TensorFlow."""
 
+from contextlib import nullcontext
+
 import tensorflow as tf
 
 from keras_lecture._backend.state import assign, variables
@@ -79,3 +81,15 @@ def recover(model, state=None, data=None):
 
 def mean_over_ranks(model):
     return lambda tensors: tensors  # `train_step` refuses several replicas.
+
+
+def device_scope(model):
+    return model.distribute_strategy.scope() if model.distribute_strategy.num_replicas_in_sync > 1 else nullcontext()
+
+
+def global_batch(model, batch):
+    def gathered(leaf):
+        parts = isinstance(leaf, tf.distribute.DistributedValues)
+        return model.distribute_strategy.gather(leaf, axis=0) if parts else leaf
+
+    return tf.nest.map_structure(gathered, batch)
