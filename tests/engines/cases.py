@@ -1,6 +1,6 @@
 """What is trained under each engine: every case returns numbers that must not depend on the engine.
 
-A case is a function of an `Engine` (engines.py). The numbers of the engine `Alone` are the oracle of all others.
+A case is a function of an engine (devices.py). The numbers of the engine `Alone` are the oracle of all others.
 """
 
 import tempfile
@@ -22,23 +22,23 @@ Y = GENERATOR.normal(size=(2 * SIZE, 4)).astype("float32")
 BROKEN = np.where(np.arange(2 * SIZE)[:, None] == 2 * SIZE - 1, np.nan, Y).astype("float32")
 
 
-def network(*normalization):
+def network(*between):
     """A small network whose kernels and biases can be split over four devices."""
     keras.utils.set_random_seed(0)
     dense = [keras.layers.Dense(8, "tanh", name="dense_in"), keras.layers.Dense(4, name="dense_out")]
-    return keras.Sequential([keras.Input((4,)), dense[0], *normalization, dense[1]])
+    return keras.Sequential([keras.Input((4,)), dense[0], *between, dense[1]])
 
 
-def compiled(engine, make, normalization=()):
+def compiled(engine, make, between=()):
     with engine.scope():
-        model = network(*(layer() for layer in normalization))
+        model = network(*(layer() for layer in between))
         model.compile(bound(make(), model), "mse", **COMPILED)
     return model
 
 
-def trained(engine, make, *watching, targets=Y, normalization=(), epochs=2):
+def trained(engine, make, *watching, targets=Y, between=(), epochs=2):
     """The model and the logs of `epochs` unshuffled epochs of two batches."""
-    model = compiled(engine, make, normalization)
+    model = compiled(engine, make, between)
     return model, engine.fit(model, X, targets, SIZE, epochs, list(watching))
 
 
@@ -62,7 +62,9 @@ def _rule(name, **settings):
 
 CASES |= {name: _rule(name, **SETTINGS) for name in RULES}
 # Limits that bind in every step; without the devices' mean, each device clips another gradient.
-CASES |= {f"{limit} of a rule": _rule("Adam", **{limit: 0.05}) for limit in ("clipnorm", "global_clipnorm", "clipvalue")}
+CASES |= {
+    f"{limit} of a rule": _rule("Adam", **{limit: 0.05}) for limit in ("clipnorm", "global_clipnorm", "clipvalue")
+}
 
 
 @case
@@ -75,13 +77,13 @@ def averages(engine):
 def population_statistics(engine):
     """The moments of the global batch: what `synchronized` is for where a device sees only a part of it."""
     make = lambda: layers.BatchNormalization(statistics="population", synchronized=True)  # noqa: E731
-    return numbers(trained(engine, lambda: optimizers.Adam(0.05), normalization=[make])[0])
+    return numbers(trained(engine, lambda: optimizers.Adam(0.05), between=[make])[0])
 
 
 @case
 def moving_statistics(engine):
     make = lambda: layers.BatchNormalization(momentum=0.5, synchronized=True)  # noqa: E731
-    return numbers(trained(engine, lambda: optimizers.SGD(0.05), normalization=[make])[0])
+    return numbers(trained(engine, lambda: optimizers.SGD(0.05), between=[make])[0])
 
 
 @case
@@ -164,8 +166,14 @@ def loss_scaling_with_a_monitor(engine):
 
 
 @fits
+def loss_scaling(engine):
+    scaled = lambda: keras.optimizers.LossScaleOptimizer(optimizers.Adam(0.05), initial_scale=8.0)  # noqa: E731
+    return numbers(trained(engine, scaled)[0])
+
+
+@fits
 def resumed_after_a_kill(engine):
-    """Oracle in `test_engines.py`: the numbers of `Adam`, which is not interrupted."""
+    """Must also have the numbers of the case `Adam`, which is not interrupted."""
     make = lambda: optimizers.Adam(0.05, **SETTINGS)  # noqa: E731
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -176,9 +184,10 @@ def resumed_after_a_kill(engine):
         return numbers(trained(engine, make, callbacks.ExactResume(folder, every=1))[0])
 
 
-def _moved(engine, source, target):
-    """The numbers of `Adam`, of which the first epoch ran under `source` and the second under `target`."""
-    model, _ = trained(source, lambda: optimizers.Adam(0.05, **SETTINGS), epochs=1)
+def _moved(source, target):
+    """Deep, because many small slots once shared one variable, except in data-parallel training: 6 variables or 70."""
+    deep = [lambda: keras.layers.Dense(8, "tanh")] * 16
+    model, _ = trained(source, lambda: optimizers.Adam(0.01, **SETTINGS), between=deep, epochs=1)
     with tempfile.TemporaryDirectory() as folder:
         with source.scope():
             model.save(f"{folder}/model.keras")
@@ -192,9 +201,9 @@ def _moved(engine, source, target):
 
 @fits
 def saved_here_and_continued_on_one_device(engine):
-    return _moved(engine, engine, engine.alone)
+    return _moved(engine, engine.alone)
 
 
 @fits
 def saved_on_one_device_and_continued_here(engine):
-    return _moved(engine, engine.alone, engine)
+    return _moved(engine.alone, engine)

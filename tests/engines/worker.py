@@ -14,7 +14,7 @@ if os.environ["KERAS_BACKEND"] == "jax":
     count = max(int(name.split()[-1]) for name in ORDER["engines"])
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
 
-from engines import Alone, engines, prepare  # noqa: E402
+from devices import Alone, engines, prepare  # noqa: E402
 
 prepare(ORDER["engines"], ORDER["rank"], ORDER["addresses"])
 # A strategy of several workers must exist before the first operation.

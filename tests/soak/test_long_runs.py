@@ -115,7 +115,10 @@ def test_twenty_thousand_steps_with_every_callback(tmp_path, capsys):
     before, after = clock.memory[WARM], max(clock.memory[WARM:])
     late = clock.compiled[-1] - clock.compiled[WARM]
     with capsys.disabled():
-        print(f"\n{BACKEND}: memory {before:.0f} to {after:.0f} MB ({after / before - 1:+.1%}), largest of epochs", end=" ")
+        print(
+            f"\n{BACKEND}: memory {before:.0f} to {after:.0f} MB ({after / before - 1:+.1%}), largest of epochs",
+            end=" ",
+        )
         print([round(m) for m in clock.memory])
         print(f"step {1e6 * first:.0f} to {1e6 * last:.0f} µs; compiled by epoch {clock.compiled}")
     assert after <= 1.02 * before

@@ -46,9 +46,17 @@ class Sharded(Alone):
         finally:
             keras.distribution.set_distribution(None)
 
-    def fit(self, *args):
+    def fit(self, model, *args):
         with self.scope():
-            return super().fit(*args)
+            logs = super().fit(model, *args)
+        named = {v.path.replace("/", "_"): v for v in model.trainable_variables}
+        for slot in model.optimizer.variables:
+            for variable in [v for name, v in named.items() if name in slot.path]:
+                layouts = [v.value.sharding for v in (slot, variable)]
+                assert layouts[0].is_equivalent_to(layouts[1], len(variable.shape)), (
+                    f"{slot.path} is laid out otherwise"
+                )
+        return logs
 
 
 class Strategy(Alone):
@@ -101,7 +109,9 @@ class Processes(Alone):
 
     def part(self, values, size):
         """The samples of this process, in slices of `size // world`."""
-        return np.concatenate([np.split(batch, self.world)[self.rank] for batch in np.split(values, len(values) // size)])
+        return np.concatenate(
+            [np.split(batch, self.world)[self.rank] for batch in np.split(values, len(values) // size)]
+        )
 
     def fit(self, model, x, y, size, *rest):
         with self.group():
