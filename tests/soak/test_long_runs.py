@@ -43,7 +43,7 @@ def every_callback(folder, epochs, size):
     return [
         callbacks.LearningRateFinder(learning_rates=(1e-5, 1e-1), steps=size, apply=False),
         callbacks.GradientClipping(percentile=90, on_nonfinite="skip"),
-        callbacks.GradientMonitor(per_layer=True, histogram=True),
+        callbacks.GradientMonitor(per_layer=True, histogram=True, every=10),
         callbacks.TerminateOnNonFinite(every=10),
         callbacks.ReduceLearningRate("loss", patience=epochs, verbose=0),
         callbacks.EarlyStopping("val_loss", patience=epochs, restore_best_weights=True),
