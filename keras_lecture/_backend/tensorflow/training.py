@@ -14,6 +14,7 @@ END_OF_DATA = (StopIteration, tf.errors.OutOfRangeError)
 
 def train_step(model, step):
     def run(data):
+        # The loops and branches of a search cannot reduce over replicas: `merge_call` is not allowed inside them.
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             raise ValueError(
                 "A step that evaluates the loss sees one replica's part of the batch, so that the weights of replicas "

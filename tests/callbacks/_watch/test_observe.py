@@ -1,7 +1,6 @@
 """Observers leave nothing behind, say where they cannot observe, and are traced once."""
 
 import contextlib
-import types
 import zipfile
 from pathlib import Path
 
@@ -149,17 +148,6 @@ def test_a_step_that_cannot_be_observed_warns_once_and_trains():
     assert history["loss"] == [0.0] * 3
     assert set(history) == {"loss"}
     assert footprint(own) == before
-
-
-def test_tensorflow_replicas_cannot_be_observed():
-    trained = model()
-    with_replicas = types.SimpleNamespace(num_replicas_in_sync=2)
-    monitor = GradientMonitor()
-    monitor.set_model(
-        types.SimpleNamespace(name="twins", optimizer=trained.optimizer, distribute_strategy=with_replicas)
-    )
-    with pytest.warns(UserWarning, match="each replica has gradients of its own"):
-        monitor.on_train_begin()
 
 
 def test_evaluation_within_fit_neither_logs_nor_resets_the_readings():
