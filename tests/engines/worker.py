@@ -39,7 +39,7 @@ for name, engine in {"one device": Alone(), **CHOSEN}.items():
     kept = {title: case for title, case in kept.items() if title in ORDER.get("cases", kept)}
     answers[name] = {}
     for title, case in kept.items():
-        print(name, title, flush=True)
         answers[name][title] = answer(case, engine)
+        print(name, title, flush=True)
 with open(sys.argv[2], "w") as file:
     json.dump(answers, file)
