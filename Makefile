@@ -10,6 +10,8 @@
 # make page-check         open the doctor's report in a headless Chromium, which must be installed, and check it
 # make docs-check         build the documentation, open every page in a headless Chromium, and check it
 # make divergence-check   compare healthy models on all pairs of backends by diagnosis.divergence
+# make test-engines       train on several simulated devices or processes, and in every precision (minutes to an hour)
+# make soak               the long runs, on each backend (an hour)
 # make dist    build and check the wheel and the sdist in dist/
 # make test-oldest    run the test suite on the oldest supported Keras, in a separate environment
 # make test-nightly   run it on the latest keras-nightly, in a separate environment
@@ -41,7 +43,7 @@ NIGHTLY := .venv-nightly
 OLDEST := .venv-oldest
 OLDEST_KERAS := 3.15.0
 
-.PHONY: demo test test-all fuzz test-mutants test-newest test-oldest test-nightly lint docs dist bench ward page-check docs-check divergence-check clean
+.PHONY: demo test test-all fuzz test-mutants test-engines soak test-newest test-oldest test-nightly lint docs dist bench ward page-check docs-check divergence-check clean
 
 # A residual network with random affine augmentation and weight averaging. oneDNN kernels are off because TensorFlow
 # reports them on standard error. One thread, because in such small operations PyTorch's threads mostly wait for each
@@ -73,6 +75,19 @@ fuzz: $(INSTALLED)
 test-mutants: $(INSTALLED)
 	@OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(VENV)/bin/python tests/mutation/run.py --sample $(SAMPLE) --out runs/mutants.json
 	@KERAS_BACKEND=jax $(VENV)/bin/python tests/mutation/run.py --again runs/mutants.json --out runs/survivors.json
+
+# The fits of several PyTorch processes need Keras 3.16, and so run in the environment of the nightly build.
+test-engines: $(INSTALLED) $(NIGHTLY)/.keras
+	@for backend in $(or $(BACKENDS),tensorflow torch jax); do \
+		OMP_NUM_THREADS=1 KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 \
+			$(VENV)/bin/python -m pytest tests/engines || exit 1; \
+	done
+	@OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(NIGHTLY)/bin/python -m pytest tests/engines/test_engines.py
+
+soak: $(INSTALLED)
+	@for backend in $(or $(BACKENDS),tensorflow torch jax); do \
+		OMP_NUM_THREADS=1 KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/python -m pytest tests/soak || exit 1; \
+	done
 
 lint: $(INSTALLED)
 	@$(VENV)/bin/python tests/lint.py

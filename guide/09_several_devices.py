@@ -7,23 +7,31 @@ devices compute the step of one. (2 minutes)
 
 .. list-table::
    :header-rows: 1
-   :widths: 20 40 40
+   :widths: 22 34 44
 
    * - backend
      - engine
      - what a test shows
    * - JAX
-     - ``keras.distribution.DataParallel`` under plain ``fit``
-     - The weights are those of one device, for update rules and line searches.
+     - ``keras.distribution.DataParallel`` and ``ModelParallel`` under plain ``fit``
+     - The weights are those of one device, for update rules, line searches and L-BFGS.
    * - TensorFlow
-     - ``tf.distribute.MirroredStrategy`` under plain ``fit``
-     - The weights are those of one device, for update rules. Line searches and L-BFGS refuse: they would see one
-       replica's part of the batch.
-   * - PyTorch
+     - ``tf.distribute.MirroredStrategy`` and ``MultiWorkerMirroredStrategy`` under plain ``fit``
+     - The weights are those of one device, for update rules; the callbacks see the gradient of the global batch. Line
+       searches and L-BFGS refuse: a loop in the graph of a replica cannot wait for the others.
+   * - PyTorch, Keras 3.15
      - ``DistributedDataParallel`` in a loop of your own, as in Keras's guide
-     - The weights are those of one process, for update rules. In Keras 3.15, ``fit`` uses one device.
+     - The weights are those of one process, for update rules. ``fit`` uses one device.
+   * - PyTorch, Keras 3.16
+     - processes under plain ``fit``
+     - The weights are those of one process, for update rules, line searches, L-BFGS and the callbacks.
 
-The devices of the tests are simulated on one CPU; no speed was measured on several.
+The devices of the tests are simulated on one CPU; no speed was measured on several. What was tried is in
+"What we promise and how it is tested".
+
+In all of them the batch is the global one, so that a learning rate found on one device stays right. Batch
+normalization has the moments of each device's part of the batch, except on JAX;
+``BatchNormalization(synchronized=True)`` has those of the global batch everywhere.
 """
 
 # %%
@@ -75,6 +83,49 @@ plt.xlabel("epoch")
 plt.ylabel("loss")
 plt.legend(frameon=False)
 plt.show()
+
+# %%
+# On TensorFlow a model is built and compiled in the scope of a strategy. One process drives all GPUs of a machine::
+#
+#     with tf.distribute.MirroredStrategy().scope():
+#         model = build()
+#         model.compile(optimizers.Adam(0.005), losses.SoftmaxCrossEntropy())
+#     model.fit(images, labels, batch_size=128)
+#
+# On several machines ``tf.distribute.MultiWorkerMirroredStrategy()`` takes its place, created before anything else, and
+# the same script starts on each machine, with its own index:
+#
+# .. code-block:: bash
+#
+#     TF_CONFIG='{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}' python train.py
+#
+# On PyTorch each GPU has a process, which takes its part of every batch. From Keras 3.16 on ``fit`` averages the
+# gradients::
+#
+#     torch.distributed.init_process_group()
+#     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+#     model.fit(images[rank::world], labels[rank::world], batch_size=128 // world, shuffle=False)
+#
+# In Keras 3.15 you write the loop, around ``torch.nn.parallel.DistributedDataParallel(model)``. Both start by:
+#
+# .. code-block:: bash
+#
+#     torchrun --nproc_per_node 4 train.py
+#
+# On JAX one process drives all devices of a machine; on several machines ``keras.distribution.initialize()`` comes
+# first, and the same script starts on each:
+#
+# .. code-block:: bash
+#
+#     KERAS_BACKEND=jax python train.py
+#
+# With ``ExactResume`` each process needs a folder of its own: ``ExactResume(f"runs/digits/{rank}")``.
+
+# %%
+# A cluster needs no engine of ours. The mathematics of a step on many devices is Keras's, JAX's, TensorFlow's or
+# PyTorch's, as above. Starting the processes, giving each its rank, and starting them again after a machine has failed
+# is the part of SLURM (``srun python train.py``), Ray (``TorchTrainer``) or Kubernetes. This package's part is that a
+# run that was started again continues where it stopped.
 
 # %%
 # Where to go next: :doc:`your own rule <10_your_own_rule>`.

@@ -10,6 +10,8 @@
 `only_if(condition, act)`    calls `act()` if a tensor is true, in a train step that changes variables in place
 `recover(model, *args)`      restores the model's values after an exception in a train function with these `args`
 `mean_over_ranks(model)`     the function that averages tensors over the processes that train `model` together
+`device_scope(model)`        the context in which variables for the train step of `model` are created
+`global_batch(model, batch)` the batch, put together from the parts of the devices
 `END_OF_DATA`                the exceptions by which a train function reports the end of the data
 `PURE_TRAIN_STEP`            whether Keras's train step is a pure function of the model's state
 `generators()`               the states of the framework's own global random generators, in a list
@@ -54,6 +56,8 @@ build_first = _part("training").build_first
 only_if = _part("training").only_if
 recover = _part("training").recover
 mean_over_ranks = _part("training").mean_over_ranks
+device_scope = _part("training").device_scope
+global_batch = _part("training").global_batch
 double_precision = _part("precision").double_precision
 END_OF_DATA = _part("training").END_OF_DATA
 PURE_TRAIN_STEP = _part("training").PURE_TRAIN_STEP
@@ -66,9 +70,11 @@ __all__ = [
     "build",
     "build_first",
     "compile",
+    "device_scope",
     "double_precision",
     "fuse",
     "generators",
+    "global_batch",
     "hessian_vector_product",
     "mean_over_ranks",
     "only_if",

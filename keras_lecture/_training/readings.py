@@ -28,6 +28,17 @@ class Readings(keras.metrics.Metric):
             self.sums = self.add_variable((len(self.names),), "zeros", name="sums")
             self.count = self.add_variable((), "zeros", name="count")
 
+    def add_variable(
+        self,
+        shape: tuple[int, ...],
+        initializer: str | keras.initializers.Initializer,
+        dtype: str | None = None,
+        aggregation: str = "only_first_replica",
+        name: str | None = None,
+    ) -> keras.Variable:
+        # All replicas of a `tf.distribute` strategy measure the same step; Keras's metrics would add their numbers up.
+        return super().add_variable(shape, initializer, dtype, aggregation, name)
+
     def update_state(self, values: Tensor, counted: Condition) -> None:
         """Adds the vector `values` if the `Condition` `counted` is true."""
         values = ops.cast(values, self.sums.dtype)

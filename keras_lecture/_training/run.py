@@ -30,7 +30,8 @@ class Run:
             raise ValueError(f"{type(stage).__name__}: the same callback appears twice in the list of this `fit`.")
         model = self._pipeline.model
         if model.built:
-            stage.prepare(model.trainable_variables)
+            with _backend.device_scope(model):
+                stage.prepare(model.trainable_variables)
         self.had_stages, stage.has_seen = True, False
         self.stages.append(stage)
         self._pipeline.remake()

@@ -108,6 +108,18 @@ def snapshot(weights, needed):
 
 
 @accelerate
+def over_replicas(gradients):
+    """The gradients of the global batch: on TensorFlow the sum over the replicas of a strategy, else unchanged."""
+    return gradients
+
+
+@accelerate
+def per_replica(gradients):
+    """The inverse of `over_replicas`: equal parts, which Keras's optimizer sums over the replicas again."""
+    return gradients
+
+
+@accelerate
 def dense(gradients):
     """The gradients as dense tensors: the formulas update all weights, also those outside of TensorFlow's slices."""
     return gradients

@@ -12,7 +12,7 @@ from keras_lecture._training import carried as carrying
 from keras_lecture._training.condition import Condition
 from keras_lecture._training.interception import intercepted
 from keras_lecture._training.stage import Rank, Stage
-from keras_lecture._training.step import Step, snapshot
+from keras_lecture._training.step import Step, over_replicas, per_replica, snapshot
 
 
 class TrainingStep:
@@ -138,8 +138,12 @@ class TrainingStep:
         for stage in self._observers:
             if stage.readings is None:
                 stage.prepare(self.model.trainable_variables)
+        if self._observers:
+            grads = over_replicas(grads)
         step, memos = self._before(grads, variables)
         gradients = step.outgoing()
+        if self._observers:
+            gradients = per_replica(gradients)
         with self._within():
             if step.taken.is_true:
                 plain(gradients, variables)

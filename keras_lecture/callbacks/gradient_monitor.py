@@ -57,7 +57,8 @@ class GradientMonitor(Observer):
         Deck A ("the learning goes on only if the gradient is non-zero"). The gradient is the one that the optimizer
         receives: after any `GradientClipping` earlier in the list of callbacks, before the optimizer's own clipping;
         unscaled under mixed precision; with gradient accumulation the mean used for the update. Skipped steps do not
-        count. Keras's `TensorBoard` writes weights but no gradients.
+        count. Under `tf.distribute` it is the gradient of the global batch, for which each step reduces the replicas'
+        gradients once more. Keras's `TensorBoard` writes weights but no gradients.
     """
 
     once = True

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_lecture import _backend
 from keras_lecture._core import checks
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
@@ -209,7 +210,7 @@ class TerminateOnNonFinite(Observer):
 
     def _report(self):
         model, first = self.model, self._first()
-        kept = [each for each in self._kept if first < 0 or each.step == first]
+        kept = [self._whole(each) for each in self._kept if first < 0 or each.step == first]
         for each in kept:
             found = first_nonfinite(model, *_unpacked(each.data))
             if found is not None:
@@ -220,13 +221,16 @@ class TerminateOnNonFinite(Observer):
         kind, where, message = found
         before = [other for other in self._kept if other.step == each.step - 1]
         if kind == "weight" and before:
-            each = before[0]
+            each = self._whole(before[0])
         files = self._save(model, each) if self.path is not None else ()
         message = f"Epoch {each.epoch + 1}, batch {each.batch + 1}: {message}. {_CURES[kind]}"
         if files:
             message += f" The batch and the weights are in {files[0]} and {files[1]}."
         self.finding = Finding(each.epoch, each.batch, kind, where, message, *files)
         say(message)
+
+    def _whole(self, kept):
+        return kept._replace(data=_backend.global_batch(self._model, kept.data))
 
     def _save(self, model, kept):
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)

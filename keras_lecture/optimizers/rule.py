@@ -14,7 +14,7 @@ from keras_lecture._core import checks
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import role
-from keras_lecture._training.step import dense
+from keras_lecture._training.step import dense, over_replicas, per_replica
 from keras_lecture.optimizers.schedules import Scheduled, checked_rate
 
 
@@ -212,7 +212,9 @@ class Rule(keras.optimizers.Optimizer):
 
     def clipped(self, gradients: list[Tensor]) -> list[Tensor]:
         """The gradients after Keras's `clipnorm`, `global_clipnorm` or `clipvalue`."""
-        return super()._clip_gradients(gradients)
+        if not (self.clipnorm or self.global_clipnorm or self.clipvalue):
+            return gradients
+        return per_replica(super()._clip_gradients(over_replicas(gradients)))
 
     def update_each(self, gradients: list[Tensor], variables: list[keras.Variable], learning_rate: Tensor) -> None:
         """The step by the formula, one variable at a time."""

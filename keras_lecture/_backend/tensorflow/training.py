@@ -1,5 +1,7 @@
 """The train step on TensorFlow."""
 
+from contextlib import nullcontext
+
 import tensorflow as tf
 
 from keras_lecture._backend.state import assign, variables
@@ -12,6 +14,7 @@ END_OF_DATA = (StopIteration, tf.errors.OutOfRangeError)
 
 def train_step(model, step):
     def run(data):
+        # The loops and branches of a search cannot reduce over replicas: `merge_call` is not allowed inside them.
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             raise ValueError(
                 "A step that evaluates the loss sees one replica's part of the batch, so that the weights of replicas "
@@ -79,3 +82,15 @@ def recover(model, state=None, data=None):
 
 def mean_over_ranks(model):
     return lambda tensors: tensors  # `train_step` refuses several replicas.
+
+
+def device_scope(model):
+    return model.distribute_strategy.scope() if model.distribute_strategy.num_replicas_in_sync > 1 else nullcontext()
+
+
+def global_batch(model, batch):
+    def gathered(leaf):
+        parts = isinstance(leaf, tf.distribute.DistributedValues)
+        return model.distribute_strategy.gather(leaf, axis=0) if parts else leaf
+
+    return tf.nest.map_structure(gathered, batch)

@@ -108,7 +108,4 @@ def _obstacle(model):
     """Why the gradients of `model` cannot be observed; `None` if they can."""
     if not isinstance(getattr(model, "optimizer", None), keras.optimizers.Optimizer):
         return "it has no Keras optimizer"
-    strategy = getattr(model, "distribute_strategy", None)
-    if strategy is not None and strategy.num_replicas_in_sync > 1:
-        return "under `tf.distribute` each replica has gradients of its own"
     return None

@@ -25,6 +25,12 @@ def batch_normalize(x: Tensor, gamma: Tensor, beta: Tensor, axis: int, epsilon: 
     return ops.cast(y, x.dtype), ops.stop_gradient(mean), ops.stop_gradient(variance)
 
 
+@accelerate
+def total_over_devices(tensors: list[Tensor]) -> list[Tensor]:
+    """The sums of `tensors` over the devices of a step that see parts of the batch; on JAX a step sees all of it."""
+    return tensors
+
+
 @register
 class BatchNormalization(keras.layers.BatchNormalization):
     """Normalizes each channel by the mean and variance of the batch; at inference by those of the training data.
@@ -55,7 +61,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         epsilon: ε > 0. Defaults to `1e-3`.
         statistics: Statistics used at inference, `"moving"` or `"population"`. Defaults to `"moving"`.
         **kwargs: As in `keras.layers.BatchNormalization`: `center`, `scale`, initializers, regularizers, constraints,
-            `synchronized`, `renorm` (not together with `statistics="population"`), `name`, `dtype`.
+            `synchronized`, `renorm` (not together with `statistics="population"`), `name`, `dtype`. With
+            `synchronized=True` the moments are of the global batch on all backends: under a `tf.distribute` strategy
+            and in a PyTorch process group by two reductions in each direction; on JAX they are so without it.
 
     Example:
         >>> layer = keras_lecture.layers.BatchNormalization(statistics="population")
@@ -66,8 +74,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Reference:
         Ioffe and Szegedy, 2015, arXiv:1502.03167, algorithms 1 and 2. Decks A, B, E. Deck A prints the inference
         formula without the root; this is the paper's. Deviation from the paper: `"moving"` keeps the biased variance,
-        as Keras does. Differences from `keras.layers.BatchNormalization`: `statistics`, and an empty or fully
-        masked batch does not change the statistics.
+        as Keras does. Differences from `keras.layers.BatchNormalization`: `statistics`, `synchronized` on every
+        backend and with masks, and an empty or fully masked batch does not change the statistics.
     """
 
     def __init__(
@@ -85,7 +93,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
         checks.one_of("BatchNormalization", "statistics", statistics, ("moving", "population"))
         if statistics == "population" and kwargs.get("renorm"):
             checks.reject("BatchNormalization", "renorm", 'False with statistics="population"', True)
+        # Keras 3.15 accepts `synchronized` on TensorFlow alone; its own moments are those of `renorm`.
+        synchronized = False if kwargs.get("renorm") else kwargs.pop("synchronized", False)
         super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, **kwargs)
+        self.synchronized: bool = self.synchronized or synchronized
         self.statistics = statistics
         if statistics == "population":
             self._pass = _Pass(self._metrics_reset, self._metrics_read)
@@ -174,23 +185,27 @@ def channel_moments(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, variance (divisor n) and number n of the unmasked values of each channel, at least in float32."""
     x, axes = at_least_float32(x), _other_axes(x, axis)
-    if mask is None and synchronized:
-        mean, variance = ops.moments(x, axes=axes, synchronized=True)
-        return mean, variance, _count(x, axis)
-    if mask is None:
+    if mask is None and not synchronized:
         # Not `ops.moments`: Keras 3.15 on PyTorch computes E[x²] − E[x]², which cancels far from zero.
         mean = ops.mean(x, axes, keepdims=True)
         return ops.squeeze(mean, axes), ops.mean(ops.square(x - mean), axes), _count(x, axis)
+    total = total_over_devices if synchronized else list
+    if mask is None:
+        count, sums = total([ops.cast(_count(x, axis), x.dtype), ops.sum(x, axes, keepdims=True)])
+        mean = sums / ops.maximum(count, 1)
+        (squares,) = total([ops.sum(ops.square(x - mean), axes)])
+        return ops.squeeze(mean, axes), squares / ops.maximum(count, 1), count
     if len(mask.shape) != len(x.shape) - 1:
         remedy = "It selects values along all axes except that of the channels."
         checks.reject("BatchNormalization", "mask", f"a tensor with {len(x.shape) - 1} axes", tuple(mask.shape), remedy)
     admitted = ops.broadcast_to(ops.expand_dims(ops.cast(mask, "bool"), axis), ops.shape(x))
     count = ops.sum(ops.cast(admitted, x.dtype)) / x.shape[axis]
-    divisor = ops.maximum(count, 1)
     # Not a product: masked values may be NaN.
-    mean = ops.sum(ops.where(admitted, x, 0.0), axes, keepdims=True) / divisor
-    variance = ops.sum(ops.square(ops.where(admitted, x - mean, 0.0)), axes) / divisor
-    return ops.squeeze(mean, axes), variance, count
+    count, sums = total([count, ops.sum(ops.where(admitted, x, 0.0), axes, keepdims=True)])
+    divisor = ops.maximum(count, 1)
+    mean = sums / divisor
+    (squares,) = total([ops.sum(ops.square(ops.where(admitted, x - mean, 0.0)), axes)])
+    return ops.squeeze(mean, axes), squares / divisor, count
 
 
 def _other_axes(x, axis):

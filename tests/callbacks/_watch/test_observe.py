@@ -1,10 +1,6 @@
 """Observers leave nothing behind, say where they cannot observe, and are traced once."""
 
 import contextlib
-import os
-import subprocess
-import sys
-import types
 import zipfile
 from pathlib import Path
 
@@ -154,17 +150,6 @@ def test_a_step_that_cannot_be_observed_warns_once_and_trains():
     assert footprint(own) == before
 
 
-def test_tensorflow_replicas_cannot_be_observed():
-    trained = model()
-    with_replicas = types.SimpleNamespace(num_replicas_in_sync=2)
-    monitor = GradientMonitor()
-    monitor.set_model(
-        types.SimpleNamespace(name="twins", optimizer=trained.optimizer, distribute_strategy=with_replicas)
-    )
-    with pytest.warns(UserWarning, match="each replica has gradients of its own"):
-        monitor.on_train_begin()
-
-
 def test_evaluation_within_fit_neither_logs_nor_resets_the_readings():
     class Evaluate(keras.callbacks.Callback):
         logs = None
@@ -189,14 +174,3 @@ def test_the_private_names_of_keras_exist():
     assert len(trained.optimizer._accumulated_gradients) == len(INITIAL), where
     assert int(trained.optimizer._iterations.numpy()) == 0, where
     assert trained.optimizer._get_variable_index(trained.trainable_variables[1]) == 1, where
-
-
-if BACKEND == "jax":
-
-    def test_data_parallel_training_logs_the_same_on_two_devices_as_on_one():
-        """In a child process, because the number of simulated devices is fixed when JAX starts."""
-        environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-        environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
-        script = Path(__file__).with_name("on_two_devices.py")
-        done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=200)
-        assert done.returncode == 0, done.stderr[-3000:]

@@ -424,3 +424,20 @@ def test_masked_values_may_be_nan_and_a_mask_of_another_rank_is_rejected():
     assert_close(layer.moving_variance, x[mask].var(0))
     with pytest.raises(ValueError, match="`mask` must be a tensor with 3 axes"):
         BatchNormalization()(ops.ones((2, 2, 2, 3)), training=True, mask=ops.convert_to_tensor(mask))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_synchronized_is_accepted_everywhere_and_changes_nothing_on_one_device(masked):
+    """Keras accepts it on TensorFlow alone, and with a mask it was ignored. Oracle: the layer without it.
+
+    `tests/engines` compares it on several devices.
+    """
+    x = ops.convert_to_tensor(data(8, 5, 3))
+    mask = ops.convert_to_tensor(np.arange(40).reshape(8, 5) % 3 > 0) if masked else None
+    for statistics in ("moving", "population"):
+        plain, synchronized = (BatchNormalization(statistics=statistics, synchronized=s) for s in (False, True))
+        outputs = [numpy(layer(x, training=True, mask=mask)) for layer in (plain, synchronized)]
+        np.testing.assert_allclose(outputs[1], outputs[0], rtol=1e-5, atol=1e-6)
+        for found, expected in zip(synchronized.get_weights(), plain.get_weights(), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        assert synchronized.get_config()["synchronized"]

@@ -30,6 +30,13 @@ def batch_normalize(x, gamma, beta, axis, epsilon):
     return tf.reshape(y, tf.shape(x)), tf.stop_gradient(mean), tf.stop_gradient(variance * ((count - 1) / count))
 
 
+def total_over_devices(tensors):
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return None
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+
+
 def max_pool(x, pool_size, strides, padding, data_format):
     """TensorFlow's own pooling, unless there is a NaN or infinity, which it hides; not measured against the formula.
 

@@ -8,6 +8,19 @@ def dense(gradients):
     return [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
 
 
+def over_replicas(gradients):
+    if _replicas() == 1:
+        return None
+    present = dense([g for g in gradients if g is not None])
+    total = iter(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, present))
+    return [None if g is None else next(total) for g in gradients]
+
+
+def per_replica(gradients):
+    count = _replicas()
+    return None if count == 1 else [None if g is None else g / tf.cast(count, g.dtype) for g in gradients]
+
+
 def snapshot(weights, needed):
     def copies():
         return [tf.identity(w) for w in weights]
@@ -23,3 +36,9 @@ def totaled(totals, amounts):
         for total, amount in zip(totals, amounts, strict=True):
             total.assign_add(amount)
     return totals
+
+
+def _replicas():
+    """The number of replicas of the strategy in whose step the caller is."""
+    context = tf.distribute.get_replica_context()
+    return 1 if context is None else context.num_replicas_in_sync

@@ -4,6 +4,7 @@ import math
 
 import keras
 import torch
+import torch.distributed
 from torch.nn import functional
 
 from keras_lecture._backend.torch.native import HALF, WHOLE, native
@@ -25,6 +26,12 @@ def batch_normalize(x, gamma, beta, axis, epsilon):
     )
     # With momentum 1 the running statistics are this batch's, the variance with divisor n − 1.
     return y.reshape(x.shape), mean, variance * ((count - 1) / count)
+
+
+def total_over_devices(tensors):
+    if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
+        return None
+    return [_AllReduce.apply(tensor) for tensor in tensors]
 
 
 def group_normalize(x, gamma, beta, groups, axis, epsilon):
@@ -94,3 +101,17 @@ def _same(n, size, stride):
 def _weight(weight, x):
     # Keras's `convert_to_tensor` takes longer than a small kernel.
     return None if weight is None else (weight.value if isinstance(weight, keras.Variable) else weight).to(x)
+
+
+class _AllReduce(torch.autograd.Function):
+    """The sum over the processes of the default group; the gradient of a sum of all losses is summed alike."""
+
+    @staticmethod
+    def forward(context, x):
+        total = x.detach().clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context, upstream):
+        return _AllReduce.apply(upstream)
