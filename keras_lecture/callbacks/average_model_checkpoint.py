@@ -10,14 +10,12 @@ import keras
 import numpy as np
 
 from keras_lecture._core import checks
-from keras_lecture._core.saving import register
 from keras_lecture._training.running_fit import callback_list
 from keras_lecture.callbacks._resume.atomic import publish
 from keras_lecture.callbacks._watch.monitoring import Monitoring, say
 from keras_lecture.optimizers.averages import averages_of
 
 
-@register
 class AverageModelCheckpoint(Monitoring):
     """Saves the model with the averaged weights of its optimizer, while training continues with the raw ones.
 

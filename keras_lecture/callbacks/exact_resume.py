@@ -8,7 +8,6 @@ import keras
 
 from keras_lecture._core import checks
 from keras_lecture._core.random_state import as_arrays, from_arrays, random_state, set_random_state
-from keras_lecture._core.saving import register
 from keras_lecture._training.running_fit import callback_list, fit_variables
 from keras_lecture._training.variables import GROUPS
 from keras_lecture.callbacks._resume import callback_states, model_state
@@ -19,7 +18,6 @@ from keras_lecture.callbacks._resume.data_position import DataPosition
 _MODEL = ("trainable", "non_trainable", "optimizer")
 
 
-@register
 class ExactResume(keras.callbacks.Callback):
     """Saves the complete training state, so that a script restarted after a kill ends with the same weights.
 

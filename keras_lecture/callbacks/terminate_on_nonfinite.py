@@ -13,7 +13,6 @@ import numpy as np
 from keras import ops
 
 from keras_lecture._core import checks
-from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture._training.readings import Readings
@@ -57,7 +56,6 @@ class _Kept(NamedTuple):
     data: tuple
 
 
-@register
 class TerminateOnNonFinite(Observer):
     """Stops training at the first batch whose loss or gradient is infinite or NaN, and locates the cause.
 
