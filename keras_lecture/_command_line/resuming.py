@@ -18,7 +18,7 @@ def state_of(arguments, folder: Path) -> Path:
     state = writable(folder / "state")
     asked = plain({name: value for name, value in vars(arguments).items() if name not in _FREE})
     path = state / _FILE
-    if path.exists() and any(file.name != _FILE for file in state.iterdir()):
+    if path.exists() and any(state.glob("run-*.npz")):
         known = json.loads(path.read_text(encoding="utf-8"))
         for name, value in asked.items():
             if value != known.get(name):
