@@ -8,12 +8,14 @@ import random
 
 import keras
 from keras.src.saving import object_registration
+from keras.src.utils import python_utils
 from support.constructions import ARGUMENTS
 
 # Every name, path and piece of code in a hostile config contains this word, by which `watched` recognizes them.
 MARK = "hostile_canary"
 CODE = f"__import__('{MARK}')"
-LAMBDA = {"class_name": "__lambda__", "config": {"value": [MARK, None, None]}}
+# Live code: with the safe mode off, Keras would unmarshal it.
+LAMBDA = {"class_name": "__lambda__", "config": {"value": python_utils.func_dump(lambda x: __import__("hostile_canary"))}}
 
 
 def _unit(module, name, config, registered=None):

@@ -16,7 +16,7 @@ import keras
 
 import keras_lecture
 
-# Code that is installed may be opened and compiled: late imports, and tracebacks that show a line of source.
+# Installed code may be opened and compiled: for imports on demand, and for tracebacks with a line of source.
 _INSTALLED = [Path(path).resolve() for path in {*sysconfig.get_paths().values(), sys.base_prefix, sys.prefix}]
 _INSTALLED += [Path(module.__file__).resolve().parent for module in (keras, keras_lecture)]
 # For what the kernel tells about this process.
@@ -41,7 +41,7 @@ class _Watch:
         if event == "open":
             self._opened(args[0])
         elif event == "import":
-            # By its name alone: an installed module that the library imports late is its own business.
+            # By its name alone: an installed module that the library imports on demand is allowed.
             if self.mark in str(args[0]):
                 self.events.append(f"import of {args[0]}")
         elif event == "compile":
@@ -62,7 +62,7 @@ class _Watch:
             self.events.append(f"open of {path}")
 
     def _harmless(self, event, args):
-        # `marshal.loads` reads the compiled code of late imports, which lists the folders of installed packages.
+        # `marshal.loads` reads the compiled code of imports, which lists the folders of installed packages.
         if event == "marshal.loads":
             return "importlib" in (sys._getframe(3).f_code.co_filename + sys._getframe(4).f_code.co_filename)
         if event in ("os.listdir", "os.scandir"):
