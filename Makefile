@@ -4,6 +4,8 @@
 # make docs    run the guide and the examples and build the documentation into docs/_build/html
 # make bench   print the benchmark tables
 # make ward    train the sick and the healthy programs of the ward under the doctor and print how it judged them
+# make test-hostile       load hostile files and configs under watch, on each backend
+# make soak               the long runs and the faults, on each backend; as root, for a small file system
 # make page-check         open the doctor's report in a headless Chromium, which must be installed, and check it
 # make docs-check         build the documentation, open every page in a headless Chromium, and check it
 # make divergence-check   compare healthy models on all pairs of backends by diagnosis.divergence
@@ -36,7 +38,7 @@ NIGHTLY := .venv-nightly
 OLDEST := .venv-oldest
 OLDEST_KERAS := 3.15.0
 
-.PHONY: demo test test-newest test-oldest test-nightly lint docs dist bench ward page-check docs-check divergence-check clean
+.PHONY: demo test test-newest test-oldest test-nightly test-hostile soak lint docs dist bench ward page-check docs-check divergence-check clean
 
 # A residual network with random affine augmentation and weight averaging. oneDNN kernels are off because TensorFlow
 # reports them on standard error. One thread, because in such small operations PyTorch's threads mostly wait for each
@@ -55,6 +57,12 @@ test-oldest: $(OLDEST)/.keras
 
 test-nightly: $(NIGHTLY)/.keras
 	@$(NIGHTLY)/bin/python tests/suite.py $(BACKENDS)
+
+test-hostile soak: $(INSTALLED)
+	@for backend in $(or $(BACKENDS),tensorflow torch jax); do \
+		OMP_NUM_THREADS=1 KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/python -m pytest \
+			tests/$(subst test-,,$@) || exit 1; \
+	done
 
 lint: $(INSTALLED)
 	@$(VENV)/bin/python tests/lint.py

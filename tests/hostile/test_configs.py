@@ -41,7 +41,8 @@ def violations(name, load, prepare=lambda config: None, **allowed):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_deserialize(name):
-    assert violations(name, lambda config: keras.saving.deserialize_keras_object(config, safe_mode=True)) == []
+    found = violations(name, lambda config: keras.saving.deserialize_keras_object(config, safe_mode=True))
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -53,4 +54,4 @@ def test_load_model(name, tmp_path):
         lambda config: write(path, archive, model_config(archive, name, config)),
         may_open=[path],
     )
-    assert found == []
+    assert not found, "\n".join(found)

@@ -114,10 +114,10 @@ def _enlarged(value, chance):
     """A value of the same type, so that it passes the checks of types, but far larger."""
     if isinstance(value, bool) or not isinstance(value, int | float | list):
         return chance.choice(LARGE)
-    if isinstance(value, list):
+    if isinstance(value, list) and len(value) < 100:
         size = chance.choice(LARGE)
         return chance.choice([value * 1000, [_enlarged(part, chance) for part in value], [size] * len(value)])
-    return type(value)(chance.choice(LARGE))
+    return chance.choice(LARGE) if isinstance(value, list) else type(value)(chance.choice(LARGE))
 
 
 def _set(config, key, value, chance):
