@@ -1,6 +1,6 @@
 """Arrays in zip files: what a file declares must be what it holds."""
 
-import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,10 +53,7 @@ def test_sizes_up_to_the_limits_are_accepted():
             self.pairs = pairs
 
         def infolist(self):
-            members = [zipfile.ZipInfo("a") for _ in self.pairs]
-            for member, (member.file_size, member.compress_size) in zip(members, self.pairs, strict=True):
-                pass
-            return members
+            return [SimpleNamespace(file_size=size, compress_size=held) for size, held in self.pairs]
 
     stored_arrays.check_sizes(Archive((4 * GIB, 1000)), 2000)
     stored_arrays.check_sizes(Archive((8 * GIB, 8 * GIB // 1000 + 1)), GIB)

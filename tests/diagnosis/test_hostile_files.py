@@ -51,7 +51,11 @@ def test_words_of_a_record_reach_the_page_as_text(tmp_path):
     record = {**new_record(), "unseen": [MARKUP, CODE], "library": MARKUP}
     record["model"] = {"name": MARKUP, "layers": []}
     finding = {"rule": MARKUP, "severity": "high", "layer": MARKUP, "text": MARKUP}
-    for document in (record, {**record, "findings": [], "unknown": [], "actions": []}, {**record, "findings": [finding]}):
+    for document in (
+        record,
+        {**record, "findings": [], "unknown": [], "actions": []},
+        {**record, "findings": [finding]},
+    ):
         path, page = tmp_path / "run.json", tmp_path / "run.html"
         path.write_text(json.dumps(document))
         page.unlink(missing_ok=True)

@@ -4,16 +4,14 @@ Each config may raise any error. It must not open, connect, start or run anythin
 more than 2 s of the processor or 100 MB of memory besides the weights that it declares.
 """
 
-import contextlib
 import functools
 import os
-import warnings
 
 import keras
 import pytest
-from support.hostile_configs import MARK, declared_weights_limited, healthy, hostile, registered
+from support.hostile_configs import attack, healthy, hostile, registered
 from support.hostile_models import healthy_archive, model_config, write
-from support.watched_calls import Violation, watched
+from support.watched_calls import Violation
 
 COUNT = int(os.environ.get("HOSTILE_CONFIGS", "200"))
 SEED = int(os.environ.get("HOSTILE_SEED", "0"))
@@ -31,9 +29,8 @@ def violations(name, load, prepare=lambda config: None, **allowed):
     for index, config in enumerate(hostile(name, COUNT, SEED, others())):
         prepare(config)
         try:
-            with warnings.catch_warnings(action="ignore"), declared_weights_limited(), watched(mark=MARK, **allowed):
-                with contextlib.suppress(Exception):
-                    load(config)
+            with attack(**allowed):
+                load(config)
         except Violation as violation:
             found.append(f"config {index} of seed {SEED}: {violation}: {config!r:.500}")
     return found

@@ -1,14 +1,13 @@
 """The mechanism of each CVE of Keras in every argument of every registered class, and in the weights of our layers."""
 
 import contextlib
-import warnings
 
 import h5py
 import keras
 import numpy as np
 import pytest
 from keras.src.saving import serialization_lib
-from support.hostile_configs import LAMBDA, MARK, declared_weights_limited, healthy, registered
+from support.hostile_configs import LAMBDA, MARK, attack, healthy, registered
 from support.watched_calls import watched
 
 from keras_lecture import layers
@@ -31,7 +30,10 @@ MECHANISMS = {
     "CVE-2025-1550, a class of any module": unit("subprocess", "Popen", {"args": [MARK]}),
     "CVE-2025-8747, a function of Keras that downloads": function("keras.utils", "get_file"),
     "CVE-2025-9906, a function that ends the safe mode": function("keras.config", "enable_unsafe_deserialization"),
-    "CVE-2025-9905, the code of an older format": {"class_name": "Lambda", "config": {"function": LAMBDA["config"]["value"]}},
+    "CVE-2025-9905, the code of an older format": {
+        "class_name": "Lambda",
+        "config": {"function": LAMBDA["config"]["value"]},
+    },
     "CVE-2026-12481, code by a bare lambda": LAMBDA,
     "CVE-2025-12058, a vocabulary from a path": unit(
         "keras.layers", "StringLookup", {"name": "s", "vocabulary": f"{PATH}/vocabulary.txt"}
@@ -47,9 +49,8 @@ def test_a_mechanism_in_every_argument(name, mechanism):
     for argument in healthy(name)["config"]:
         config = healthy(name)
         config["config"][argument] = MECHANISMS[mechanism]
-        with warnings.catch_warnings(action="ignore"), declared_weights_limited(), watched(mark=MARK):
-            with contextlib.suppress(Exception):
-                keras.saving.deserialize_keras_object(config, safe_mode=True)
+        with attack():
+            keras.saving.deserialize_keras_object(config, safe_mode=True)
         assert serialization_lib.in_safe_mode() in (None, True), argument
 
 

@@ -5,17 +5,22 @@ import copy
 import json
 import math
 import random
+import warnings
 
 import keras
 from keras.src.saving import object_registration
 from keras.src.utils import python_utils
 from support.constructions import ARGUMENTS
+from support.watched_calls import watched
 
 # Every name, path and piece of code in a hostile config contains this word, by which `watched` recognizes them.
 MARK = "hostile_canary"
 CODE = f"__import__('{MARK}')"
 # Live code: with the safe mode off, Keras would unmarshal it.
-LAMBDA = {"class_name": "__lambda__", "config": {"value": python_utils.func_dump(lambda x: __import__("hostile_canary"))}}
+LAMBDA = {
+    "class_name": "__lambda__",
+    "config": {"value": python_utils.func_dump(lambda x: __import__("hostile_canary"))},
+}
 
 
 def _unit(module, name, config, registered=None):
@@ -25,7 +30,14 @@ def _unit(module, name, config, registered=None):
 NUMBERS = [-1, 0, 1, 2, -(10**9), 10**6, 10**9, 2**31, 2**63, 10**30, -0.5, 1e-320, 1e30, 1e308]
 NUMBERS += [float("nan"), float("inf"), float("-inf"), True, False, None]
 WORDS = ["", "auto", f"/etc/{MARK}", f"../../{MARK}", f"/tmp/{MARK}/x.npz", f"file:///tmp/{MARK}", "ä\u0000\ud800"]
-WORDS += [f"http://127.0.0.1:9/{MARK}", f"gs://{MARK}/x", f"os.system('touch {MARK}')", CODE, f"{{{CODE}}}", "x" * 10**5]
+WORDS += [
+    f"http://127.0.0.1:9/{MARK}",
+    f"gs://{MARK}/x",
+    f"os.system('touch {MARK}')",
+    CODE,
+    f"{{{CODE}}}",
+    "x" * 10**5,
+]
 WORDS += [MARK, "__class__", "{0.__init__.__globals__}", "keras.config.enable_unsafe_deserialization", "10**10**10"]
 FUNCTIONS = [("os", "system"), ("builtins", "eval"), ("builtins", "exec"), ("keras.utils", "get_file"), (MARK, "f")]
 FUNCTIONS += [("keras.saving", "load_model"), ("keras.config", "enable_unsafe_deserialization"), ("subprocess", "run")]
@@ -158,3 +170,11 @@ def declared_weights_limited(most=10**7):
         yield
     finally:
         keras.Layer.add_weight = plain
+
+
+@contextlib.contextmanager
+def attack(**allowed):
+    """Watches the body, which may raise any error, but do nothing that its config names."""
+    ignored, failing = warnings.catch_warnings(action="ignore"), contextlib.suppress(Exception)
+    with ignored, declared_weights_limited(), watched(mark=MARK, **allowed), failing:
+        yield

@@ -106,7 +106,9 @@ def test_a_full_disk_is_an_error_that_names_the_latest_complete_file(tmp_path):
 
     previous = signal.getsignal(signal.SIGXFSZ)
     try:
-        with pytest.raises(OSError, match="a file cannot be written: .*; the latest complete one is .*run-00000002.npz"):
+        with pytest.raises(
+            OSError, match="a file cannot be written: .*; the latest complete one is .*run-00000002.npz"
+        ):
             fit(tmp_path, At(2, 0, fill))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
