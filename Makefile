@@ -3,6 +3,9 @@
 # make test-all      run the long tests, too: every layer in every contract, and the guide and the examples on each backend
 # make fuzz    compare 10,000 generated cases a backend with independent formulas (CASES=1000 SEED=7 make fuzz changes both)
 # make test-mutants  break the formulas one at a time and count how often the tests notice (SAMPLE=100 takes some of them)
+# make test-hostile  load hostile files and configs under watch, on each backend
+# make test-engines  train on several simulated devices or processes, and in every precision (minutes to an hour)
+# make soak          the long runs and the faults, on each backend; as root, for a small file system (an hour)
 # make lint    run the linter and report how complete the types are
 # make docs    run the guide and the examples and build the documentation into docs/_build/html
 # make bench   print the benchmark tables
@@ -10,8 +13,6 @@
 # make page-check         open the doctor's report in a headless Chromium, which must be installed, and check it
 # make docs-check         build the documentation, open every page in a headless Chromium, and check it
 # make divergence-check   compare healthy models on all pairs of backends by diagnosis.divergence
-# make test-engines       train on several simulated devices or processes, and in every precision (minutes to an hour)
-# make soak               the long runs, on each backend (an hour)
 # make dist    build and check the wheel and the sdist in dist/
 # make test-oldest    run the test suite on the oldest supported Keras, in a separate environment
 # make test-nightly   run it on the latest keras-nightly, in a separate environment
@@ -43,7 +44,7 @@ NIGHTLY := .venv-nightly
 OLDEST := .venv-oldest
 OLDEST_KERAS := 3.15.0
 
-.PHONY: demo test test-all fuzz test-mutants test-engines soak test-newest test-oldest test-nightly lint docs dist bench ward page-check docs-check divergence-check clean
+.PHONY: demo test test-all fuzz test-mutants test-engines test-hostile soak test-newest test-oldest test-nightly lint docs dist bench ward page-check docs-check divergence-check clean
 
 # A residual network with random affine augmentation and weight averaging. oneDNN kernels are off because TensorFlow
 # reports them on standard error. One thread, because in such small operations PyTorch's threads mostly wait for each
@@ -84,9 +85,10 @@ test-engines: $(INSTALLED) $(NIGHTLY)/.keras
 	done
 	@OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(NIGHTLY)/bin/python -m pytest tests/engines/test_engines.py
 
-soak: $(INSTALLED)
+test-hostile soak: $(INSTALLED)
 	@for backend in $(or $(BACKENDS),tensorflow torch jax); do \
-		OMP_NUM_THREADS=1 KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/python -m pytest tests/soak || exit 1; \
+		OMP_NUM_THREADS=1 KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/python -m pytest \
+			tests/$(subst test-,,$@) || exit 1; \
 	done
 
 lint: $(INSTALLED)

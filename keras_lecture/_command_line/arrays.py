@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_lecture._command_line.endings import OWNER, USAGE, Ended, one_line
-from keras_lecture._core import checks
+from keras_lecture._core import checks, stored_arrays
 
 # The name of an array is an argument of `fit`, or the argument, an underscore, and the number or name of an input or
 # output of the model.
@@ -41,24 +41,18 @@ def _arrays(option, path, roles):
     if not zipfile.is_zipfile(path):
         checks.reject(OWNER, option, "an .npz file", str(path), remedy)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            for name in file.files:
-                if _role(name, roles) is None:
-                    allowed = f"one of {', '.join(sorted(roles))}, or one of them with _0, _1, … or _NAME"
-                    checks.reject(OWNER, f"an array of {path}", allowed, name, checks.nearest(name, roles))
-            return {name: _checked(file[name]) for name in file.files}
+        found = stored_arrays.arrays(path)
+        for name in found:
+            if _role(name, roles) is None:
+                allowed = f"one of {', '.join(sorted(roles))}, or one of them with _0, _1, … or _NAME"
+                checks.reject(OWNER, f"an array of {path}", allowed, name, checks.nearest(name, roles))
+        return found
     except Exception as error:
         if isinstance(error, ValueError) and str(error).startswith(OWNER):
             raise
         text = str(error)
         reason = "it contains Python objects, not numbers" if "pickle" in text else one_line(text)
         raise Ended(USAGE, f"{path} cannot be read: {reason or type(error).__name__}. {remedy}") from error
-
-
-def _checked(array):
-    if not isinstance(array, np.ndarray):
-        raise ValueError("it has members that are not arrays")
-    return array
 
 
 def _role(name, roles):

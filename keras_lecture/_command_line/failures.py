@@ -5,7 +5,7 @@ import re
 
 import keras
 
-from keras_lecture._command_line.endings import DIVERGED, INTERRUPTED, USAGE, Ended
+from keras_lecture._command_line.endings import DIVERGED, FAILED, INTERRUPTED, USAGE, Ended
 
 
 @contextlib.contextmanager
@@ -24,6 +24,11 @@ def training(interrupted: str = "interrupted"):
         if not _is_argument_error(error):
             raise
         raise Ended(USAGE, error) from error
+    except OSError as error:
+        # The state of the run cannot be written, or another process writes it.
+        if not str(error.strerror).startswith("ExactResume: "):
+            raise
+        raise Ended(FAILED, f"{error.strerror}: {error.filename}") from error
     except KeyboardInterrupt as error:
         raise Ended(INTERRUPTED, interrupted) from error
     finally:

@@ -8,6 +8,7 @@ from keras_lecture import diagnosis
 from keras_lecture._command_line.endings import FAILED, Ended, one_line
 from keras_lecture._command_line.record import text_of
 from keras_lecture._command_line.streams import say
+from keras_lecture._core.whole_files import written as whole
 from keras_lecture.diagnosis._record.record import write as write_document
 
 try:
@@ -52,15 +53,18 @@ def write(folder: Path, record: dict, pictures: Mapping[str, Callable], model=No
     """
     path = folder / "record.json"
     try:
-        path.write_text(text_of(record) + "\n", encoding="utf-8")
+        with whole(path) as unfinished:
+            unfinished.write_text(text_of(record) + "\n", encoding="utf-8")
         written = [str(path)]
         for name, draw in pictures.items() if figures else ():
             path = folder / f"{name}.png"
-            draw(figures).savefig(path, dpi=120)
+            with whole(path) as unfinished:
+                draw(figures).savefig(unfinished, dpi=120)
             written.append(str(path))
         if model is not None:
             path = folder / "model.keras"
-            model.save(path)
+            with whole(path) as unfinished:
+                model.save(unfinished)
             written.append(str(path))
         if document is not None:
             path = folder / "doctor.json"

@@ -7,6 +7,7 @@ from keras_lecture._command_line.endings import OWNER
 from keras_lecture._command_line.files import writable
 from keras_lecture._command_line.record import plain
 from keras_lecture._core import checks
+from keras_lecture._core.whole_files import written
 
 # Options that may change on resuming. With another seed, for example, the test part would contain training samples.
 _FREE = ("command", "epochs", "out", "json", "save", "resume")
@@ -18,15 +19,27 @@ def state_of(arguments, folder: Path) -> Path:
     state = writable(folder / "state")
     asked = plain({name: value for name, value in vars(arguments).items() if name not in _FREE})
     path = state / _FILE
-    if path.exists() and any(file.name != _FILE for file in state.iterdir()):
-        known = json.loads(path.read_text(encoding="utf-8"))
+    if path.exists() and any(state.glob("run-*.npz")):
+        known = _read(path, f"Remove {state} to start over.")
         for name, value in asked.items():
             if value != known.get(name):
                 remedy = f"Remove {state} to start over."
                 expectation = f"{_words(known.get(name))}, as in the run to be resumed"
                 checks.reject(OWNER, f"--{name.replace('_', '-')}", expectation, _words(value), remedy)
-    path.write_text(json.dumps(asked) + "\n", encoding="utf-8")
+    with written(path) as unfinished:
+        unfinished.write_text(json.dumps(asked) + "\n", encoding="utf-8")
     return state
+
+
+def _read(path, remedy):
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    # No text, no JSON, or nested too deeply.
+    except (ValueError, RecursionError):
+        known = None
+    if not isinstance(known, dict):
+        checks.reject(OWNER, "--resume", "used with an intact file of options", str(path), remedy)
+    return known
 
 
 def _words(value) -> str:

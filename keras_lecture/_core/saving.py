@@ -12,6 +12,9 @@ def register(target: T) -> T:
 
     The subpackage is part of the name because `losses.L1` and `regularizers.L1` would otherwise share one entry, and
     Keras would load the one registered last. The file is not, so that code can move within its subpackage.
+
+    Any `.keras` file can construct a registered class with any arguments. So no class is registered that takes a path
+    or holds data, and an argument that is a number of objects to make has a bound.
     """
     subpackage = target.__module__.split(".")[1]
     return keras.saving.register_keras_serializable("keras_lecture", f"{subpackage}.{target.__name__}")(target)

@@ -10,14 +10,12 @@ import keras
 import numpy as np
 
 from keras_lecture._core import checks
-from keras_lecture._core.saving import register
+from keras_lecture._core.whole_files import written
 from keras_lecture._training.running_fit import callback_list
-from keras_lecture.callbacks._resume.atomic import publish
 from keras_lecture.callbacks._watch.monitoring import Monitoring, say
 from keras_lecture.optimizers.averages import averages_of
 
 
-@register
 class AverageModelCheckpoint(Monitoring):
     """Saves the model with the averaged weights of its optimizer, while training continues with the raw ones.
 
@@ -153,19 +151,13 @@ class AverageModelCheckpoint(Monitoring):
     def _save(self, logs):
         path = self._path(logs)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A prefix, because Keras determines the format by the ending.
-        unfinished = path.with_name(f"unfinished-{path.name}")
         # On JAX, reading `self.model` makes Keras write the state of the running epoch back to the variables.
         model = self.model
-        try:
-            with _averaged(averages_of(model.optimizer)):
-                if self.save_weights_only:
-                    model.save_weights(unfinished, overwrite=True)
-                else:
-                    model.save(unfinished, overwrite=True)
-            publish(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with written(path) as unfinished, _averaged(averages_of(model.optimizer)):
+            if self.save_weights_only:
+                model.save_weights(unfinished, overwrite=True)
+            else:
+                model.save(unfinished, overwrite=True)
         if self.verbose:
             say(f"Epoch {self._epoch + 1}: saved the averaged weights to {path}")
 

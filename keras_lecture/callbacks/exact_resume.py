@@ -8,24 +8,28 @@ import keras
 
 from keras_lecture._core import checks
 from keras_lecture._core.random_state import as_arrays, from_arrays, random_state, set_random_state
-from keras_lecture._core.saving import register
 from keras_lecture._training.running_fit import callback_list, fit_variables
 from keras_lecture._training.variables import GROUPS
-from keras_lecture.callbacks._resume import callback_states, model_state
+from keras_lecture.callbacks._resume import callback_states, form, model_state
 from keras_lecture.callbacks._resume.checkpoints import Checkpoints
 from keras_lecture.callbacks._resume.data_position import DataPosition
+from keras_lecture.callbacks._resume.lock import Lock
+from keras_lecture.callbacks._resume.termination import Termination
 
 # Metrics restart with each epoch: they are restored only when a run resumes within one.
 _MODEL = ("trainable", "non_trainable", "optimizer")
 
 
-@register
 class ExactResume(keras.callbacks.Callback):
     """Saves the complete training state, so that a script restarted after a kill ends with the same weights.
 
     Use it for every run that may be interrupted: the script changes by this callback only, and `fit` continues from the
     latest file, bit for bit. Costs writing the model and its optimizer at each save and, when a run resumes within an
     epoch, generating the finished batches again.
+
+    SIGTERM, which a machine sends that is taken away, ends the program at the end of the current batch: the run is
+    saved, a line on standard error says so, and the exit status is 143. A handler of your own stays in charge. Ctrl-C
+    and SIGKILL end it at once, and the run continues from its latest file. One process at a time may use a folder.
 
     A file holds the weights and statistics, the full optimizer state (slots, counters, averages, loss scale), the seeds
     of random layers, the metrics, the random states of Python, NumPy, Keras and PyTorch, the position in the data, the
@@ -91,8 +95,11 @@ class ExactResume(keras.callbacks.Callback):
         others = [callback for callback in callbacks.callbacks if callback is not self]
         callbacks.callbacks = [*others, self]
         self._others = callback_states.named(others)
-        self._files = Checkpoints(self.path)
+        self._lock = Lock(self.path)
+        self._lock.acquire()
+        self._files = Checkpoints(self.path, form.check)
         self._found = self._files.latest()
+        self._termination = Termination(callbacks)
         self._first, self._since = fit.get("initial_epoch", 0), 0
         if self._found:
             self._first = self._found["first_epoch"]
@@ -110,6 +117,7 @@ class ExactResume(keras.callbacks.Callback):
                     "`fit` a plain list of callbacks."
                 )
             return
+        self._termination.begin()
         obstacle = self._data.obstacle()
         if obstacle:
             _warn(f"the position in the data cannot be restored: {obstacle}")
@@ -137,27 +145,43 @@ class ExactResume(keras.callbacks.Callback):
             self._restore(found, GROUPS, found["random_of_epoch"])
             self._data.skip(found["batch"], lambda: set_random_state(from_arrays(found["random"])))
             self._batch = found["batch"]
-        if self.every != "epoch":
-            self._at_begin = {"random_of_epoch": as_arrays(random_state()), "data": self._data.state()}
+        self._at_begin = {"random_of_epoch": as_arrays(random_state()), "data": self._data.state()}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._data is None:
             return
         self._since += (self._data.number or self._batch + 1) - self._batch
-        if self._is_due():
+        asked = self._termination.is_asked
+        if self._is_due() or asked:
             self._save(epoch + 1, 0, {"data": self._data.state()})
+        if asked:
+            self._leave(f"after epoch {epoch + 1}")
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._data is not None:
             self._model._initial_epoch = None
             self._data = self._others = self._found = None
+            self._lock.release()
+            self._termination.end()
+            if self._termination.is_asked:
+                self._termination.leave("The training had ended.")
 
     def _between(self, batch):
         self._since += batch - self._batch
         self._batch = batch
         # No save while the length of an epoch is unknown: this batch may be its last, which resuming could not tell.
-        if self.every != "epoch" and self._is_due() and self._data.number:
+        asked, known = self._termination.is_asked, self._data.number
+        if known and (asked or (self.every != "epoch" and self._is_due())):
             self._save(self._epoch, batch, self._at_begin)
+        if asked and known:
+            self._leave(f"after epoch {self._epoch} and {batch} of {known} batches")
+        elif asked:
+            message = "The number of batches in an epoch is not known yet, so that nothing could be saved."
+            self._termination.leave(f"{message} The run continues from its latest file, if there is one.")
+
+    def _leave(self, where):
+        self._lock.release()
+        self._termination.leave(f"The run is saved in {self.path} {where}. Start the program again to continue it.")
 
     def _is_due(self):
         return self.every == "epoch" or self._since >= self.every

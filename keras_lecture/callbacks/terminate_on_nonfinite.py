@@ -14,8 +14,8 @@ from keras import ops
 
 from keras_lecture import _backend
 from keras_lecture._core import checks
-from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
+from keras_lecture._core.whole_files import written
 from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture._training.readings import Readings
 from keras_lecture._training.running_fit import callback_list, calls_directly
@@ -58,7 +58,6 @@ class _Kept(NamedTuple):
     data: tuple
 
 
-@register
 class TerminateOnNonFinite(Observer):
     """Stops training at the first batch whose loss or gradient is infinite or NaN, and locates the cause.
 
@@ -240,8 +239,9 @@ class TerminateOnNonFinite(Observer):
             single = len(leaves) == 1
             arrays |= {name if single else f"{name}_{index}": np.array(leaf) for index, leaf in enumerate(leaves)}
         files = f"{self.path}.npz", f"{self.path}.weights.h5"
-        np.savez(files[0], **arrays)
-        model.save_weights(files[1])
+        with written(files[0]) as batch, written(files[1]) as weights:
+            np.savez(batch, **arrays)
+            model.save_weights(weights)
         return files
 
     def get_config(self) -> dict[str, Any]:

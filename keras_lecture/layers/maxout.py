@@ -13,6 +13,8 @@ from keras_lecture.activations import maxout
 
 # Options that both layers pass on to the linear layer and read back from its config.
 _OPTIONS = ("use_bias", "kernel_regularizer", "bias_regularizer", "kernel_constraint", "bias_constraint")
+# Each piece is drawn by itself: a config must not ask for a million of them.
+_PIECES = "[1, 256]"
 
 
 @register
@@ -23,6 +25,7 @@ class PieceInitializer(keras.initializers.Initializer):
     """
 
     def __init__(self, initializer: Any, pieces: int) -> None:
+        checks.whole("PieceInitializer", "pieces", pieces, _PIECES)
         self.initializer: Any = keras.initializers.get(initializer)
         self.pieces = pieces
 
@@ -120,7 +123,7 @@ class Maxout(MaxoutLayer):
 
     Args:
         units: Number of outputs.
-        pieces: Linear functions per output. Defaults to `2`.
+        pieces: Linear functions per output, at most 256. Defaults to `2`.
         use_bias: Whether there are biases b. Defaults to `True`.
         kernel_initializer: Initializer of each piece, with the fan of one piece. Defaults to `"glorot_uniform"`.
         bias_initializer: Initializer of the biases. Defaults to `"zeros"`.
@@ -153,7 +156,7 @@ class Maxout(MaxoutLayer):
         **kwargs: Any,
     ) -> None:
         checks.whole("Maxout", "units", units)
-        checks.whole("Maxout", "pieces", pieces)
+        checks.whole("Maxout", "pieces", pieces, _PIECES)
         checks.boolean("Maxout", "use_bias", use_bias)
         initializers = {"kernel_initializer": kernel_initializer, "bias_initializer": bias_initializer}
         options = {
@@ -183,7 +186,7 @@ class MaxoutConv2D(MaxoutLayer):
     Args:
         filters: Number of output channels.
         kernel_size: Height and width of the kernel, one number or two.
-        pieces: Convolutions per output channel. Defaults to `2`.
+        pieces: Convolutions per output channel, at most 256. Defaults to `2`.
         strides: As in `keras.layers.Conv2D`. Defaults to `1`.
         padding: `"valid"` or `"same"`. Defaults to `"valid"`.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to `keras.config.image_data_format()`.
@@ -215,7 +218,7 @@ class MaxoutConv2D(MaxoutLayer):
         **kwargs: Any,
     ) -> None:
         checks.whole("MaxoutConv2D", "filters", filters)
-        checks.whole("MaxoutConv2D", "pieces", pieces)
+        checks.whole("MaxoutConv2D", "pieces", pieces, _PIECES)
         checks.one_of("MaxoutConv2D", "padding", padding, ("valid", "same"))
         checks.one_of("MaxoutConv2D", "data_format", data_format, (None, "channels_first", "channels_last"))
         initializers = {"kernel_initializer": kernel_initializer, "bias_initializer": bias_initializer}

@@ -14,8 +14,8 @@ from support.small_fit import COMPILED, Kill
 from support.watched_model import X, Y, fit, model
 
 from keras_lecture import optimizers
+from keras_lecture._core import whole_files
 from keras_lecture.callbacks import AverageModelCheckpoint, ExactResume
-from keras_lecture.callbacks import average_model_checkpoint as module
 
 AVERAGES = {
     "mean": (
@@ -177,7 +177,7 @@ def test_a_failure_while_saving_leaves_the_old_file_and_the_model_of_any_failed_
     def fail(*args, **kwargs):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(*((keras.Model, "save") if moment == "while saving" else (module, "publish")), fail)
+    monkeypatch.setattr(*((keras.Model, "save") if moment == "while saving" else (whole_files, "publish")), fail)
     with pytest.raises(OSError, match="the disk is full"):
         fit(trained, path, saving)
     for ours, plain in zip(variables(trained), variables(alone), strict=True):

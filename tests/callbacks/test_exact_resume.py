@@ -301,11 +301,12 @@ def test_a_run_killed_twenty_times(tmp_path):
     )
     assert output.returncode == 0, output.stderr[-3000:]
     report = json.loads(output.stdout.splitlines()[-1])
-    *killed, last = report["killed"]
+    *killed, last = report["ended"]
     assert [life["status"] for life in killed] == [-9] * 20 and last["status"] == 0, output.stderr
     assert sum(life["moment"] == "writing" for life in killed) >= 5
-    assert all(life["began"] == life["expected"] for life in report["killed"])
-    whole, resumed = (np.load(tmp_path / f"{name}.npz") for name in ("whole", "killed"))
+    assert all(life["began"] == life["expected"] for life in report["ended"])
+    assert all(life["intact"][0] for life in killed)
+    whole, resumed = (np.load(tmp_path / f"{name}.npz") for name in ("whole", "ended"))
     assert len(whole.files) == len(resumed.files) > 10
     for name in whole.files:
         np.testing.assert_array_equal(whole[name], resumed[name], err_msg=name)

@@ -6,7 +6,7 @@ import json
 import keras
 import pytest
 from support.constructions import ARGUMENTS
-from support.public import configurable_classes, public_functions
+from support.public import TAKING_A_PATH, configurable_classes, public_classes, public_functions
 
 CLASSES = configurable_classes()
 SERIALIZABLE = sorted(name for name, cls in CLASSES.items() if hasattr(cls, "get_config"))
@@ -58,6 +58,16 @@ def test_unknown_arguments_are_refused(name):
     arguments = arguments() if callable(arguments) else arguments
     with pytest.raises((TypeError, ValueError), match="unheard_of|takes no arguments"):
         CLASSES[name](**arguments, unheard_of=1)
+
+
+@pytest.mark.parametrize("name", sorted(TAKING_A_PATH))
+def test_a_class_that_takes_a_path_is_not_registered(name):
+    """They were, so that a `.keras` file could construct `ExactResume` for any folder of its reader."""
+    kind = public_classes()[name]
+    unit = kind(**ARGUMENTS[name])
+    assert kind.from_config(unit.get_config()).get_config() == unit.get_config()
+    with pytest.raises(TypeError, match="Could not locate class"):
+        keras.saving.deserialize_keras_object(json.loads(json.dumps(keras.saving.serialize_keras_object(unit))))
 
 
 @pytest.mark.parametrize("name", sorted(n for n in public_functions() if n.startswith("activations.")))

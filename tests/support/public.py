@@ -30,9 +30,13 @@ def public_classes():
     return {name: unit for name, unit in public_objects().items() if inspect.isclass(unit) and name not in BASES}
 
 
+# Not registered with Keras: a hostile `.keras` file must not construct a class that takes a path.
+TAKING_A_PATH = {"callbacks.AverageModelCheckpoint", "callbacks.ExactResume", "callbacks.TerminateOnNonFinite"}
+
+
 def configurable_classes():
-    """The public classes with a config; those that hold data have none: batches, and the doctor with its samples."""
-    units = {name: unit for name, unit in public_classes().items() if name != "callbacks.Doctor"}
+    """The public classes whose config Keras can load; batches and the doctor, which hold data, have no config."""
+    units = {n: unit for n, unit in public_classes().items() if n not in {"callbacks.Doctor", *TAKING_A_PATH}}
     return {name: unit for name, unit in units.items() if not issubclass(unit, keras.utils.PyDataset)}
 
 

@@ -1,7 +1,7 @@
 """Checkpoint files of a run: written atomically and verified when read, without pickle."""
 
-import io
 import json
+import os
 import warnings
 import zipfile
 from pathlib import Path
@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_lecture.callbacks._resume.atomic import publish
+from keras_lecture._core import stored_arrays
+from keras_lecture._core.whole_files import UNFINISHED, written
 
 # Increased when an older version would misread a newer file.
 FORMAT = 1
@@ -24,16 +25,19 @@ class Checkpoints:
     which has a manifest beside the arrays; the format has checksums of both.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, check=lambda tree: None):
+        """`check(tree)` raises an exception for a file that is intact, but was not written by the owner."""
         self.folder = Path(folder)
+        self._check = check
         self._valid = []
 
     def latest(self) -> dict[str, Any] | None:
         """The latest readable checkpoint; `None` if there are no files."""
         refused = []
-        for path in reversed(self._named("npz")):
+        for path in reversed(self._named()):
             try:
                 tree = read(path)
+                self._check(tree)
             # A damaged file may raise any exception of zipfile, json and NumPy.
             except Exception as error:
                 refused.append(f"{path}: {error or type(error).__name__}")
@@ -50,20 +54,27 @@ class Checkpoints:
 
     def write(self, tree: dict[str, Any]):
         """Adds a checkpoint; until it is on the disk, the previous ones stay readable, whatever happens."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        number = max((int(path.stem[4:]) for path in self._named("npz")), default=0) + 1
+        number = max((int(path.stem[4:]) for path in self._named()), default=0) + 1
         path = self.folder / f"run-{number:08}.npz"
-        unfinished = path.with_suffix(".unfinished")
-        with open(unfinished, "wb") as file:
-            write(file, tree)
-        publish(unfinished, path)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with written(path) as unfinished, open(unfinished, "xb") as file:
+                write(file, tree)
+        except OSError as error:
+            kept = f"the latest complete one is {self._valid[-1]}" if self._valid else "there is none yet"
+            raise OSError(
+                error.errno,
+                f"ExactResume: a file cannot be written: {error.strerror}; {kept}. Make room or permit writing, and "
+                "run the script again",
+                str(path),
+            ) from error
         self._valid = [*self._valid, path][-KEPT:]
-        for old in (*self._named("npz"), *self._named("unfinished")):
+        for old in (*self._named(), *self._named(UNFINISHED)):
             if old not in self._valid:
                 old.unlink()
 
-    def _named(self, suffix):
-        return sorted(self.folder.glob(f"run-{'[0-9]' * 8}.{suffix}"))
+    def _named(self, prefix=""):
+        return sorted(self.folder.glob(f"{prefix}run-{'[0-9]' * 8}.npz"))
 
 
 def write(file, tree):
@@ -78,15 +89,18 @@ def write(file, tree):
 
 
 def read(path) -> dict[str, Any]:
-    """The tree in a file; raises an exception if its content is damaged."""
+    """The tree in a file; raises an exception if its content is damaged, or hostile."""
+    stored_arrays.check_regular(path)
     with zipfile.ZipFile(path) as archive:
+        stored_arrays.check_sizes(archive, os.path.getsize(path))
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("it is compressed, which ExactResume does not do")
         if _MANIFEST not in archive.namelist():
             raise ValueError("it was not written by ExactResume")
         manifest = json.loads(archive.read(_MANIFEST))
         if manifest["format"] != FORMAT:
             raise ValueError(f"it has format {manifest['format']}, this version reads format {FORMAT}")
-        members = (io.BytesIO(archive.read(f"{index}.npy")) for index in range(manifest["arrays"]))
-        arrays = [np.lib.format.read_array(member, allow_pickle=False) for member in members]
+        arrays = [stored_arrays.array(archive, f"{index}.npy") for index in range(manifest["arrays"])]
     return _with_arrays(manifest["content"], arrays)
 
 

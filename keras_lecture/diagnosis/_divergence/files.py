@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_lecture._core import stored_arrays
+from keras_lecture._core.whole_files import written
 from keras_lecture.diagnosis._divergence.quantities import Quantity
 from keras_lecture.diagnosis._divergence.recording import Recording, Weight
 
@@ -30,23 +32,21 @@ def write(recording: Recording, path: str | os.PathLike[str]) -> None:
             arrays[f"double/{index}"] = quantity.double
     head = {"schema": SCHEMA, "about": recording.about, "settings": recording.settings, "batch": batch}
     head |= {"weights": weights, "quantities": quantities, "notes": recording.notes}
-    temporary = f"{os.fspath(path)}.part"
-    with open(temporary, "wb") as file:
+    with written(path) as unfinished, open(unfinished, "wb") as file:
         np.savez_compressed(file, head=np.frombuffer(json.dumps(head).encode(), "uint8"), **arrays)
-    os.replace(temporary, path)
 
 
 def read(path: str | os.PathLike[str]) -> Recording:
     """Reads a file; raises `ValueError` if it is not one of this schema."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = stored_arrays.arrays(path)
         head = json.loads(bytes(arrays["head"]))
         schema = head["schema"]
-    except (KeyError, ValueError, OSError, AttributeError) as error:
+    # A damaged file may raise any exception of zipfile, json and NumPy.
+    except Exception as error:
         if isinstance(error, OSError) and not os.path.exists(path):
             raise
-        raise ValueError(f"{os.fspath(path)} is no file of `divergence.record`.") from error
+        raise ValueError(f"{os.fspath(path)} is no file of `divergence.record`: {error}.") from error
     if schema != SCHEMA:
         raise ValueError(f"{os.fspath(path)} has the schema {schema!r}; this version reads {SCHEMA}.")
     weights = [Weight(*fields, _large(arrays[f"weight/{index}"])) for index, fields in enumerate(head["weights"])]

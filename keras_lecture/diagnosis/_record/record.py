@@ -37,6 +37,8 @@ from typing import Any
 
 import keras
 
+from keras_lecture._core.whole_files import written
+
 SCHEMA = 1
 
 Record = dict[str, Any]
@@ -89,10 +91,9 @@ def number(value: Any) -> float | None:
 
 def write(record: Record, path: str | os.PathLike[str]) -> None:
     """Writes a record as JSON; the file is replaced as a whole."""
-    temporary = f"{os.fspath(path)}.part"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(plain(record), file, allow_nan=False, separators=(",", ":"))
-    os.replace(temporary, path)
+    text = json.dumps(plain(record), allow_nan=False, separators=(",", ":"))
+    with written(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def read(path: str | os.PathLike[str]) -> Record:

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from keras_lecture._core.whole_files import written
 from keras_lecture.diagnosis._report.compare import comparison
 from keras_lecture.diagnosis._report.document import Document, steps_and_epochs
 from keras_lecture.diagnosis._report.flow import flow_section
@@ -16,10 +17,9 @@ from keras_lecture.diagnosis._report.text import esc, prose, short
 
 def write_page(path: str | os.PathLike[str], document: Document, other: Document | None = None) -> None:
     """Writes the page; the file is replaced as a whole."""
-    temporary = f"{os.fspath(path)}.part"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(page(document, other))
-    os.replace(temporary, path)
+    text = page(document, other)
+    with written(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def page(document: Document, other: Document | None = None) -> str:

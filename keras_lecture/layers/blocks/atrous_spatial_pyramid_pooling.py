@@ -31,7 +31,7 @@ class AtrousSpatialPyramidPooling(Block):
 
     Args:
         filters: Number of output channels: classes with `"sum"`, features with `"concat"`.
-        rates: Dilation rates, at least one.
+        rates: Dilation rates, 1 to 64 of them.
         merge: `"sum"` adds linear scores, as in DeepLab v2; `"concat"` concatenates the features, with those of a 1×1
             convolution, and projects them, as in v3. Defaults to `"sum"`.
         image_pooling: Whether the image mean is one more branch, as in v3. Defaults to `False`.
@@ -66,8 +66,9 @@ class AtrousSpatialPyramidPooling(Block):
         owner = "AtrousSpatialPyramidPooling"
         checks.whole(owner, "filters", filters)
         found = whole_numbers(owner, "rates", rates, "[1, ∞)")
-        if not found:
-            checks.reject(owner, "rates", "one or more whole numbers", rates)
+        # Each rate makes a layer: a config must not ask for a million of them.
+        if not found or len(found) > 64:
+            checks.reject(owner, "rates", "1 to 64 whole numbers", rates)
         checks.one_of(owner, "merge", merge, ("sum", "concat"))
         checks.boolean(owner, "image_pooling", image_pooling)
         super().__init__(normalization=normalization, activation=activation, data_format=data_format, **kwargs)

@@ -32,7 +32,7 @@ class DenseBlock(Block):
 
     Args:
         growth: Number of channels that each layer adds.
-        layers: Number of layers.
+        layers: Number of layers, at most 256.
         bottleneck: Whether C₁ comes before C₃. Defaults to `True`.
         memory_efficient: Whether training recomputes inner values instead of keeping them; on TensorFlow this rules out
             second derivatives. Defaults to `False`.
@@ -64,7 +64,7 @@ class DenseBlock(Block):
         **kwargs: Any,
     ) -> None:
         checks.whole("DenseBlock", "growth", growth)
-        checks.whole("DenseBlock", "layers", layers)
+        checks.whole("DenseBlock", "layers", layers, "[1, 256]")
         checks.boolean("DenseBlock", "bottleneck", bottleneck)
         checks.boolean("DenseBlock", "memory_efficient", memory_efficient)
         super().__init__(normalization=normalization, activation=activation, data_format=data_format, **kwargs)
