@@ -14,6 +14,14 @@ repository:
     pip install '.[jax]'        # or [tensorflow] or [torch]
     pip install '.[examples]'   # scikit-learn, whose data sets are bundled, and matplotlib: for these pages
 
+Without a GPU, install the small wheel of the framework first: on Linux, ``pip`` else fetches gigabytes of CUDA libraries
+with PyTorch.
+
+.. code-block:: bash
+
+    pip install torch --index-url https://download.pytorch.org/whl/cpu
+    pip install tensorflow-cpu  # JAX's default is the CPU build
+
 ``make demo`` installs the CPU builds of all three frameworks into ``.venv`` and trains a first model.
 """
 

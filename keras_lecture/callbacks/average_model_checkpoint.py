@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ class AverageModelCheckpoint(Monitoring):
             checks.reject(owner, "filepath", f"a path that ends in {ending}", filepath, error=TypeError)
         if not os.fspath(filepath).endswith(ending):
             checks.reject(owner, "filepath", f"a path that ends in {ending}", filepath)
+        _check_braces(owner, os.fspath(filepath))
         if save_freq != "epoch":
             checks.whole(owner, "save_freq", save_freq, "[1, ∞)", 'Pass "epoch" or a number of batches.')
             if save_best_only:
@@ -101,6 +103,8 @@ class AverageModelCheckpoint(Monitoring):
         self.save_freq = save_freq
         self.initial_value_threshold = initial_value_threshold
         self.best, self.batches, self.next_batch = initial_value_threshold, 0, 0
+        # A loop of the user's own may call only the methods of batches.
+        self._epoch = 0
 
     def reset(self) -> None:
         # A later `fit` must not write over a better model.
@@ -130,7 +134,7 @@ class AverageModelCheckpoint(Monitoring):
             return
         # With `steps_per_execution`, `batch` is the last one of an execution. On JAX, Keras 3.15 counts a short last
         # execution in full.
-        batch = min(batch, (self.params.get("steps") or math.inf) - 1)
+        batch = min(batch, ((self.params or {}).get("steps") or math.inf) - 1)
         # A smaller one than before is that of a new epoch.
         self.batches += batch + 1 - (self.next_batch if batch >= self.next_batch else 0)
         self.next_batch = batch + 1
@@ -168,6 +172,9 @@ class AverageModelCheckpoint(Monitoring):
             names = ", ".join(sorted({*logs, "epoch"}))
             expected = f"a path with no other names in braces than {names}"
             checks.reject("AverageModelCheckpoint", "filepath", expected, self.filepath, f"There is no {error}.")
+        except ValueError as error:
+            expected = "a path whose formats fit the numbers in the logs"
+            checks.reject("AverageModelCheckpoint", "filepath", expected, self.filepath, f"Python says: {error}.")
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -180,6 +187,16 @@ class AverageModelCheckpoint(Monitoring):
             "save_freq": self.save_freq,
             "initial_value_threshold": self.initial_value_threshold,
         }
+
+
+def _check_braces(owner, filepath):
+    """Refuses, before a whole epoch is trained, braces that no logs can fill."""
+    try:
+        # Integers fit the formats of integers and of floats.
+        filepath.format_map(defaultdict(int))
+    except (ValueError, TypeError, AttributeError) as error:
+        expected = "a path with names in braces, as in '{epoch:02d}'"
+        checks.reject(owner, "filepath", expected, filepath, f"Python says: {error}.")
 
 
 @contextlib.contextmanager

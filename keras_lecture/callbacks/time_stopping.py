@@ -25,7 +25,7 @@ class TimeStopping(keras.callbacks.Callback):
 
     With `ExactResume` the seconds are those of the whole run: a resumed one has what was left at the last save, and the
     time between does not count. Where a scheduler limits the time of a process, use `ExactResume` alone and let the
-    process be killed: a run that stops itself is finished.
+    process be killed: a run that stops itself is finished, also with more seconds.
 
     Args:
         seconds: The time for training.
@@ -51,6 +51,8 @@ class TimeStopping(keras.callbacks.Callback):
         super().__init__()
         self.seconds = seconds
         self.verbose = verbose
+        # A loop of the user's own may call only the methods of batches.
+        self._epoch = 0
         self._start = self._end = None
         self._used = self._restored = 0.0
 

@@ -41,6 +41,13 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return {name: getattr(self, name) for name in self.arguments}
 
 
+def _check_minimum(owner, minimum, learning_rate):
+    """The lowest rate: with exchanged bounds, a schedule would start where it should end."""
+    checks.number(owner, "minimum", minimum, "[0, ∞)")
+    if minimum > learning_rate:
+        checks.reject(owner, "minimum", f"at most `learning_rate`={learning_rate}", minimum)
+
+
 def _tensors(step, *values):
     """The step and some numbers as tensors of Keras's float dtype, so that comparing them is exact."""
     dtype = keras.config.floatx()
@@ -94,7 +101,7 @@ class Cyclical(Schedule):
         checks.number("Cyclical", "learning_rate", learning_rate, "[0, ∞)")
         checks.number("Cyclical", "period", period, "(0, ∞)")
         if minimum is not None:
-            checks.number("Cyclical", "minimum", minimum, "[0, ∞)")
+            _check_minimum("Cyclical", minimum, learning_rate)
         checks.one_of("Cyclical", "policy", policy, ("triangular", "triangular2", "exp_range"))
         if policy == "exp_range":
             checks.number("Cyclical", "factor", factor, "(0, 1]", "It is the factor of the bounds in one cycle.")
@@ -232,7 +239,7 @@ class WarmRestarts(Schedule):
         checks.number("WarmRestarts", "learning_rate", learning_rate, "[0, ∞)")
         checks.number("WarmRestarts", "period", period, "(0, ∞)")
         checks.number("WarmRestarts", "t_mul", t_mul, "[1, ∞)")
-        checks.number("WarmRestarts", "minimum", minimum, "[0, ∞)")
+        _check_minimum("WarmRestarts", minimum, learning_rate)
         self.learning_rate = learning_rate
         self.period = period
         self.t_mul = t_mul

@@ -243,6 +243,9 @@ def test_swapped_weights_at_the_ends_of_epochs_are_refused_and_in_validation_wel
         ({"filepath": "average.h5"}, "filepath"),
         ({"filepath": "average.keras", "save_weights_only": True}, "filepath"),
         ({"filepath": 3}, "filepath"),
+        ({"filepath": "{0}.keras"}, "filepath"),
+        ({"filepath": "{epoch:d.keras"}, "filepath"),
+        ({"filepath": "{epoch!z}.keras"}, "filepath"),
         ({"filepath": "a.keras", "save_freq": 0}, "save_freq"),
         ({"filepath": "a.keras", "save_freq": 5, "save_best_only": True}, "save_freq"),
         ({"filepath": "a.keras", "mode": "best"}, "mode"),
@@ -257,3 +260,21 @@ def test_rejects(arguments, argument):
 def test_a_name_that_is_not_in_the_logs_is_an_error_that_lists_them(tmp_path):
     with pytest.raises(ValueError, match="than epoch, loss.*'val_loss'"):
         fit(model(mean_optimizer(), **COMPILED), AverageModelCheckpoint(tmp_path / "{val_loss}.keras"))
+
+
+def test_a_format_that_does_not_fit_is_an_error_about_the_path(tmp_path):
+    """It was Python's bare "Unknown format code 'd' for object of type 'float'", at the end of the first epoch."""
+    with pytest.raises(ValueError, match="AverageModelCheckpoint: `filepath` must .*loss:d.*Unknown format code 'd'"):
+        fit(model(mean_optimizer(), **COMPILED), AverageModelCheckpoint(tmp_path / "{loss:d}.keras"))
+
+
+def test_a_loop_of_the_users_own_that_only_tells_of_batches(tmp_path):
+    """There the number of the epoch and the parameters of `fit` do not exist, and saving ended with an error."""
+    trained = model(mean_optimizer(), **COMPILED)
+    saving = AverageModelCheckpoint(tmp_path / "{epoch}-{batch}.keras", save_freq=2)
+    saving.set_model(trained)
+    saving.on_train_begin()
+    for batch in range(2):
+        trained.train_on_batch(X, Y)
+        saving.on_train_batch_end(batch)
+    assert os.listdir(tmp_path) == ["1-2.keras"]

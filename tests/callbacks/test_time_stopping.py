@@ -129,6 +129,16 @@ def test_verbose_says_when_it_stopped(clock, capsys):
     assert "Epoch 2: stopping after 6.0 seconds" in capsys.readouterr().out
 
 
+def test_a_loop_of_the_users_own_that_only_tells_of_batches(clock, capsys):
+    """There the number of the epoch, which `verbose` reports, does not exist, and stopping ended with an error."""
+    trained, stopping = model(**COMPILED), TimeStopping(0.5, verbose=1)
+    stopping.set_model(trained)
+    stopping.on_train_begin()
+    clock[0] += 1.0
+    stopping.on_train_batch_end(0)
+    assert trained.stop_training and "Epoch 1: stopping after 1.0 seconds" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "argument"),
     [({"seconds": -1}, "seconds"), ({"seconds": "1h"}, "seconds"), ({"seconds": 1, "verbose": 3}, "verbose")],

@@ -85,10 +85,15 @@ def chart(
     if level is not None:
         at = _y(y, level[0], height)
         parts.append(f'<line class="level" x1="0" x2="100%" y1="{at}" y2="{at}"/>')
-        parts.append(f'<text class="halo" x="100%" y="{at - 4}" text-anchor="end">{esc(level[1])}</text>')
     paths = "".join(f'<path class="line {line.style}" d="{_path(line.points, x, y, height)}"/>' for line in series)
     parts.append(stretched(paths, height, TOP))
     parts.extend(_markers(line, x, y, height) for line in series if line.marker)
+    if level is not None:
+        # Lines that end above the level would run through its name there.
+        ends = [line.points[-1][1] for line in series if line.points]
+        lower = at + 14 <= TOP + height and any(end > level[0] for end in ends)
+        beside = at + 14 if lower else at - 4
+        parts.append(f'<text class="halo" x="100%" y="{beside}" text-anchor="end">{esc(level[1])}</text>')
     parts.extend(_mark(*mark, x, height) for mark in marks)
     return framed(uid, title, described, "".join(parts), TOP + height + BOTTOM)
 
