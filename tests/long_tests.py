@@ -3,8 +3,8 @@
 KERAS_BACKEND=jax python -m pytest --junitxml=runs/jax.xml
 python tests/long_tests.py SECONDS jax runs/jax*.xml
 
-Lines of other backends, and of tests that did not run, stay. A function whose cases all took longer than `SECONDS` is one
-line. On PyTorch, where the suite is fastest, hardly a test is long: `make test` runs nearly all of them there.
+Lines of other backends, and of tests that did not run, stay. A function whose cases all took longer than `SECONDS` is
+one line. On PyTorch, where the suite is fastest, hardly a test is long: `make test` runs nearly all of them there.
 """
 
 import sys

@@ -2,7 +2,8 @@
 
 python tests/suite.py [--all] [backend …] [-- pytest arguments]
 
-Tests marked `once` do not depend on the backend and run on the last of the backends alone. Those marked `long` wait for `--all`.
+Tests marked `once` do not depend on the backend and run on the last of the backends alone. Those marked `long` wait for
+`--all`.
 """
 
 import os

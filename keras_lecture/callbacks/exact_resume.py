@@ -95,8 +95,8 @@ class ExactResume(keras.callbacks.Callback):
         others = [callback for callback in callbacks.callbacks if callback is not self]
         callbacks.callbacks = [*others, self]
         self._others = callback_states.named(others)
-        self._lock = Lock(self.path)
-        self._lock.acquire()
+        self._claim = Lock(self.path)
+        self._claim.acquire()
         self._files = Checkpoints(self.path, form.check)
         self._found = self._files.latest()
         self._termination = Termination(callbacks)
@@ -161,7 +161,7 @@ class ExactResume(keras.callbacks.Callback):
         if self._data is not None:
             self._model._initial_epoch = None
             self._data = self._others = self._found = None
-            self._lock.release()
+            self._claim.release()
             self._termination.end()
             if self._termination.is_asked:
                 self._termination.leave("The training had ended.")
@@ -180,7 +180,7 @@ class ExactResume(keras.callbacks.Callback):
             self._termination.leave(f"{message} The run continues from its latest file, if there is one.")
 
     def _leave(self, where):
-        self._lock.release()
+        self._claim.release()
         self._termination.leave(f"The run is saved in {self.path} {where}. Start the program again to continue it.")
 
     def _is_due(self):

@@ -37,7 +37,8 @@ def check(cls, arguments, changed):
         text = str(error)
         # Keras's own sentence for what becomes an initializer, a regularizer or a constraint.
         own = inspect.signature(cls.__init__).parameters
-        named = any(argument in text for argument in own) or text.startswith(("Could not interpret ", "Unknown `config`"))
+        named = any(argument in text for argument in own)
+        named = named or text.startswith(("Could not interpret ", "Unknown `config`"))
         assert named, f"the error names no argument: {text}"
         return
     # A callback has no config; a function that Keras does not know cannot be saved.

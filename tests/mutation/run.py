@@ -1,9 +1,10 @@
 """Breaks the formulas one at a time and counts how often their tests notice.
 
-KERAS_BACKEND=torch OMP_NUM_THREADS=1 python tests/mutation/run.py [--sample N] [--seed S] [--again FILE] [part of a file name …]
+KERAS_BACKEND=torch python tests/mutation/run.py [--sample N] [--seed S] [--again FILE] [part of a file name …]
 
 Each mutant runs in a process of its own, forked after the imports that all share. A mutant that survives on one backend
-may be the formula of which that backend has a kernel: `--again` runs the survivors that an earlier run wrote on another.
+may be the formula of which that backend has a kernel: `--again` runs the survivors that an earlier run wrote on
+another.
 """
 
 import argparse

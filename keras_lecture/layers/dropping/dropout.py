@@ -9,7 +9,7 @@ from keras_lecture._core import checks
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.inputs import floating
-from keras_lecture.layers._base.random_bits import drop, drawn_rate
+from keras_lecture.layers._base.random_bits import drawn_rate, drop
 from keras_lecture.layers._base.seeded import SeededLayer
 
 
