@@ -7,6 +7,7 @@ Lines of other backends, and of tests that did not run, stay. A function most of
 is one line. On PyTorch, where the suite is fastest, hardly a test is long: `make test` runs nearly all of them there.
 """
 
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
@@ -30,7 +31,10 @@ def times(files):
     found = defaultdict(dict)
     for file in files:
         for case in ElementTree.parse(file).getroot().iter("testcase"):
-            node = f"{case.get('classname').replace('.', '/')}.py::{case.get('name')}"
+            # A module, or a class in a module.
+            module, _, inside = re.match(r"(.*\.test_\w+)(\.)?(\w+)?$", case.get("classname")).groups()
+            names = filter(None, (f"{module.replace('.', '/')}.py", inside, case.get("name")))
+            node = "::".join(names)
             found[node.partition("[")[0]][node] = float(case.get("time"))
     return found
 
