@@ -51,5 +51,5 @@ def check(cls, arguments, changed):
 
 
 def _plain(config):
-    """The config without the names that Keras gives anew to layers inside."""
+    """The config without the names, which Keras counts on for each new layer inside."""
     return repr({name: value for name, value in config.items() if name != "name"})
