@@ -14,8 +14,8 @@ repository:
     pip install '.[jax]'        # or [tensorflow] or [torch]
     pip install '.[examples]'   # scikit-learn, whose data sets are bundled, and matplotlib: for these pages
 
-Without a GPU, install the small wheel of the framework first: on Linux, ``pip`` else fetches gigabytes of CUDA libraries
-with PyTorch.
+Without a GPU, install the small wheel of the framework first: on Linux, ``pip`` else fetches PyTorch with gigabytes of
+CUDA libraries.
 
 .. code-block:: bash
 
