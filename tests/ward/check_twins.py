@@ -22,7 +22,7 @@ XLA_FLAGS = (
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
     "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 )
-FILES = ("data", "outputs", "structure", "rates", "flow", "generalization", "public", "mutants", "apart")
+FILES = ("data", "outputs", "structure", "rates", "flow", "generalization", "public", "mutants")
 
 
 def load():
