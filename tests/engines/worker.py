@@ -41,5 +41,6 @@ for name, engine in {"one device": Alone(), **CHOSEN}.items():
     for title, case in kept.items():
         answers[name][title] = answer(case, engine)
         print(name, title, flush=True)
-with open(sys.argv[2], "w") as file:
-    json.dump(answers, file)
+        # After every case, for one who interrupts a long run.
+        with open(sys.argv[2], "w") as file:
+            json.dump(answers, file)
