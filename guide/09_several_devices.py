@@ -26,8 +26,8 @@ devices compute the step of one. (2 minutes)
      - processes under plain ``fit``
      - The weights are those of one process, for update rules, line searches, L-BFGS and the callbacks.
 
-The devices of the tests are simulated on one CPU; no speed was measured on several. What was tried is in
-"What we promise and how it is tested".
+The devices of the tests are simulated on one CPU; no speed was measured on several. The page "What we
+promise and how it is tested" lists the trainings that were compared.
 
 In all of them the batch is the global one, so that a learning rate found on one device stays right. Batch
 normalization has the moments of each device's part of the batch, except on JAX;
