@@ -16,7 +16,7 @@ devices compute the step of one. (2 minutes)
      - ``keras.distribution.DataParallel`` and ``ModelParallel`` under plain ``fit``
      - The weights are those of one device, for update rules, line searches and L-BFGS.
    * - TensorFlow
-     - ``tf.distribute.MirroredStrategy`` and ``MultiWorkerMirroredStrategy`` under plain ``fit``
+     - ``tf.distribute.MirroredStrategy`` under plain ``fit``
      - The weights are those of one device, for update rules; the callbacks see the gradient of the global batch. Line
        searches and L-BFGS refuse: a loop in the graph of a replica cannot wait for the others.
    * - PyTorch, Keras 3.15
@@ -26,8 +26,8 @@ devices compute the step of one. (2 minutes)
      - processes under plain ``fit``
      - The weights are those of one process, for update rules, line searches, L-BFGS and the callbacks.
 
-The devices of the tests are simulated on one CPU; no speed was measured on several. What was tried is in
-"What we promise and how it is tested".
+The devices of the tests are simulated on one CPU; no speed was measured on several. The page "What we
+promise and how it is tested" lists the trainings that were compared.
 
 In all of them the batch is the global one, so that a learning rate found on one device stays right. Batch
 normalization has the moments of each device's part of the batch, except on JAX;
@@ -92,12 +92,9 @@ plt.show()
 #         model.compile(optimizers.Adam(0.005), losses.SoftmaxCrossEntropy())
 #     model.fit(images, labels, batch_size=128)
 #
-# On several machines ``tf.distribute.MultiWorkerMirroredStrategy()`` takes its place, created before anything else, and
-# the same script starts on each machine, with its own index:
-#
 # .. code-block:: bash
 #
-#     TF_CONFIG='{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}' python train.py
+#     KERAS_BACKEND=tensorflow python train.py
 #
 # On PyTorch each GPU has a process, which takes its part of every batch. From Keras 3.16 on ``fit`` averages the
 # gradients::

@@ -58,7 +58,7 @@ class GradientMonitor(Observer):
         receives: after any `GradientClipping` earlier in the list of callbacks, before the optimizer's own clipping;
         unscaled under mixed precision; with gradient accumulation the mean used for the update. Skipped steps do not
         count. Under `tf.distribute` it is the gradient of the global batch, for which each step reduces the replicas'
-        gradients once more. Keras's `TensorBoard` writes weights but no gradients.
+        gradients a second time. Keras's `TensorBoard` writes weights but no gradients.
     """
 
     once = True

@@ -1,4 +1,4 @@
-"""What is trained under each engine: every case returns numbers that must not depend on the engine.
+"""The trainings of `test_engines.py`: every case returns numbers that must not depend on the engine.
 
 A case is a function of an engine (devices.py). The numbers of the engine `Alone` are the oracle of all others.
 """

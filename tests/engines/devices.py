@@ -1,8 +1,6 @@
 """The frameworks' own engines for several devices, each as a scope and a `fit` on global batches."""
 
 import contextlib
-import json
-import os
 
 import keras
 import numpy as np
@@ -77,16 +75,6 @@ class Strategy(Alone):
         return logs
 
 
-class Workers(Strategy):
-    """`MultiWorkerMirroredStrategy`: each process takes every n-th batch of the data set, in slices of its own size."""
-
-    def fit(self, model, x, y, size, *rest):
-        workers = self.strategy.num_replicas_in_sync
-        slices = np.arange(len(x)).reshape(-1, workers, size // workers)
-        order = slices.transpose(1, 0, 2).ravel()
-        return super().fit(model, x[order], y[order], size, *rest)
-
-
 class Processes(Alone):
     """PyTorch processes with gloo, each with its part of every global batch."""
 
@@ -155,21 +143,14 @@ def engines(names, rank, world, folder):
             import tensorflow as tf
 
             found[name] = Strategy(tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(int(count))]))
-        elif kind == "MultiWorkerMirroredStrategy":
-            import tensorflow as tf
-
-            found[name] = Workers(tf.distribute.MultiWorkerMirroredStrategy())
         else:
             found[name] = (Loop if kind == "DistributedDataParallel" else Processes)(rank, world, folder)
     return found
 
 
-def prepare(names, rank, addresses):
+def prepare(names):
     """Simulates the devices, before the framework starts."""
-    if BACKEND == "tensorflow" and "MultiWorker" in names[0]:
-        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": rank}}
-        os.environ["TF_CONFIG"] = json.dumps(task)
-    elif BACKEND == "tensorflow":
+    if BACKEND == "tensorflow":
         import tensorflow as tf
 
         count = max(int(name.split()[-1]) for name in names)

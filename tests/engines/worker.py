@@ -1,6 +1,6 @@
 """One process under some engines: trains every case and writes the numbers as JSON.
 
-python worker.py '{"engines": ["DataParallel on 4"], "rank": 0, "world": 1, "folder": "…", "addresses": []}' answer.json
+python worker.py '{"engines": ["DataParallel on 4"], "rank": 0, "world": 1, "folder": "…"}' answer.json
 """
 
 import json
@@ -16,8 +16,7 @@ if os.environ["KERAS_BACKEND"] == "jax":
 
 from devices import Alone, engines, prepare  # noqa: E402
 
-prepare(ORDER["engines"], ORDER["rank"], ORDER["addresses"])
-# A strategy of several workers must exist before the first operation.
+prepare(ORDER["engines"])
 CHOSEN = engines(ORDER["engines"], ORDER["rank"], ORDER["world"], ORDER["folder"])
 
 from cases import CASES, FITS  # noqa: E402
@@ -41,5 +40,6 @@ for name, engine in {"one device": Alone(), **CHOSEN}.items():
     for title, case in kept.items():
         answers[name][title] = answer(case, engine)
         print(name, title, flush=True)
-with open(sys.argv[2], "w") as file:
-    json.dump(answers, file)
+        # After every case, for one who interrupts a long run.
+        with open(sys.argv[2], "w") as file:
+            json.dump(answers, file)
