@@ -52,3 +52,12 @@ def test_load_model(name, tmp_path):
         may_open=[path],
     )
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("models.CutTo",)])
+def test_a_healthy_part_is_read_where_the_hostile_one_is(name):
+    """Otherwise `load_model` would fail before it reaches the hostile part. `CutTo` takes two inputs."""
+    config = model_config(healthy_archive(), name, healthy(name))
+    found = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    stored = repr(keras.saving.serialize_keras_object(found)) + repr(getattr(found, "get_compile_config", dict)())
+    assert f"keras_lecture>{name}" in stored

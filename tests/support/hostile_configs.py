@@ -73,7 +73,7 @@ def _nested(depth):
 LISTS = [[], [[]], [0] * 10**5, [10**9] * 5, [1e9, 1e18], [-1, 2], [CODE] * 50, _nested(200), list(range(1000)), [None]]
 LISTS += [[[float("nan")] * 4] * 4, {}, {"a": CODE}, {"0": 10**12}, {"__class__": CODE, "__reduce__": [CODE]}]
 LARGE = [1000, 10**4, 10**5, 10**6, 10**9, 2**31, 2**63, 10**30]
-SHAPE, SHAPE_FOR = [None, 8, 8, 4], {"1D": [None, 16, 4], "3D": [None, 8, 8, 8, 4]}
+SHAPE, SHAPE_FOR = [None, 8, 8, 4], {"1D": [None, 17, 4], "3D": [None, 9, 9, 9, 4]}
 SHAPES = [[None, 4, 4, 3], [None, 8], [None, 5, 3], [2**40, 3], [], [None, 0], [-1, -5], [None, None, None, None], "x"]
 
 
@@ -128,7 +128,8 @@ def _enlarged(value, chance):
         return chance.choice(LARGE)
     if isinstance(value, list) and len(value) < 100:
         size = chance.choice(LARGE)
-        return chance.choice([value * 1000, [_enlarged(part, chance) for part in value], [size] * len(value)])
+        numbers = [part if isinstance(part, list) else _enlarged(part, chance) for part in value]
+        return chance.choice([value * 1000, numbers, [size] * len(value)])
     return chance.choice(LARGE) if isinstance(value, list) else type(value)(chance.choice(LARGE))
 
 

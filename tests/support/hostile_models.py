@@ -31,6 +31,13 @@ def model_config(archive, name, part) -> dict:
     layers, compiled = config["config"]["layers"], config["compile_config"]
     area, kind = name.split(".")
     dense = next(layer for layer in layers if layer["class_name"] == "Dense")
+    if kind in ("Bilinear", "Mixture"):
+        # They fill the kernel of a transposed convolution.
+        convolution = keras.saving.serialize_keras_object(keras.layers.Conv2DTranspose(4, 6, strides=(2, 3)))
+        convolution["config"]["kernel_initializer"] = part
+        area, part = "layers", convolution
+    if kind == "PieceInitializer":
+        area = "initializers"
     if area in ("layers", "models"):
         shape = SHAPE_FOR.get(name[-2:], SHAPE)
         layers[0]["config"]["batch_shape"] = shape
