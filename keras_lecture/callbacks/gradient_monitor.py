@@ -105,7 +105,9 @@ class GradientMonitor(Observer):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_end(epoch, logs)
         if self.histogram and self._run is not None and self.readings is not None:
-            counts = ops.convert_to_numpy(self.readings.counts) / max(float(self.readings.count), 1.0)
+            # Not `float(count)`: under `tf.distribute` a variable holds one number per replica.
+            counts, steps = (ops.convert_to_numpy(each) for each in (self.readings.counts, self.readings.count))
+            counts = counts / max(float(steps), 1.0)
             for layer, row in zip(self._layers, counts, strict=True):
                 self._histograms.setdefault(layer, []).append(row)
                 for board in self._boards:
