@@ -9,7 +9,8 @@ from support.harness import numpy
 from keras_lecture import activations
 from keras_lecture.optimizers import schedules
 
-DIGITS = {"float32": 2e-6, "float16": 2e-3, "bfloat16": 2e-2}
+# Four units in the last place of half precision, in which JAX computes a sigmoid.
+DIGITS = {"float32": 2e-6, "float16": 4e-3, "bfloat16": 3e-2}
 
 
 def case(draw):
