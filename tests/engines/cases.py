@@ -144,7 +144,8 @@ def monitor_of_every_second_step(engine):
 @fits
 def a_faulty_batch_skipped(engine):
     clipping = callbacks.GradientClipping(global_norm=0.3, on_nonfinite="skip")
-    model, logs = trained(engine, lambda: optimizers.Adam(0.05), clipping, targets=BROKEN)
+    # Not Adam, which divides gradients near 0 by their size: rounding then shows.
+    model, logs = trained(engine, lambda: optimizers.Momentum(0.05), clipping, targets=BROKEN)
     return numbers(model, logs, "nonfinite_steps") | {"total": [clipping.nonfinite_steps]}
 
 

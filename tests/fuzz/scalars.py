@@ -9,8 +9,7 @@ from support.harness import numpy
 from keras_lecture import activations
 from keras_lecture.optimizers import schedules
 
-# Four units in the last place of half precision, in which JAX computes a sigmoid.
-DIGITS = {"float32": 2e-6, "float16": 4e-3, "bfloat16": 3e-2}
+DIGITS = {"float32": 2e-6, "float16": 2e-3, "bfloat16": 2e-2}
 
 
 def case(draw):
@@ -40,7 +39,9 @@ def _activation(draw):
         seen = getattr(activations, name)(x, **options)
         assert keras.backend.standardize_dtype(seen.dtype) == dtype
         wide = numpy(keras.ops.cast(x, "float32")).astype("float64")
-        _close(numpy(keras.ops.cast(seen, "float32")), formula(wide), DIGITS[dtype], 1e-7)
+        # XLA takes numbers of float16 below the smallest normal one for 0.
+        floor = 6.2e-5 if dtype == "float16" else 1e-7
+        _close(numpy(keras.ops.cast(seen, "float32")), formula(wide), DIGITS[dtype], floor)
 
     return f"{name}({options}) on {dtype} {shape}", check
 
