@@ -23,7 +23,7 @@ PYTHON ?= python3
 KERAS_BACKEND ?= jax
 SEED ?= 0
 BACKENDS ?=
-SAMPLE ?= 1000000
+SAMPLE ?=
 CASES ?= 10000
 VENV := .venv
 RUN := KERAS_BACKEND=$(KERAS_BACKEND) TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/python
@@ -74,7 +74,7 @@ fuzz: $(INSTALLED)
 
 # A mutant that no test notices on PyTorch may be a formula in whose place PyTorch runs a kernel: JAX has fewest.
 test-mutants: $(INSTALLED)
-	@OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(VENV)/bin/python tests/mutation/run.py --sample $(SAMPLE) --out runs/mutants.json
+	@OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(VENV)/bin/python tests/mutation/run.py $(if $(SAMPLE),--sample $(SAMPLE)) --out runs/mutants.json
 	@KERAS_BACKEND=jax $(VENV)/bin/python tests/mutation/run.py --again runs/mutants.json --out runs/survivors.json
 
 # The fits of several PyTorch processes need Keras 3.16, and so run in the environment of the nightly build.

@@ -53,7 +53,10 @@ def run(backend, part, arguments):
     print(f"\n{'=' * 30} {backend}, {part}, {seconds:.0f} s {'=' * 30}\n{done.stdout}", flush=True)
     closing = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
     counts = Counter(
-        {word.rstrip("s"): int(n) for n, word in re.findall(r"(\d+) (passed|failed|errors?|skipped)", closing)}
+        {
+            word.rstrip("s"): int(n)
+            for n, word in re.findall(r"(\d+) (passed|failed|errors?|skipped|deselected)", closing)
+        }
     )
     counts["failed"] += counts.pop("error", 0)
     if done.returncode and not counts["failed"]:
@@ -87,7 +90,8 @@ def main():
         mine = [(counts, seconds) for other, counts, seconds in results if other == backend]
         counts = sum((counts for counts, _ in mine), Counter())
         total += counts
-        print(f"{backend:12} {counts['passed']} passed, {counts['failed']} failed in {sum(s for _, s in mine):.0f} s")
+        print(f"{backend:12} {counts['passed']} passed, {counts['failed']} failed", end=" ")
+        print(f"in {sum(s for _, s in mine):.0f} s, {counts['deselected']} left out")
     print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", end=" ")
     print(f"in {time.perf_counter() - start:.0f} s")
     return 1 if total["failed"] else 0

@@ -20,10 +20,10 @@ def state_of(arguments, folder: Path) -> Path:
     asked = plain({name: value for name, value in vars(arguments).items() if name not in _FREE})
     path = state / _FILE
     if path.exists() and any(state.glob("run-*.npz")):
-        known = _read(path, f"Remove {state} to start over.")
+        remedy = f"Remove {state} to start over."
+        known = _read(path, remedy)
         for name, value in asked.items():
             if value != known.get(name):
-                remedy = f"Remove {state} to start over."
                 expectation = f"{_words(known.get(name))}, as in the run to be resumed"
                 checks.reject(OWNER, f"--{name.replace('_', '-')}", expectation, _words(value), remedy)
     with written(path) as unfinished:

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_lecture import _backend
 from keras_lecture._core import checks
+from keras_lecture._core.listing import listed
 from keras_lecture._core.objective import build_for, loss_on
 from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import layers
@@ -69,7 +70,7 @@ def first_nonfinite(
         checks.reject("first_nonfinite", "model", "built and compiled", model.name, "Call `model.compile(…)` before.")
     bad = [weight.path for weight in model.weights if not _finite(weight)]
     if bad:
-        return NonFinite("weight", bad[0], f"{_listed(bad)} {_is(bad)} not finite before the batch is seen")
+        return NonFinite("weight", bad[0], f"{listed(bad)} {_is(bad)} not finite before the batch is seen")
     batch = keras.tree.map_structure(lambda a: None if a is None else ops.convert_to_tensor(a), (x, y, sample_weight))
     build_for(model, batch)
     others = [variable.value for variable in model.non_trainable_variables]
@@ -92,7 +93,7 @@ def _in_outputs(calls, x):
             return NonFinite("activation", layer.name, message)
         bad = _names_of_bad(x, "x")
         if bad:
-            return NonFinite("input", bad[0], f"{_listed(bad)} {_is(bad)} not finite in the data of the batch")
+            return NonFinite("input", bad[0], f"{listed(bad)} {_is(bad)} not finite in the data of the batch")
         message = f"the input of {layer.name!r} is not finite, although the outputs of all earlier layers are"
         return NonFinite("activation", layer.name, message)
     return None
@@ -103,7 +104,7 @@ def _in_loss(value, y, sample_weight):
         return None
     bad = _names_of_bad(y, "y") + _names_of_bad(sample_weight, "sample_weight")
     if bad:
-        return NonFinite("target", bad[0], f"{_listed(bad)} {_is(bad)} not finite in the data of the batch")
+        return NonFinite("target", bad[0], f"{listed(bad)} {_is(bad)} not finite in the data of the batch")
     return NonFinite("loss", "loss", "the loss is not finite, while the outputs and the targets are")
 
 
@@ -161,10 +162,6 @@ def _names_of_bad(structure, name):
     if isinstance(structure, list | tuple):
         return [bad for key, part in enumerate(structure) for bad in _names_of_bad(part, f"{name}[{key}]")]
     return [] if _finite(structure) else [name]
-
-
-def _listed(names):
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _is(names):

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_lecture._core import checks
+from keras_lecture._core.listing import listed
 from keras_lecture._core.objective import build_for
 from keras_lecture._core.random_state import same_random_state
 from keras_lecture._core.types import Tensor
@@ -167,7 +168,7 @@ def _checked(model, batch, arrays, samples, step, training, seed, note=""):
     rows, owners = _rows(model, calls, check.entries(samples))
     if not note and check.precision != "float64":
         low = [layer.name for key, layer in calls.layers.items() if calls.types.get(key, set()) - {"float64"}]
-        note = f"Not in float64, because {_listed(low) or 'a layer or the loss'} casts to a lower precision itself."
+        note = f"Not in float64, because {listed(low) or 'a layer or the loss'} casts to a lower precision itself."
     return GradientCheck(rows, check.precision, check.tolerance, _suspects(calls, rows, owners), note)
 
 
@@ -210,7 +211,3 @@ def _suspects(calls, rows, owners):
         if len(layers(calls.layers[key])) == 1:
             found.append(calls.layers[key].name)
     return found
-
-
-def _listed(names):
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

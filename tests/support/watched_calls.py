@@ -30,7 +30,7 @@ _watching = None
 
 
 class Violation(BaseException):
-    """What a call did and must not do; no `except Exception` of the library hides it."""
+    """A call did something forbidden. It is no `Exception`, so that no handler of the library hides it."""
 
 
 class _Watch:

@@ -5,7 +5,8 @@ from typing import Any
 
 import keras
 
-from keras_lecture.diagnosis._facts.entries import entry, listed
+from keras_lecture._core.listing import listed
+from keras_lecture.diagnosis._facts.entries import entry
 
 _MODES = {"min": "smaller", "max": "larger"}
 

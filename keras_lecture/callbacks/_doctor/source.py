@@ -6,9 +6,10 @@ import keras
 import numpy as np
 
 from keras_lecture.diagnosis._facts import batches
+from keras_lecture.diagnosis._record.record import PROBE_SAMPLES
 
-# Samples for signals and gradients, and for losses in inference mode.
-_SIGNALS, _LOSSES = 32, 192
+# Samples for signals and gradients.
+_SIGNALS = 32
 _PARTS_OF_A_DATASET = 4
 
 
@@ -50,7 +51,7 @@ def from_fit(fit: dict[str, Any], given: tuple[Any, Any]) -> Samples | None:
 def from_arrays(x: Any, y: Any, sample_weight: Any, validation: Any, seed: int = 0) -> Samples:
     """Samples from arrays, chosen with a generator of their own."""
     data = (x, y, sample_weight)
-    few, more = (batches.sampled(data, batches.size(x), size, seed) for size in (_SIGNALS, _LOSSES))
+    few, more = (batches.sampled(data, batches.size(x), size, seed) for size in (_SIGNALS, PROBE_SAMPLES))
     valid, held_out = _validation(validation, seed)
     return Samples(few, more, valid, True, data, held_out)
 
@@ -80,7 +81,7 @@ def _validation(validation, seed):
     if not count:
         return None, None
     data = (x, y, sample_weight)
-    return batches.sampled(data, count, _LOSSES, seed), data
+    return batches.sampled(data, count, PROBE_SAMPLES, seed), data
 
 
 def _unpacked(batch):

@@ -8,8 +8,3 @@ Facts = dict[str, dict[str, Any]]
 def entry(holds: bool | None, where: str | None, detail: str) -> dict[str, Any]:
     """Whether an invariant holds, the first layer or variable concerned, and a sentence."""
     return {"holds": holds, "where": where, "detail": detail}
-
-
-def listed(names: list[str]) -> str:
-    """The first three of several names."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

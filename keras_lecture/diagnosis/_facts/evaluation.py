@@ -32,14 +32,15 @@ class Evaluation:
         predictions, loss, parts, regularization = self._run(*calls.values(self.model), batch)
         parts = ops.convert_to_numpy(parts).astype("float64")
         predictions = keras.tree.map_structure(_array, predictions)
+        classes = _classes(self._losses, batch[1], predictions)
         with np.errstate(all="ignore"):
             error = float(np.std(parts, ddof=1) / np.sqrt(len(parts))) if len(parts) > 1 else None
         return {
             "loss": float(ops.convert_to_numpy(loss)),
             "error": error,
             "regularization": float(ops.convert_to_numpy(regularization)),
-            "accuracy": _accuracy(self._losses, batch[1], predictions),
-            "renumbered": _renumbered(self._losses, batch[1], predictions),
+            "accuracy": _accuracy(classes),
+            "renumbered": _renumbered(classes),
             "same_output": all(is_constant(leaf) for leaf in keras.tree.flatten(predictions)),
             "predictions": predictions,
         }
@@ -97,7 +98,7 @@ def chance(evaluation: Evaluation, batch: tuple[Any, Any, Any], like: Any) -> di
     if not np.isfinite(losses[-1]):
         return None
     constant = keras.tree.pack_sequence_as(like, best)
-    return {"loss": losses[-1], "accuracy": _accuracy(evaluation._losses, batch[1], constant)}
+    return {"loss": losses[-1], "accuracy": _accuracy(_classes(evaluation._losses, batch[1], constant))}
 
 
 def _constants(target, output, loss):
@@ -117,15 +118,13 @@ def _constants(target, output, loss):
     return [np.broadcast_to(center, output.shape).astype(output.dtype) for center in centers]
 
 
-def _accuracy(losses, y, predictions):
-    """The share of right classes of a model with one output that predicts classes, else `None`."""
-    classes = _classes(losses, y, predictions)
+def _accuracy(classes):
+    """The share of right classes among those of `_classes`, or `None`."""
     return None if classes is None else float(np.mean(classes[0] == classes[1]))
 
 
-def _renumbered(losses, y, predictions):
+def _renumbered(classes):
     """The accuracy if the classes of the predictions are given the numbers that suit the targets best, greedily."""
-    classes = _classes(losses, y, predictions)
     if classes is None:
         return None
     truth, predicted = (np.unique(part, return_inverse=True)[1].reshape(-1) for part in classes)
@@ -143,7 +142,7 @@ def _renumbered(losses, y, predictions):
 
 
 def _classes(losses, y, predictions):
-    """The class numbers of targets and predictions of a model with one output, or `None`."""
+    """The class numbers of targets and predictions of a model with one output that predicts classes, else `None`."""
     if len(losses) != 1 or y is None:
         return None
     targets, outputs = keras.tree.flatten(y), keras.tree.flatten(predictions)

@@ -42,11 +42,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_lecture._core.listing import listed
 from keras_lecture._core.objective import build_for
 from keras_lecture._core.random_state import same_random_state
 from keras_lecture._core.weights import layers
 from keras_lecture.diagnosis._facts import loss_terms, random_layers, recorded_pass, variables
-from keras_lecture.diagnosis._facts.entries import Facts, entry, listed
+from keras_lecture.diagnosis._facts.entries import Facts, entry
 from keras_lecture.diagnosis._facts.loss_terms import Loss
 from keras_lecture.diagnosis._facts.random_invariants import of_random_layers
 from keras_lecture.diagnosis._facts.recorded_pass import RecordingScope, array

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_lecture._core.listing import listed
 from keras_lecture.diagnosis._facts import variables
-from keras_lecture.diagnosis._facts.entries import Facts, entry, listed
+from keras_lecture.diagnosis._facts.entries import Facts, entry
 from keras_lecture.diagnosis._facts.recorded_pass import same
 from keras_lecture.optimizers._search.closure import Closure
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import keras
 
+from keras_lecture._core.listing import listed
 from keras_lecture._core.weights import layers
 from keras_lecture.diagnosis._facts import random_layers, variables
-from keras_lecture.diagnosis._facts.entries import Facts, entry, listed
+from keras_lecture.diagnosis._facts.entries import Facts, entry
 
 
 def of_random_layers(passes: Any) -> Facts:

@@ -8,9 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_lecture._core.listing import listed
 from keras_lecture._core.weights import layers
 from keras_lecture.diagnosis._facts import variables
-from keras_lecture.diagnosis._facts.entries import Facts, entry, listed
+from keras_lecture.diagnosis._facts.entries import Facts, entry
 from keras_lecture.diagnosis._facts.movement import Movement
 from keras_lecture.diagnosis._facts.recorded_pass import array, same
 

@@ -40,6 +40,8 @@ import keras
 from keras_lecture._core.whole_files import written
 
 SCHEMA = 1
+# The most samples of a part whose losses and accuracies a probe holds.
+PROBE_SAMPLES = 192
 
 Record = dict[str, Any]
 

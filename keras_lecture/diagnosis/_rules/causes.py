@@ -15,6 +15,8 @@ from keras_lecture.diagnosis._rules.heads import ENTROPIES, heads
 from keras_lecture.diagnosis._rules.renumbered import repaired
 from keras_lecture.diagnosis._rules.trends import finite, fit_losses
 
+# Violated invariants that may slow a run down, but do not explain why it fails.
+_HARMLESS = ("order_changes", "updates_above_rounding")
 # Scales of the input of a first layer beyond which the input is the cause; standardized data have rms 1 and offset 0.
 _LARGEST_RMS, _SMALLEST_RMS, _LARGEST_OFFSET, _LARGEST_SPREAD = 10.0, 0.01, 3.0, 1000.0
 
@@ -35,10 +37,6 @@ def has_other_cause(record: Record) -> bool:
 
 def _invariants(record):
     return (record.get("invariants") or {}).items()
-
-
-# They may slow a run down, but do not explain why it fails.
-_HARMLESS = ("order_changes", "updates_above_rounding")
 
 
 def has_nonfinite_data(record: Record) -> bool:

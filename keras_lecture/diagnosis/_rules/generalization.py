@@ -1,5 +1,6 @@
 """Rules on validation against training loss, both in inference mode: overfit, a bad split, labels without a pattern."""
 
+from keras_lecture.diagnosis._record.record import PROBE_SAMPLES
 from keras_lecture.diagnosis._rules import regularization
 from keras_lecture.diagnosis._rules.causes import has_other_cause
 from keras_lecture.diagnosis._rules.course import course_of
@@ -177,7 +178,7 @@ def _may_learn(record, course, state):
     best = max((point.accuracy for point in course.validation if point.accuracy is not None), default=None)
     if rows < 100 or None in (chance, best) or state.stage != "good":
         return True
-    return best > chance + 2 * (chance * (1 - chance) / min(rows, 192)) ** 0.5
+    return best > chance + 2 * (chance * (1 - chance) / min(rows, PROBE_SAMPLES)) ** 0.5
 
 
 def _has_chance(record):

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from keras_lecture.diagnosis._record.record import PROBE_SAMPLES
 from keras_lecture.diagnosis._rules.harm import percent
 from keras_lecture.diagnosis._rules.rule import Rule
 from keras_lecture.diagnosis._rules.trends import finite
 
-# The samples of a probe, and the fewest that can tell.
-_PROBE, _FEWEST = 192, 50
+# The fewest samples that can tell.
+_FEWEST = 50
+_NAMES = ("accuracy", "renumbered")
 
 
 def repaired(record: dict[str, Any]) -> tuple[int, float, float] | None:
@@ -17,7 +19,7 @@ def repaired(record: dict[str, Any]) -> tuple[int, float, float] | None:
     numbers nearly as well, and the gain is 0.3 and 4.5 standard errors at least.
     """
     validation = (record.get("data") or {}).get("validation") or {}
-    rows = min(_PROBE, validation.get("rows") or 0)
+    rows = min(PROBE_SAMPLES, validation.get("rows") or 0)
     outputs = (record.get("model") or {}).get("outputs") or []
     units = max(((output.get("shape") or [1])[-1] or 1 for output in outputs), default=1)
     probes = (record.get("probes") or [])[-2:]
@@ -35,9 +37,6 @@ def repaired(record: dict[str, Any]) -> tuple[int, float, float] | None:
             return None
         found = int(probe["step"]), accuracy, renumbered
     return found
-
-
-_NAMES = ("accuracy", "renumbered")
 
 
 def _renumbered(rule: Rule, record: dict[str, Any]):

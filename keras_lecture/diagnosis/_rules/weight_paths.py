@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_lecture._core.listing import listed
 from keras_lecture.diagnosis._rules.rule import Rule
 
 
@@ -14,12 +15,11 @@ def shared_weight_path(rule: Rule, record: dict[str, Any]):
         return
     if not paths:
         return
-    names = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
     # An own `train_step` may compute its gradients without `backward`.
     is_own = bool(model.get("custom_train_step"))
     yield rule.found(
-        f"Several weights have the path {names}, and Keras on PyTorch sets the gradient of only one of them to zero: "
-        "those of the others add up from step to step.",
+        f"Several weights have the path {listed(paths)}, and Keras on PyTorch sets the gradient of only one of them to "
+        "zero: those of the others add up from step to step.",
         {"paths of weights out of reach of zero_grad": f"{len(paths)} (criterion: none)"},
         severity="low" if is_own else rule.severity,
         confidence=0.6 if is_own else 0.99,

@@ -7,7 +7,7 @@ from keras import layers
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from keras_lecture.callbacks import Doctor
-from keras_lecture.diagnosis._facts.evaluation import _renumbered
+from keras_lecture.diagnosis._facts.evaluation import _classes, _renumbered
 from keras_lecture.diagnosis._rules.renumbered import RULES
 
 GENERATOR = np.random.default_rng(0)
@@ -67,9 +67,9 @@ def test_accuracy_under_the_best_numbers():
     """By hand: of the predictions 1, 1, 0, 2 for the classes 0, 0, 1, 2 all are right with 0 and 1 swapped."""
     loss = [{"family": "sparse_categorical_crossentropy", "from_logits": False}]
     outputs = np.eye(3)[[1, 1, 0, 2]]
-    assert _renumbered(loss, np.array([0, 0, 1, 2]), outputs) == 1.0
-    assert _renumbered(loss, np.array([0, 1, 1, 2]), outputs) == 0.75
-    assert _renumbered([{**loss[0], "family": "squared"}], np.array([0, 1, 1, 2]), outputs) is None
+    assert _renumbered(_classes(loss, np.array([0, 0, 1, 2]), outputs)) == 1.0
+    assert _renumbered(_classes(loss, np.array([0, 1, 1, 2]), outputs)) == 0.75
+    assert _renumbered(_classes([{**loss[0], "family": "squared"}], np.array([0, 1, 1, 2]), outputs)) is None
 
 
 def record(accuracy, renumbered, rows=400, own=0.95, other=0.95, units=10):
