@@ -72,7 +72,6 @@ def totaled(totals, amounts):
     return totals
 
 
-@accelerate
 def means(sums, count):
     """A list of the `sums`, each divided by `count`."""
     return ops.unstack(sums / ops.maximum(count, 1.0), sums.shape[0])

@@ -1,6 +1,6 @@
 """The time of `fit` with the kernels of each file, against the same network with the formulas in their place.
 
-KERAS_BACKEND=torch OMP_NUM_THREADS=1 python tests/benchmarks/kernels.py [file …]
+KERAS_BACKEND=torch OMP_NUM_THREADS=1 python tests/benchmarks/kernels.py [file …] [file.kernel …]
 """
 
 import contextlib
@@ -67,8 +67,13 @@ NETWORKS = {
 
 @contextlib.contextmanager
 def formulas_of(file):
-    """The formulas in place of the kernels that `file` of this backend defines."""
-    cells = [cell for cell in _cells() if cell.cell_contents.__module__.endswith(f"kernels.{file}")]
+    """The formulas in place of the kernels that `file` of this backend defines, or of one kernel, `file.name`."""
+    file, _, name = file.partition(".")
+    cells = [
+        cell
+        for cell in _cells()
+        if cell.cell_contents.__module__.endswith(f"kernels.{file}") and cell.cell_contents.__name__.startswith(name)
+    ]
     kernels = [cell.cell_contents for cell in cells]
     for cell in cells:
         cell.cell_contents = _declined
@@ -101,7 +106,8 @@ def _cells():
 def gain(file):
     """The time of an epoch with the formulas, divided by its time with the kernels."""
     keras.utils.set_random_seed(0)
-    kernels, formulas = NETWORKS[file](), NETWORKS[file]()
+    make = NETWORKS[file.partition(".")[0]]
+    kernels, formulas = make(), make()
 
     def without():
         with formulas_of(file):

@@ -3,7 +3,6 @@
 from keras_lecture._backend.acceleration import kernels
 from keras_lecture._backend.tensorflow.kernels import (
     activations,
-    callbacks,
     kinks,
     layers,
     losses,
@@ -14,7 +13,6 @@ from keras_lecture._backend.tensorflow.kernels import (
 
 KERNELS = kernels(
     activations=[activations],
-    callbacks=[callbacks],
     _core=[kinks],
     layers=[layers],
     losses=[losses],

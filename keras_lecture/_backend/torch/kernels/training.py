@@ -3,16 +3,6 @@
 import torch
 
 
-def totaled(totals, amounts):
-    for total, amount in zip(totals, amounts, strict=True):
-        total.value.add_(amount)
-    return totals
-
-
-def means(sums, count):
-    return (sums.value / count.value.clamp(min=1.0)).unbind()
-
-
 def decided(condition):
     return bool(condition)
 
