@@ -7,13 +7,15 @@ import numpy as np
 import optax
 import pytest
 import torch
+from keras import ops
 from oracles import callbacks as oracles
-from support.harness import BACKEND
+from support.harness import BACKEND, numpy
 from support.watched_model import INITIAL, X, Y, fit, gradients, model
 
 from keras_lecture import optimizers
 from keras_lecture._core.stateful import Stateful
 from keras_lecture.callbacks import GradientClipping, GradientMonitor, gradient_clipping
+from keras_lecture.callbacks._watch import clipping_rules
 
 GRADIENTS = gradients(INITIAL)
 EXACT = {"rtol": 1e-5, "atol": 1e-6}
@@ -106,6 +108,15 @@ def test_percentile_is_autoclip(window, monkeypatch):
     clipped = np.less(expected, np.multiply(history["norm_before_clipping"], 1 - 1e-6))
     assert 0 < clipped.sum() < 8
     np.testing.assert_array_equal(history["clipped_share"], clipped.astype(float))
+
+
+@pytest.mark.parametrize("q", [0, 10, 37.5, 50, 95, 100])
+def test_percentile_is_that_of_numpy(q):
+    """Of the first 1 to 7 of 7 numbers; the rest, which are smaller, must not count."""
+    values = np.array([5.0, 9.0, 3.0, 8.0, 3.5, 1.0, 0.5], "float32")
+    for count in range(1, 8):
+        found = clipping_rules.percentile(ops.convert_to_tensor(values), count, q)
+        np.testing.assert_allclose(numpy(found), np.percentile(values[:count], q), rtol=1e-6)
 
 
 def test_a_new_callback_continues_from_the_state_of_the_old():

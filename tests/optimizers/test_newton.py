@@ -1,11 +1,15 @@
 """Newton's method: quadratic convergence, few products, saddles left behind, matrices against NumPy's."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from oracles import searches
+from scipy.optimize import rosen, rosen_der, rosen_hess
 from support.harness import numpy
-from support.smooth_problems import Flat
+from support.smooth_problems import Flat, rosenbrock
 
 from keras_lecture import _backend
 from keras_lecture._core.objective import Objective, loss_on
@@ -78,6 +82,71 @@ def test_saddles_are_left_behind(float64, make):
     for _ in range(12):
         model.train_on_batch(X, Y)
     np.testing.assert_allclose(numpy(model.w), [0.0, 1.0], atol=1e-6)
+
+
+# The Hessian there has a negative eigenvalue.
+VALLEY = np.array([2.0, -1.0, 0.5, 1.5])
+
+
+def each_step(optimizer, start, steps):
+    """The weights and the logs after each step on the Rosenbrock function."""
+    model = Flat(rosenbrock(len(start))[0], start)
+    model.compile(optimizer.bind(model))
+    for _ in range(steps):
+        logs = model.train_on_batch(X, Y, return_dict=True)
+        yield numpy(model.w), {name: float(value) for name, value in logs.items()}
+
+
+SETTINGS = [
+    {},
+    {"rate": 0.7, "damping": 3.0, "tolerance": 0.1},
+    {"damping": 0.0, "iterations": 3, "tolerance": 1e-3},
+    {"damping": 1000.0, "tolerance": 0.9},
+]
+
+
+def ours(settings):
+    """The settings of an oracle with the argument names of Keras."""
+    return {{"rate": "learning_rate"}.get(name, name): value for name, value in settings.items()}
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_newton_cg_is_its_formula_step_by_step(float64, settings):
+    """Oracle: the formulas of the docstring in NumPy, on SciPy's Rosenbrock function, to 1e-7 of each weight."""
+    expected = list(searches.newton_cg(rosen, rosen_der, rosen_hess, VALLEY, 15, **settings))
+    steps = list(each_step(NewtonCG(**ours(settings)), VALLEY, 15))
+    for (w, logs), (weights, t, products, damping, _) in zip(steps, expected, strict=True):
+        np.testing.assert_allclose(w, weights, rtol=1e-7)
+        assert (logs["step_size"], logs["products"]) == (t, products)
+        np.testing.assert_allclose(logs["damping"], damping, rtol=1e-12)
+
+
+def test_the_steps_of_that_oracle_meet_every_branch():
+    """Negative curvature, shortened steps, damping that rises, falls and stays."""
+    rows = list(searches.newton_cg(rosen, rosen_der, rosen_hess, VALLEY, 15))
+    changes = {after / before for (*_, before, _), (*_, after, _) in itertools.pairwise(rows)}
+    assert changes == {0.25, 1.0, 4.0}
+    assert {bent for *_, bent in rows} == {True, False} and min(t for _, t, *_ in rows) < 1
+
+
+@pytest.mark.parametrize("settings", [{}, {"rate": 5.0, "floor": 0.2}])
+def test_newton_is_its_formula_step_by_step(float64, settings):
+    """Oracle: the formula in NumPy on SciPy's Rosenbrock function, to 1e-7, from a start with a negative eigenvalue."""
+    expected = list(searches.newton(rosen, rosen_der, rosen_hess, VALLEY, 10, **settings))
+    assert expected[0][2] < 0 and min(t for _, t, _ in expected) < settings.get("rate", 1.0)
+    for (w, logs), (weights, t, _) in zip(each_step(Newton(**ours(settings)), VALLEY, 10), expected, strict=True):
+        np.testing.assert_allclose(w, weights, rtol=1e-7)
+        assert logs["step_size"] == t
+
+
+@pytest.mark.parametrize("make", [Newton, lambda: NewtonCG(damping=0.0)], ids=["Newton", "NewtonCG"])
+def test_without_any_curvature_the_step_is_the_gradient(float64, make):
+    """A linear loss: w ← w − g, exactly."""
+    slopes = ops.convert_to_tensor(np.array([1.0, -2.0, 0.5]), dtype="float64")
+    model = Flat(lambda w: ops.sum(slopes * w), np.array([3.0, 1.0, 2.0]))
+    model.compile(make().bind(model))
+    model.train_on_batch(X, Y)
+    np.testing.assert_array_equal(numpy(model.w), [2.0, 3.0, 1.5])
 
 
 def test_newton_with_positive_eigenvalues_is_the_step_with_the_inverse(float64):

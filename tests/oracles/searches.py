@@ -19,3 +19,41 @@ def armijo(f, gradient, w, steps, *, rate=1.0, gamma=0.1, backtrack=0.5, directi
             t, evaluations = backtrack * t, evaluations + 1
         w, last = w + t * d, t
         yield w, t, evaluations
+
+
+def newton_cg(f, gradient, hessian, w, steps, *, rate=1.0, damping=1.0, iterations=50, tolerance=0.5):
+    """Yields w, step size, products, the damping of the next step, and whether the step met negative curvature."""
+    for _ in range(steps):
+        g, curvature = gradient(w), hessian(w) + damping * np.eye(len(w))
+        size = np.linalg.norm(g)
+        p, residual, direction, products, bent, strongest = np.zeros_like(w), g, -g, 0, False, 0.0
+        while products < iterations and np.linalg.norm(residual) > min(tolerance, np.sqrt(size)) * size and not bent:
+            along, products = direction @ curvature @ direction, products + 1
+            bent = along <= 0
+            strongest = max(strongest, abs(along) / (direction @ direction))
+            length = (residual @ residual) / ((strongest or 1.0) * (direction @ direction) if bent else along)
+            p, new = p + length * direction, residual + length * (curvature @ direction)
+            direction, residual = (new @ new) / (residual @ residual) * direction - new, new
+        t = _halved(f, w, p, g, rate)
+        ratio = 0.0 if t < rate else (f(w + t * p) - f(w)) / (g @ p + p @ curvature @ p / 2)
+        damping *= 0.25 if ratio > 0.75 else 4.0 if ratio < 0.25 else 1.0
+        w = w + t * p
+        yield w, t, products, damping, bent
+
+
+def newton(f, gradient, hessian, w, steps, *, rate=1.0, floor=1e-16):
+    """Yields w, step size, and the smallest eigenvalue relative to the largest."""
+    for _ in range(steps):
+        values, vectors = np.linalg.eigh(hessian(w))
+        g, largest = gradient(w), abs(values).max()
+        p = -vectors @ (vectors.T @ g / np.maximum(abs(values), floor * largest))
+        t = _halved(f, w, p, g, rate)
+        w = w + t * p
+        yield w, t, values.min() / largest
+
+
+def _halved(f, w, p, g, t):
+    """The first of t, t/2, t/4, … with which f falls by a ten-thousandth of what the slope promises."""
+    while f(w + t * p) > f(w) + 1e-4 * t * (g @ p):
+        t /= 2
+    return t
