@@ -413,7 +413,7 @@ def test_a_prescribed_model_is_saved_and_loaded(tmp_path):
     new.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(numpy(loaded(X)), numpy(new(X)), rtol=1e-6, atol=1e-6)
-    assert loaded.loss.from_logits
+    assert loaded.loss.get_config()["from_logits"]
 
 
 def test_layers_that_stay_keep_their_weights_and_a_trained_model_its_predictions():

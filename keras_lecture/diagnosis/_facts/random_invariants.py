@@ -73,7 +73,7 @@ def _host_numbers(passes):
 def _written_modes(passes):
     """Layers of functional models that were given `training`, and run in the other mode where that matters.
 
-    Keras 3.15 replaces this argument of a functional model's layers by the mode of the whole model.
+    Keras 3.15 replaces this argument of a functional model's layers by the mode of the whole model; 3.16 keeps it.
     """
     written = variables.written_modes(passes.model)
     if not written:

@@ -104,7 +104,7 @@ def _parameters(kind):
 def _is_default(thing, config, name):
     """Whether the object has the same config without this argument."""
     if isinstance(thing, keras.layers.Lambda):
-        return keras.layers.Lambda(abs).get_config().get(name) == config[name]
+        return keras.layers.Lambda(keras.ops.abs).get_config().get(name) == config[name]
     try:
         again = type(thing).from_config({key: value for key, value in config.items() if key != name})
         return again.get_config()[name] == config[name]
