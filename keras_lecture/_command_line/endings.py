@@ -15,6 +15,7 @@ exit codes:
   5    audit, report: it will not work (a finding of high severity)
   6    audit, report: nothing could be judged
   130  interrupted
+  143  ended by SIGTERM
 """
 # Keras prints the original message in bold, between the name of the layer and the arguments of its call.
 _BOLD = re.compile(r"\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)

@@ -105,9 +105,10 @@ class ExactResume(keras.callbacks.Callback):
             self._first = self._found["first_epoch"]
             self._data.build(model)
             self._check(_MODEL, self._found)
-            for name, callback in self._others.items():
-                if name in self._found["callbacks"]:
-                    callback_states.prepare(callback, self._found["callbacks"][name])
+            with form.restoring(self.path):
+                for name, callback in self._others.items():
+                    if name in self._found["callbacks"]:
+                        callback_states.prepare(callback, self._found["callbacks"][name])
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._data is None:
@@ -205,13 +206,14 @@ class ExactResume(keras.callbacks.Callback):
         self._files.write(tree | more)
 
     def _restore(self, found, groups, random):
-        model_state.assign(self._model, found["model"], groups)
-        for name, callback in self._others.items():
-            if name in found["callbacks"]:
-                callback_states.restore(callback, found["callbacks"][name])
-        self._data.restore(found["data"])
-        self._model.stop_training = found["stopped"]
-        set_random_state(from_arrays(random))
+        with form.restoring(self.path):
+            model_state.assign(self._model, found["model"], groups)
+            for name, callback in self._others.items():
+                if name in found["callbacks"]:
+                    callback_states.restore(callback, found["callbacks"][name])
+            self._data.restore(found["data"])
+            self._model.stop_training = found["stopped"]
+            set_random_state(from_arrays(random))
 
     def _check(self, groups, found):
         difference = model_state.difference(self._model, found["model"], groups)

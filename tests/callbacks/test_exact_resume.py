@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from keras_lecture import callbacks, data, optimizers
 from keras_lecture._training.running_fit import fit_variables
 from keras_lecture._training.variables import groups_of
 from keras_lecture.callbacks import ExactResume
-from keras_lecture.callbacks._resume import callback_states
+from keras_lecture.callbacks._resume import callback_states, checkpoints
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(24, 3)).astype("float32"), RNG.normal(size=(24, 1)).astype("float32")
@@ -364,6 +365,19 @@ def test_a_callback_without_a_saved_state_warns(tmp_path):
     fit(perceptron(), tmp_path, epochs=1)
     with pytest.warns(UserWarning, match="only in the file or only in this `fit`: the callbacks GradientClipping 1"):
         fit(perceptron(), tmp_path, callbacks.GradientClipping(value=1.0))
+
+
+@pytest.mark.parametrize("entry", ["random", "callbacks", "data"])
+def test_an_intact_file_with_a_state_that_cannot_be_restored_is_an_error_that_names_the_folder(tmp_path, entry):
+    """A tampered random or callback state ended `fit` in the raw KeyError or TypeError of who restores it."""
+    stopping = keras.callbacks.EarlyStopping("loss")
+    fit(perceptron(), tmp_path, stopping, epochs=1)
+    files = checkpoints.Checkpoints(tmp_path)
+    tree = files.latest()
+    tree[entry] = {name: {} for name in tree[entry]}
+    files.write(tree)
+    with pytest.raises(ValueError, match=rf"latest file in {re.escape(str(tmp_path))} has a state that cannot be"):
+        fit(perceptron(), tmp_path, stopping, epochs=2)
 
 
 def test_outside_of_fit_it_does_nothing(tmp_path):

@@ -1,5 +1,6 @@
 """Requires the form of a checkpoint of `ExactResume`, whose bytes may be intact and written by someone else."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,18 @@ def check(tree: dict[str, Any]) -> None:
     for group, entries in tree["model"].items():
         if not isinstance(entries, list) or not all(map(_is_variable, entries)):
             raise ValueError(f"its `model` has no list of variables in {group!r}")
+
+
+@contextlib.contextmanager
+def restoring(folder):
+    """Says in which folder a state is that has the form of a checkpoint and cannot be restored."""
+    try:
+        yield
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"ExactResume: the latest file in {folder} has a state that cannot be restored ({type(error).__name__}: "
+            f"{error}): the file, or the class of a callback, was changed. Use another folder to start over."
+        ) from error
 
 
 def _is_variable(entry):
