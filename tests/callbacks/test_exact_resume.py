@@ -367,7 +367,7 @@ def test_a_callback_without_a_saved_state_warns(tmp_path):
         fit(perceptron(), tmp_path, callbacks.GradientClipping(value=1.0))
 
 
-@pytest.mark.parametrize("entry", ["random", "callbacks", "data"])
+@pytest.mark.parametrize("entry", ["random", "callbacks"])
 def test_an_intact_file_with_a_state_that_cannot_be_restored_is_an_error_that_names_the_folder(tmp_path, entry):
     """A tampered random or callback state ended `fit` in the raw KeyError or TypeError of who restores it."""
     stopping = keras.callbacks.EarlyStopping("loss")
