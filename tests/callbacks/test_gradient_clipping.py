@@ -110,6 +110,17 @@ def test_percentile_is_autoclip(window, monkeypatch):
     np.testing.assert_array_equal(history["clipped_share"], clipped.astype(float))
 
 
+def test_a_unit_of_small_weights_is_clipped_as_if_their_norm_were_a_thousandth():
+    """λ·max(‖w‖, 10⁻³)/‖g‖ in NumPy, for units of four weights: below 10⁻³, 0, and above."""
+    g = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    w = np.stack([np.full(4, 4e-4), np.zeros(4), np.full(4, 0.1)], axis=1).astype("float32")
+    tensors = [[ops.convert_to_tensor(array)] for array in (g, w)]
+    (clipped,), changed = clipping_rules.by_unit_norm(*tensors, [(0,)], 0.01)
+    limits = 0.01 * np.maximum(np.linalg.norm(w, axis=0), 1e-3)
+    np.testing.assert_allclose(numpy(clipped), g * limits / np.linalg.norm(g, axis=0), rtol=1e-5)
+    assert bool(changed)
+
+
 @pytest.mark.parametrize("q", [0, 10, 37.5, 50, 95, 100])
 def test_percentile_is_that_of_numpy(q):
     """Of the first 1 to 7 of 7 numbers; the rest, which are smaller, must not count."""

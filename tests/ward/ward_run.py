@@ -78,6 +78,7 @@ def main():
     parser.add_argument("--part", default="0/1", help="i/n: every n-th run, from the i-th")
     given = parser.parse_args()
     out = Path(given.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
     done = {tuple(json.loads(line)["run"]) for line in out.read_text().splitlines()} if out.exists() else set()
     part, parts = map(int, given.part.split("/"))
     for index, (name, kind, build, entry) in enumerate(programs()):
