@@ -33,7 +33,9 @@ def loss_on(model, batch, non_trainable, metrics=None, *, training: bool = True)
         # One scope for both: `compute_loss` sees the losses that layers add in a call only in the scope of this call.
         with _backend.scope(groups, (weights, non_trainable, metrics), collect_losses=True) as scope:
             y_pred = model(x, training=training) if y_pred is None else y_pred
-            value = compute_loss(x, y, y_pred, sample_weight, **mode)
+            # Copies: Keras 3.15 and 3.16 multiply sample weights by masks in place, which PyTorch does to the batch.
+            weighting = keras.tree.map_structure(lambda w: None if w is None else w * 1, sample_weight)
+            value = compute_loss(x, y, y_pred, weighting, **mode)
         updated = [[scope.get_current_value(v) for v in group] for group in groups[1:]]
         return value, (y_pred, *updated)
 

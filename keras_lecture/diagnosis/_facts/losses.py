@@ -1,5 +1,7 @@
 """The losses that a model was compiled with, by family."""
 
+import contextlib
+import warnings
 from typing import Any
 
 import keras
@@ -56,16 +58,27 @@ def _described(loss, output):
     family = _FAMILIES.get(name.replace("_", "").lower(), "other")
     is_ours = type(loss).__module__.startswith("keras_lecture.")
     # The function inside of Keras's wrapper of a user's function has no such options.
-    from_logits = getattr(loss, "from_logits", False if "crossentropy" in family else None)
+    from_logits = _option(loss, "from_logits", False if "crossentropy" in family else None)
     if is_ours and "crossentropy" in family:
         from_logits = True
     if family == "softmax_crossentropy":
         # It takes class numbers and distributions.
         family = "sparse_categorical_crossentropy"
-    smoothing = getattr(loss, "label_smoothing", 0.0)
-    entry = _entry(output, name, family, from_logits, float(smoothing or 0.0), getattr(loss, "ignore_class", None))
+    smoothing = _option(loss, "label_smoothing", 0.0)
+    entry = _entry(output, name, family, from_logits, float(smoothing or 0.0), _option(loss, "ignore_class", None))
     # A sum grows with the batch.
     return {**entry, "sums": getattr(loss, "reduction", None) == "sum"}
+
+
+def _option(loss, name, default):
+    """An argument of the loss: an attribute, or in Keras 3.16 an entry of its config alone."""
+    if hasattr(loss, name) or not isinstance(loss, keras.losses.Loss):
+        return getattr(loss, name, default)
+    # A user's loss may have no config, or one that warns of a lambda.
+    with contextlib.suppress(Exception), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return loss.get_config().get(name, default)
+    return default
 
 
 def _entry(output, name, family, from_logits, smoothing, ignored):
