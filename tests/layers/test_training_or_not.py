@@ -150,9 +150,9 @@ def cells(table):
 
 
 def here(cell):
-    """The part of a cell such as "on (JAX: refused)" for this backend."""
-    usual, _, jax = cell.removesuffix(")").partition(" (JAX: ")
-    return jax if jax and BACKEND == "jax" else usual
+    """The part of a cell such as "on (JAX with Keras 3.15: refused)" for this backend and version."""
+    usual, _, special = cell.removesuffix(")").partition(" (JAX with Keras 3.15: ")
+    return special if special and BACKEND == "jax" and keras.__version__.startswith("3.15.") else usual
 
 
 def test_the_page_has_every_model_and_every_call():
