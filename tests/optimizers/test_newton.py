@@ -124,9 +124,9 @@ def test_newton_cg_is_its_formula_step_by_step(float64, start, settings):
     count = 15 if start is VALLEY else 2
     expected = list(searches.newton_cg(rosen, rosen_der, rosen_hess, start, count, **settings))
     steps = list(each_step(NewtonCG(**ours(settings)), start, count))
-    for (w, logs), (weights, t, products, damping, _) in zip(steps, expected, strict=True):
+    for (w, logs), (weights, t, evaluations, products, damping, _) in zip(steps, expected, strict=True):
         np.testing.assert_allclose(w, weights, rtol=1e-7)
-        assert (logs["step_size"], logs["products"]) == (t, products)
+        assert (logs["step_size"], logs["evaluations"], logs["products"]) == (t, evaluations, products)
         np.testing.assert_allclose(logs["damping"], damping, rtol=1e-12)
 
 
@@ -142,10 +142,12 @@ def test_the_steps_of_that_oracle_meet_every_branch():
 def test_newton_is_its_formula_step_by_step(float64, settings):
     """Oracle: the formula in NumPy on SciPy's Rosenbrock function, to 1e-7, from a start with a negative eigenvalue."""
     expected = list(searches.newton(rosen, rosen_der, rosen_hess, VALLEY, 10, **settings))
-    assert expected[0][2] < 0 and min(t for _, t, _ in expected) < settings.get("rate", 1.0)
-    for (w, logs), (weights, t, _) in zip(each_step(Newton(**ours(settings)), VALLEY, 10), expected, strict=True):
+    assert expected[0][3] < 0 and min(t for _, t, *_ in expected) < settings.get("rate", 1.0)
+    for (w, logs), (weights, t, evaluations, _) in zip(
+        each_step(Newton(**ours(settings)), VALLEY, 10), expected, strict=True
+    ):
         np.testing.assert_allclose(w, weights, rtol=1e-7)
-        assert logs["step_size"] == t
+        assert (logs["step_size"], logs["evaluations"]) == (t, evaluations)
 
 
 @pytest.mark.parametrize("make", [Newton, lambda: NewtonCG(damping=0.0)], ids=["Newton", "NewtonCG"])

@@ -22,7 +22,7 @@ def armijo(f, gradient, w, steps, *, rate=1.0, gamma=0.1, backtrack=0.5, directi
 
 
 def newton_cg(f, gradient, hessian, w, steps, *, rate=1.0, damping=1.0, iterations=50, tolerance=0.5):
-    """Yields w, step size, products, the damping of the next step, and whether the step met negative curvature."""
+    """Yields w, step size, evaluations of f, products, next damping, and whether it met negative curvature."""
     for _ in range(steps):
         g, curvature = gradient(w), hessian(w) + damping * np.eye(len(w))
         size = np.linalg.norm(g)
@@ -34,26 +34,27 @@ def newton_cg(f, gradient, hessian, w, steps, *, rate=1.0, damping=1.0, iteratio
             length = (residual @ residual) / ((strongest or 1.0) * (direction @ direction) if bent else along)
             p, new = p + length * direction, residual + length * (curvature @ direction)
             direction, residual = (new @ new) / (residual @ residual) * direction - new, new
-        t = _halved(f, w, p, g, rate)
+        t, evaluations = _halved(f, w, p, g, rate)
         ratio = 0.0 if t < rate else (f(w + t * p) - f(w)) / (g @ p + p @ curvature @ p / 2)
         damping *= 0.25 if ratio > 0.75 else 4.0 if ratio < 0.25 else 1.0
         w = w + t * p
-        yield w, t, products, damping, bent
+        yield w, t, evaluations, products, damping, bent
 
 
 def newton(f, gradient, hessian, w, steps, *, rate=1.0, floor=1e-16):
-    """Yields w, step size, and the smallest eigenvalue relative to the largest."""
+    """Yields w, step size, evaluations of f, and the smallest eigenvalue relative to the largest."""
     for _ in range(steps):
         values, vectors = np.linalg.eigh(hessian(w))
         g, largest = gradient(w), abs(values).max()
         p = -vectors @ (vectors.T @ g / np.maximum(abs(values), floor * largest))
-        t = _halved(f, w, p, g, rate)
+        t, evaluations = _halved(f, w, p, g, rate)
         w = w + t * p
-        yield w, t, values.min() / largest
+        yield w, t, evaluations, values.min() / largest
 
 
 def _halved(f, w, p, g, t):
-    """The first of t, t/2, t/4, … with which f falls by a ten-thousandth of what the slope promises."""
+    """The first of t, t/2, … with which f falls by a ten-thousandth of what the slope promises; the evaluations."""
+    evaluations = 2
     while f(w + t * p) > f(w) + 1e-4 * t * (g @ p):
-        t /= 2
-    return t
+        t, evaluations = t / 2, evaluations + 1
+    return t, evaluations
