@@ -14,6 +14,7 @@
 `global_batch(model, batch)` the batch, put together from the parts of the devices
 `END_OF_DATA`                the exceptions by which a train function reports the end of the data
 `PURE_TRAIN_STEP`            whether Keras's train step is a pure function of the model's state
+`execution(data, size)`      the batches of one call of a train function, and what to pass it in place of `data`
 `generators()`               the states of the framework's own global random generators, in a list
 `set_generators(states)`     restores them
 `double_precision()`         a context manager in which Keras and the framework compute in float64
@@ -48,6 +49,7 @@ trace = _part("autodiff").trace
 fuse: Decorator = _part("autodiff").fuse
 train_step = _part("training").train_step
 repeatable = _part("training").repeatable
+execution = _part("training").execution
 generators = _part("training").generators
 set_generators = _part("training").set_generators
 build = _part("training").build

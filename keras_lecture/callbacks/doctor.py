@@ -1,7 +1,6 @@
 """`Doctor`: names what is wrong with a training run while it trains, and the cure."""
 
 import dataclasses
-import itertools
 import os
 import weakref
 from collections.abc import Sequence
@@ -259,7 +258,7 @@ class Doctor(keras.callbacks.Callback):
         state = state[0] if state else None
         looks = self._order.looks and not self._in_epoch and not self._is_partial
         if self._waits or looks:
-            batches = data if isinstance(data, list) else list(itertools.islice(data, self._model.steps_per_execution))
+            batches, data = _backend.execution(data, self._model.steps_per_execution)
             if not batches:
                 raise StopIteration
             if self._waits:
@@ -267,7 +266,7 @@ class Doctor(keras.callbacks.Callback):
                 self._attempt("the first batch", lambda: self._first_batch(state, batches[0]))
             if looks:
                 self._attempt("the order of the batches", lambda: self._order.see(batches[0]))
-            args = (*args[:-1], batches if state is None else iter(batches))
+            args = (*args[:-1], data)
         observed = self._is_observed()
         if observed:
             self._attempt("the weights before a step", lambda: self._snap(state))

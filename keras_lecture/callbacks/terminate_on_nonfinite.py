@@ -1,6 +1,5 @@
 """`TerminateOnNonFinite`: stops training at the first infinity or NaN, with the weights from before it."""
 
-import itertools
 import math
 import os
 import weakref
@@ -182,13 +181,13 @@ class TerminateOnNonFinite(Observer):
             # A callback trains inside this `fit`, as a learning rate sweep does.
             return plain(*args)
         *state, data = args
-        batches = data if isinstance(data, list) else list(itertools.islice(data, self._model.steps_per_execution))
+        batches, data = _backend.execution(data, self._model.steps_per_execution)
         if not batches:
             raise StopIteration
         for offset, batch in enumerate(batches):
             self._kept.append(_Kept(self._steps, self._epoch, self._batch + offset, batch))
             self._steps += 1
-        result = plain(*state, iter(batches) if state else batches)
+        result = plain(*state, data)
         self._calls += 1
         if self._calls % self.every == 0:
             logs, carried = (result[0], result[1][1]) if state else (result, None)

@@ -1,6 +1,7 @@
 """Backends without gradients do not train."""
 
 import contextlib
+import itertools
 
 from keras_lecture._backend.forward_only.autodiff import _refuse
 
@@ -15,6 +16,11 @@ def train_step(model, step):
 
 def repeatable(f):
     return f
+
+
+def execution(data, size):
+    batches = data if isinstance(data, list) else list(itertools.islice(data, size))
+    return batches, batches
 
 
 def generators():

@@ -1,6 +1,9 @@
 """The train step on JAX."""
 
 import contextlib
+import itertools
+
+import keras
 
 from keras_lecture._backend.state import assign, variables
 
@@ -19,6 +22,20 @@ def train_step(model, step):
 
 def repeatable(f):
     return f  # On JAX random numbers are functions of the seeds in the model's layers.
+
+
+def execution(data, size):
+    if size == 1 or keras.__version__.startswith("3.15."):
+        batches = list(itertools.islice(data, size))
+        return batches, iter(batches)
+    # Keras 3.16 stacks the batches of an execution, or puts those that are left over into a list.
+    stacked = next(data, [])
+    if isinstance(stacked, list):
+        batches = list(stacked)
+    else:
+        parts = range(keras.tree.flatten(stacked)[0].shape[0])
+        batches = [keras.tree.map_structure(lambda x, i=i: None if x is None else x[i], stacked) for i in parts]
+    return batches, iter([stacked] if batches else [])
 
 
 def generators():

@@ -1,5 +1,6 @@
 """The train step on TensorFlow."""
 
+import itertools
 from contextlib import nullcontext
 
 import tensorflow as tf
@@ -30,6 +31,11 @@ def train_step(model, step):
 
 def repeatable(f):
     return f  # On TensorFlow Keras's random numbers are functions of the seeds in the model's layers.
+
+
+def execution(data, size):
+    batches = data if isinstance(data, list) else list(itertools.islice(data, size))
+    return batches, batches
 
 
 def generators():

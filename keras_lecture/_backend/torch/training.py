@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 
 import torch
 import torch.distributed
@@ -64,6 +65,11 @@ def repeatable(f):
             set_generators(now)
 
     return run
+
+
+def execution(data, size):
+    batches = data if isinstance(data, list) else list(itertools.islice(data, size))
+    return batches, batches
 
 
 def generators():

@@ -67,6 +67,10 @@ class DataPosition:
 
     def replay_epochs(self, epochs: int):
         """Repeats the shuffling of past epochs, by the epoch hooks of a `PyDataset` that is not `Stateful`."""
+        adapter = self._batches().data_adapter
+        if hasattr(adapter, "_epoch"):
+            # Keras 3.16 shuffles by the number of epochs that this `fit` has ended.
+            adapter._epoch += epochs
         data = self._data["training"]
         if isinstance(data, keras.utils.PyDataset) and not isinstance(data, Stateful):
             for _ in range(epochs):
@@ -82,8 +86,7 @@ class DataPosition:
         done, self._done = self._done, 0
         for first, last, batches in plain:
             if first < done:
-                for _ in range(first, last + 1):
-                    next(batches)
+                _backend.execution(batches, last + 1 - first)
                 continue
             if done:
                 self._arrived()
