@@ -60,7 +60,7 @@ sphinx_gallery_conf = {
     "reset_modules": ("matplotlib", "gallery_order.fresh"),
     "abort_on_example_error": True,
     "capture_repr": (),
-    "image_scrapers": ("matplotlib", "drawn.scrape"),
+    "image_scrapers": ("drawn.scrape", "matplotlib"),
     "backreferences_dir": None,
     "show_memory": False,
     "show_signature": False,

@@ -16,13 +16,15 @@ def scrape(block, variables, gallery):
 
 
 def save(found, paths):
-    """Saves each figure without a window once, and returns the paths of the pictures."""
+    """Saves each figure without a window once, and returns the paths of the pictures.
+
+    Has to run before sphinx-gallery's own scraper, which closes the windows: pyplot's figures are its, then and later.
+    """
     figures = {id(value): value for value in found.values() if isinstance(value, Figure)}.values()
-    new = [figure for figure in figures if figure.canvas.manager is None and figure not in _SHOWN]
     saved = []
-    for figure in new:
+    for figure in [figure for figure in figures if figure not in _SHOWN]:
         _SHOWN.add(figure)
-        path = next(paths)
-        figure.savefig(path)
-        saved.append(path)
+        if figure.canvas.manager is None:
+            saved.append(next(paths))
+            figure.savefig(saved[-1])
     return saved
