@@ -42,6 +42,8 @@ def lowered_after_return(s: Situation) -> list[Change]:
         raise Refused("the model was taken back several times already")
     losses = s.record["losses"]["values"]
     now = float(np.mean([float(loss) for loss in losses[-max(1, len(losses) // 8) :]])) if losses else math.nan
+    if s.finding.rule == "exploding-loss" and losses and now < min(0.0, float(losses[0])):
+        raise Refused("the loss falls below zero without end, which no rate mends")
     if s.finding.rule == "exploding-loss" and now <= s.kept_loss:
         raise Refused("the loss has not risen above that of an earlier state")
     level = s.rate.level = s.rate.level

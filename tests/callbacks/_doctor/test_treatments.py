@@ -324,7 +324,10 @@ def test_an_unsuitable_rate_is_refused_with_a_reason():
 
 
 def test_a_loss_without_a_lower_bound_is_not_treated():
-    """It is said once, in the record, and weights stay those of the plain run."""
+    """It is said once, in the record, and weights stay those of the plain run.
+
+    In another order of the batches the loss rose for a moment, and the model was taken back.
+    """
 
     def falling(y, predicted):
         return -keras.ops.mean(keras.ops.square(y - predicted), axis=-1)
