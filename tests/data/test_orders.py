@@ -287,6 +287,12 @@ def test_rejects_arguments_of_one_class(cls, arguments, argument):
         cls(**{"x": X, "y": Y, **arguments})
 
 
+def test_columns_of_several_types_are_told_to_become_one_type():
+    """`pandas.get_dummies` adds columns of booleans; the error spoke of missing values and categories alone."""
+    with pytest.raises(TypeError, match=r"columns of several types one type, as in `x\.astype\(\"float32\"\)`"):
+        Batches(np.array([[0.5, True], [1.5, False]], dtype=object))
+
+
 def test_a_pace_outside_its_range_is_an_error():
     batches = Curriculum(X, Y, difficulty=Y, pace=lambda time: 1 + time)
     with pytest.raises(ValueError, match=r"Curriculum: `pace` must be a function with values in \(0, 1\]"):
