@@ -69,8 +69,10 @@ def check_values(owner: str, argument: str, structure):
     """Refuses objects other than strings, such as missing values or mixed types, on which Keras cannot train."""
     for leaf in keras.tree.flatten(structure):
         if leaf.dtype == object and not all(isinstance(value, str) for value in leaf.flat):
-            remedy = "Fill in or leave out missing values, turn categories into numbers, and give columns of several types "
-            remedy += f'one type, as in `{argument}.astype("float32")`.'
+            remedy = (
+                "Fill in or leave out missing values, turn categories into numbers, and give columns of several types "
+                f'one type, as in `{argument}.astype("float32")`.'
+            )
             checks.reject(owner, argument, "numbers or strings, one type per array", leaf.dtype, remedy, TypeError)
 
 
