@@ -11,6 +11,7 @@ from keras_lecture._core.replacement import replaced
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.derived_kernel import COMPUTING, KernelWrapper
+from keras_lecture.layers._base.inputs import floating
 from keras_lecture.layers._base.random_bits import drop
 from keras_lecture.layers._base.seeded import SeededLayer
 from keras_lecture.layers.maxout import Maxout
@@ -66,6 +67,7 @@ class DropConnect(SeededLayer, KernelWrapper):
         self.per = per
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        inputs = floating(inputs, self.compute_dtype)
         if not training or self.rate == 0:
             return self._compute(inputs, training)
         if self.per == "batch":

@@ -12,6 +12,7 @@ from keras_lecture._core.replacement import replaced
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.derived_kernel import COMPUTING, KernelWrapper, in_full_precision
+from keras_lecture.layers._base.inputs import floating
 from keras_lecture.layers.normalization._data_start import standardizing
 from keras_lecture.layers.normalization._length_direction import LengthDirection
 
@@ -83,6 +84,7 @@ class WeightNormalization(KernelWrapper):
                 self.bias_start = self._fixed("bias_start", self._linear.bias.shape)
 
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
+        inputs = floating(inputs, self.compute_dtype)
         if training and self.trainable and self.data_init:
             self._start(inputs)
         with COMPUTING, replaced(self._weights()):
