@@ -56,5 +56,12 @@ def test_a_loss_that_labels_make_nan_is_no_cause():
         assert [found.severity for found in rule.judge(rule, record)] == [severity]
 
 
+@pytest.mark.parametrize("name", ["random-layers-not-training", "batch-norm-still"])
+def test_the_cure_of_a_call_without_training_is_in_the_call(name):
+    """A `call` that does not take `training` is the usual cause; the cure spoke of an own `train_step` alone."""
+    (text,) = [text for text in TEXTS if text.id == name]
+    assert "`call` of the model" in text.cure and "training=training" in text.code
+
+
 def test_ids_and_facts_are_unique():
     assert len({rule.id for rule in RULES}) == len({text.fact for text in TEXTS}) == len(RULES)
