@@ -26,7 +26,7 @@ def sigmoid(x: Tensor) -> Tensor:
     Reference:
         Decks A, C, D. Deviation: none; the same numbers as `keras.activations.sigmoid`.
     """
-    return ops.sigmoid(x)
+    return ops.sigmoid(_floating(x))
 
 
 @register
@@ -84,7 +84,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.1) -> Tensor:
         Decks A, C. Deviation: none. `keras.activations.leaky_relu` has a = 0.2, and on JAX its derivative at 0 is 1.
     """
     checks.number("leaky_relu", "negative_slope", negative_slope, "[0, 1]")
-    return rectified(_tensor(x), negative_slope=negative_slope)
+    return rectified(_floating(x), negative_slope=negative_slope)
 
 
 @register
@@ -107,7 +107,7 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
         to 0 in half precision.
     """
     checks.number("elu", "alpha", alpha, "(0, ∞)")
-    return exponential(_tensor(x), alpha=alpha)
+    return exponential(_floating(x), alpha=alpha)
 
 
 @register
@@ -126,7 +126,7 @@ def softsign(x: Tensor) -> Tensor:
         Deck B. Deviation: none. `keras.activations.softsign` is NaN at ±∞, where this one is ±1, and its derivative
         cancels on JAX and PyTorch: its relative error is 10⁻³ at x = 10⁴.
     """
-    x = _tensor(x)
+    x = _floating(x)
     side = ops.where(x < 0, -ops.ones_like(x), ops.ones_like(x))
     # The derivative of 1 − 1/(1 + |x|) is 1/(1 + |x|)²; autodiff of x/(1 + |x|) computes it as a difference.
     slope = -side / (1 + side * x)
@@ -170,6 +170,12 @@ def maxout(x: Tensor, pieces: int = 2, axis: int = -1) -> Tensor:
 
 def _tensor(x):
     return x if ops.is_tensor(x) or isinstance(x, keras.KerasTensor) else ops.convert_to_tensor(x)
+
+
+def _floating(x):
+    """`x` as a tensor, with integers as numbers of `floatx`: the frameworks disagree which functions take integers."""
+    x = _tensor(x)
+    return x if "float" in keras.backend.standardize_dtype(x.dtype) else ops.cast(x, keras.config.floatx())
 
 
 @accelerate

@@ -95,6 +95,14 @@ def test_maxout_takes_the_maximum_over_blocks(shape, axis, pieces, dtype):
     assert_close(gradient, np.concatenate(list(winner), axis=axis), dtype)
 
 
+@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("x", [3, [0, 1, 2]])
+def test_integers_are_treated_as_numbers(name, x):
+    """`elu(3)` was an error on PyTorch, `sigmoid(3)` on TensorFlow and JAX."""
+    y = getattr(activations, name)(ops.convert_to_tensor(x))
+    assert_close(ops.cast(y, "float32"), numpy(getattr(activations, name)(ops.convert_to_tensor(x, "float32"))))
+
+
 def test_on_a_tie_the_first_piece_gets_the_gradient(dtype):
     """All pieces equal, as with zero weights: JAX and PyTorch would share the gradient, TensorFlow would not."""
     _, gradient = value_and_gradient(lambda t: activations.maxout(t, pieces=3), np.ones(6), dtype)

@@ -106,6 +106,7 @@ class Doctor(keras.callbacks.Callback):
         self.async_safe = every == "epoch"
         self.every, self.rules, self.verbose, self.strict, self.treat = every, rules, verbose, strict, treat
         self._treating: Treating | None = None
+        self._invariants: Any = None
         self._given = x, y
         self._restored: dict[str, Any] | None = None
         self.findings: list[Finding] = []

@@ -47,7 +47,7 @@ def initialize(
     Reference:
         Glorot and Bengio, 2010; He et al., 2015. Deviation from both: groups and strides enter the fans.
     """
-    if not callable(initializer):
+    if not callable(initializer) or isinstance(initializer, type):
         checks.reject("initialize", "initializer", "a Keras initializer", initializer, error=TypeError)
     chosen = select("initialize", model, where)
     refuse_lora("initialize", chosen)

@@ -10,6 +10,7 @@ from keras_lecture._core import checks
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture.activations import maxout
+from keras_lecture.layers._base.inputs import floating
 
 # Options that both layers pass on to the linear layer and read back from its config.
 _OPTIONS = ("use_bias", "kernel_regularizer", "bias_regularizer", "kernel_constraint", "bias_constraint")
@@ -77,7 +78,7 @@ class MaxoutLayer(keras.layers.Layer):
         self.linear.build(input_shape)
 
     def call(self, inputs: Tensor) -> Tensor:
-        return maxout(self.linear(inputs), self.pieces, self._axis)
+        return maxout(self.linear(floating(inputs, self.compute_dtype)), self.pieces, self._axis)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         shape = list(self.linear.compute_output_shape(input_shape))

@@ -345,6 +345,15 @@ def test_the_looks_become_rarer():
     assert [epoch for epoch in range(1, 65) if is_due(epoch)] == [1, 2, 4, 8, 16, 32, 64]
 
 
+def test_an_evaluation_without_a_fit_is_none_of_its_business():
+    """`evaluate(…, callbacks=[Doctor()])` ended in an AttributeError."""
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10)])
+    model.compile("sgd", "mse")
+    doctor = Doctor(verbose=0)
+    model.evaluate(np.zeros((4, 64)), np.zeros((4, 10)), verbose=0, callbacks=[doctor])
+    assert doctor.findings == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -287,6 +287,20 @@ def test_rejects_arguments_of_one_class(cls, arguments, argument):
         cls(**{"x": X, "y": Y, **arguments})
 
 
+def test_columns_of_several_types_are_told_to_become_one_type():
+    """`pandas.get_dummies` adds columns of booleans; the error spoke of missing values and categories alone."""
+    with pytest.raises(TypeError, match=r"columns of several types one type, as in `x\.astype\(\"float32\"\)`"):
+        Batches(np.array([[0.5, True], [1.5, False]], dtype=object))
+
+
+def test_masked_values_are_refused():
+    """Keras ignores the mask of a NumPy array and trained on the −9999 behind it."""
+    x = np.ma.masked_equal([[1.0, -9999.0], [2.0, 3.0]], -9999.0)
+    with pytest.raises(ValueError, match="Batches: `x` must be free of masked values"):
+        Batches(x)
+    assert Batches(x[1:])[0][0].tolist() == [[2.0, 3.0]]
+
+
 def test_a_pace_outside_its_range_is_an_error():
     batches = Curriculum(X, Y, difficulty=Y, pace=lambda time: 1 + time)
     with pytest.raises(ValueError, match=r"Curriculum: `pace` must be a function with values in \(0, 1\]"):

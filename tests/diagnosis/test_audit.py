@@ -12,6 +12,7 @@ from support.harness import numpy
 from keras_lecture._core.random_state import random_state
 from keras_lecture.diagnosis.audit import audit
 from keras_lecture.layers import ZeroCenter
+from keras_lecture.losses import SoftmaxCrossEntropy
 
 X, Y = load_digits(return_X_y=True)
 X, Y = ((X - X.mean(0)) / (X.std(0) + 1e-3)).astype("float32")[:600], Y[:600]
@@ -99,6 +100,27 @@ def test_chosen_rules_alone_judge():
 def test_bad_input(error, message, arguments):
     with pytest.raises(error, match=message):
         audit(*arguments())
+
+
+@pytest.mark.parametrize(
+    ("message", "data"),
+    [
+        ("`validation_data` must be data that the model .* can take", (X[:50, :5], Y[:50])),
+        ("`validation_data` must be of as many rows in each part. Received: .*50, 40", (X[:50], Y[:40])),
+        ("`validation_data` must be of as many rows in each part. Received: .*50, 50, 7", (X[:50], Y[:50], np.ones(7))),
+    ],
+)
+def test_bad_validation_data(message, data):
+    """Validation data that end a `fit` after its first epoch were "healthy", and unequal rows were an IndexError."""
+    with pytest.raises(ValueError, match=message):
+        audit(classifier(), X, Y, validation_data=data)
+
+
+def test_labels_outside_are_the_one_cause_of_a_loss_that_is_not_finite():
+    """The verdict spoke of the loss alone and advised a lower rate: the labels came second, with less confidence."""
+    findings = audit(classifier(None, SoftmaxCrossEntropy()), X, Y + 1)
+    assert rules(findings, "medium", "high") == {"label-mismatch"}
+    assert "non-finite" in rules(findings, "low")
 
 
 def test_bad_options():

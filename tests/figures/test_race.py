@@ -171,3 +171,10 @@ def test_rejects_other_data():
         experiments.race(surfaces=["ravines"])
     with pytest.raises(ValueError, match="race: `budget` must be"):
         experiments.race(budget=0)
+
+
+@pytest.mark.parametrize("surfaces", ["ravine", [], None])
+def test_surfaces_are_a_list_of_names(surfaces):
+    """`surfaces="ravine"` was read letter by letter: the message spoke of a surface 'r', and `[]` drew nothing."""
+    with pytest.raises(ValueError, match="race: `surfaces` must be a list of names"):
+        experiments.race(surfaces=surfaces)

@@ -241,3 +241,11 @@ def test_ten_layers_of_500_units_behave_as_in_deck_c():
 def test_rejects(make, argument):
     with pytest.raises((ValueError, TypeError), match=f"(Gaussian|Xavier|Kaiming): `{argument}` must be .* Received: "):
         make()
+
+
+@pytest.mark.parametrize("initializer", ["kaiming", Kaiming, keras.initializers.HeNormal])
+def test_initialize_rejects_names_and_classes(initializer):
+    """`initialize(model, Kaiming)`, without the parentheses, ended in an error about a missing argument `weight`."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    with pytest.raises(TypeError, match="initialize: `initializer` must be a Keras initializer. Received: "):
+        initialize(model, initializer)

@@ -66,10 +66,19 @@ def is_several(value) -> bool:
 
 
 def check_values(owner: str, argument: str, structure):
-    """Refuses objects other than strings, such as missing values or mixed types, on which Keras cannot train."""
+    """Refuses objects other than strings, such as missing values or mixed types, on which Keras cannot train.
+
+    Masked values, too: Keras would silently train on what is behind the mask.
+    """
     for leaf in keras.tree.flatten(structure):
+        if np.ma.is_masked(leaf):
+            remedy = f"Fill them in with `{argument}.filled(…)`, or leave out their rows."
+            checks.reject(owner, argument, "free of masked values", type(leaf), remedy)
         if leaf.dtype == object and not all(isinstance(value, str) for value in leaf.flat):
-            remedy = "Fill in or leave out missing values, and turn categories into numbers."
+            remedy = (
+                "Fill in or leave out missing values, turn categories into numbers, and give columns of several types "
+                f'one type, as in `{argument}.astype("float32")`.'
+            )
             checks.reject(owner, argument, "numbers or strings, one type per array", leaf.dtype, remedy, TypeError)
 
 

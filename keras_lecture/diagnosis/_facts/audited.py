@@ -44,6 +44,8 @@ def audited(
         signals, losses = (_sample(model, data, count, size) for size in (_SIGNALS, _LOSSES))
         held_out = _validation(model, validation_data)
         _build(model, signals)
+        if held_out is not None:
+            _take(model, "validation_data", held_out)
         instruments = Instruments(model, signals, losses, held_out)
         record = _record(instruments, data, validation_data, batch_size, shuffle)
         if rehearsal:
@@ -101,23 +103,31 @@ def _as_arrays(part):
 def _validation(model, validation_data):
     if validation_data is None:
         return None
-    x, y, sample_weight = [*validation_data, None, None][:3]
-    return _sample(model, (x, y, sample_weight), _rows("validation_data", x), _LOSSES)
+    data = [*validation_data, None, None][:3]
+    counts = [_rows("validation_data", part) for part in data[:1] + [part for part in data[1:] if part is not None]]
+    if len(set(counts)) > 1:
+        checks.reject("audit", "validation_data", "of as many rows in each part", counts)
+    return _sample(model, data, counts[0], _LOSSES)
 
 
 def _build(model, batch):
-    """Builds what `fit` would build; the error of a model that cannot take the data says so."""
+    """Builds what `fit` would build."""
+    _take(model, "x", batch)
+    # Targets that do not fit the loss are the subject of rules.
+    with contextlib.suppress(Exception):
+        build_for(model, batch)
+
+
+def _take(model, argument, batch):
+    """Calls the model; the error of a model that cannot take the data says so."""
     try:
         model(batch[0], training=False)
     except Exception as error:
         shapes = keras.tree.map_structure(lambda leaf: tuple(leaf.shape), batch[0])
         raise ValueError(
-            f"audit: `x` must be data that the model {model.name!r} can take. Received: shapes {shapes}. "
+            f"audit: `{argument}` must be data that the model {model.name!r} can take. Received: shapes {shapes}. "
             f"The model answered: {message(error)}"
         ) from error
-    # Targets that do not fit the loss are the subject of rules.
-    with contextlib.suppress(Exception):
-        build_for(model, batch)
 
 
 def _record(instruments, data, validation_data, batch_size, shuffle) -> Record:

@@ -29,7 +29,7 @@ def has_other_cause(record: Record) -> bool:
         or any(fact.get("holds") is False for name, fact in _invariants(record) if name not in _HARMLESS)
         or bool((record.get("model") or {}).get("shared_paths"))
         or repaired(record) is not None
-        or has_nonfinite_data(record)
+        or has_unusable_data(record)
         or _is_symmetric(record)
         or _is_frozen(record)
     )
@@ -43,6 +43,11 @@ def has_nonfinite_data(record: Record) -> bool:
     """Whether the training data hold values that are not finite."""
     data = record.get("data") or {}
     return any(entry.get("nonfinite") for entry in [*(data.get("inputs") or []), *(data.get("targets") or [])])
+
+
+def has_unusable_data(record: Record) -> bool:
+    """Whether data that are not finite, or class numbers outside of the outputs, make the loss NaN."""
+    return has_nonfinite_data(record) or any(head.has_labels_outside for head in heads(record))
 
 
 def leading(record: Record) -> str | None:

@@ -34,6 +34,15 @@ class Head:
         return self.facts.get("kind")
 
     @property
+    def has_labels_outside(self) -> bool:
+        """Whether class numbers lie outside of the outputs, so that the loss is not finite or an error."""
+        low, high = self.facts.get("smallest"), self.facts.get("largest")
+        if self.family != "sparse_categorical_crossentropy" or low is None or high is None:
+            return False
+        is_ignored = self.ignore_class is not None and self.ignore_class in (low, high)
+        return not is_ignored and (low < 0 or (self.units is not None and high >= self.units))
+
+    @property
     def is_softmax(self) -> bool:
         """By name, or because the rows of the probe sum to one."""
         return self.activation in ("softmax", "sparsemax") or bool(self.output.get("sums_to_one"))

@@ -73,10 +73,11 @@ TEXTS = (
         "random_state_moves",
         "medium",
         "seed(k + 1) ≠ seed(k) in `fit` for each seed that a pass in training mode advances",
-        "The seeds of dropout or augmentation do not advance in `fit`: the training step calls the model in inference "
+        "The seeds of dropout or augmentation do not advance in `fit`: the training step calls the layers in inference "
         "mode.",
-        "Call the model with `training=True` in the own `train_step`.",
-        "y_pred = self(x, training=True)  # in `train_step`",
+        "Let the `call` of the model take `training` and pass it on to its layers; in a `train_step` of your own, call "
+        "the model with `training=True`.",
+        codes.PASSED_ON,
         _STEPS,
         False,
     ),
@@ -226,8 +227,9 @@ TEXTS = (
         "μₖ₊₁ ≠ μₖ or σ²ₖ₊₁ ≠ σ²ₖ in training",
         "The moving statistics of a batch normalization do not move in training, so that inference uses those of the "
         "initialization.",
-        "Call the model with `training=True` in the own `train_step`, and use a `momentum` below 1.",
-        "y_pred = self(x, training=True)  # in `train_step`",
+        "Let the `call` of the model take `training` and pass it on to its layers; in a `train_step` of your own, call "
+        "the model with `training=True`. Use a `momentum` below 1.",
+        codes.PASSED_ON,
         f"{_STEPS}, and a batch normalization in training mode",
         False,
     ),

@@ -6,6 +6,7 @@ The facts, and how each is judged, are described in `_facts/invariants.py`.
 import functools
 
 from keras_lecture.diagnosis._record.record import Record
+from keras_lecture.diagnosis._rules.causes import has_unusable_data
 from keras_lecture.diagnosis._rules.invariant_texts import LECTURE, TEXTS, Text
 from keras_lecture.diagnosis._rules.rule import Rule
 
@@ -22,6 +23,8 @@ def _judge(text: Text, rule: Rule, record: Record):
     elif fact["holds"] is False:
         where = fact.get("where")
         severity = fact.get("severity", rule.severity)
+        if text.fact == "finite_loss" and has_unusable_data(record):
+            severity = "low"  # Another rule names the cause.
         last = 0 if text.before_training else max([0, *(step.get("step") or 0 for step in record.get("steps") or ())])
         yield rule.found(
             text.cause,

@@ -62,9 +62,7 @@ def _numbered(head):
         return
     if not facts["whole"]:
         yield f"{head.loss} expects class numbers, but {head.target} has fractional values.", "high", _REGRESSION
-    outside = facts["smallest"] < 0 or (units is not None and facts["largest"] >= units)
-    ignored = head.ignore_class is not None and head.ignore_class in (facts["smallest"], facts["largest"])
-    if outside and not ignored:
+    if head.has_labels_outside:
         cause = f"{head.target} contains classes outside of 0 to {units - 1 if units else 'K − 1'}."
         yield cause, "high", "Number the classes from 0, and give the last layer one unit for each."
     yield from _unused(head)

@@ -2,7 +2,7 @@
 
 from keras_lecture.diagnosis._record.record import number
 from keras_lecture.diagnosis._rules import rates, rehearsal, stagnation
-from keras_lecture.diagnosis._rules.causes import has_exploded, has_nonfinite_data, has_other_cause, nonfinite_steps
+from keras_lecture.diagnosis._rules.causes import has_exploded, has_other_cause, has_unusable_data, nonfinite_steps
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.general import general_cause
 from keras_lecture.diagnosis._rules.rule import Rule
@@ -23,7 +23,7 @@ def _non_finite(rule, record):
     yield rule.found(
         f"The loss or a signal is no longer finite{f', first in the layer {layer}' if layer else ''}.",
         {"first step": f"{steps[0]} (criterion: any nan or inf)", "observations": str(len(steps))},
-        severity="low" if has_healed or has_nonfinite_data(record) else "high",
+        severity="low" if has_healed or has_unusable_data(record) else "high",
         confidence=1.0,
         layer=layer,
         steps=(steps[0], steps[-1]),

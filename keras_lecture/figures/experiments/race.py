@@ -67,6 +67,8 @@ def race(*, seed: int = 0, surfaces: Sequence[str] = tuple(_surfaces.SURFACES), 
         Decks A and B; Beale, 1958; Rosenbrock, 1960.
     """
     checks.whole("race", "budget", budget, "[1, ∞)")
+    if not isinstance(surfaces, list | tuple) or not surfaces:
+        checks.reject("race", "surfaces", 'a list of names, such as ["ravine"]', surfaces)
     for name in surfaces:
         checks.one_of("race", "surfaces", name, tuple(_surfaces.SURFACES))
     chosen = [_surfaces.SURFACES[name] for name in surfaces]

@@ -1,5 +1,6 @@
 """Base of wrappers that let a layer compute with a kernel derived from its own."""
 
+import threading
 from typing import Any, Self
 
 import keras
@@ -22,6 +23,11 @@ LINEAR = (
     keras.layers.SeparableConv2D,
     MaxoutLayer,
 )
+
+
+# Held by a call while the wrapped layer has another kernel: threads that call the same layer, as those of a server,
+# would compute with each other's kernel, and the last one would leave its own behind.
+COMPUTING = threading.RLock()
 
 
 class KernelWrapper(keras.layers.Wrapper):
@@ -55,9 +61,10 @@ class KernelWrapper(keras.layers.Wrapper):
 
     def _compute(self, inputs, training=False):
         """The wrapped layer's outputs, bypassing its `__call__`: that of the wrapper is enough."""
-        if self.layer.quantization_mode is None:
-            return self.layer.call(inputs)
-        return self.layer.quantized_call(inputs, training=training)
+        with COMPUTING:
+            if self.layer.quantization_mode is None:
+                return self.layer.call(inputs)
+            return self.layer.quantized_call(inputs, training=training)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -10,7 +10,8 @@ from keras_lecture._core import checks
 from keras_lecture._core.replacement import replaced
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
-from keras_lecture.layers._base.derived_kernel import KernelWrapper
+from keras_lecture.layers._base.derived_kernel import COMPUTING, KernelWrapper
+from keras_lecture.layers._base.inputs import floating
 from keras_lecture.layers._base.random_bits import drop
 from keras_lecture.layers._base.seeded import SeededLayer
 from keras_lecture.layers.maxout import Maxout
@@ -66,15 +67,16 @@ class DropConnect(SeededLayer, KernelWrapper):
         self.per = per
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        inputs = floating(inputs, self.compute_dtype)
         if not training or self.rate == 0:
             return self._compute(inputs, training)
         if self.per == "batch":
-            with replaced(self._dropped()):
+            with COMPUTING, replaced(self._dropped()):
                 return self._compute(inputs, training)
         # One matrix product per sample: (positions, inputs) by (inputs, units).
         shape = ops.shape(inputs)
         positions = math.prod(shape[1:-1]) if all(isinstance(n, int) for n in shape) else -1
-        with replaced(self._dropped(shape[0])):
+        with COMPUTING, replaced(self._dropped(shape[0])):
             outputs = self._compute(ops.reshape(inputs, (shape[0], positions, shape[-1])), training)
         return ops.reshape(outputs, (*shape[:-1], outputs.shape[-1]))
 

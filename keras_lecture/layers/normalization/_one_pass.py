@@ -67,7 +67,10 @@ def moments(
     parts, length = batches(data, 256)
     bar = keras.utils.Progbar(length, verbose=verbose)
     for done, part in enumerate(parts, start=1):
-        x = _host(part[0] if isinstance(part, tuple | list) else part)
+        batch = part[0] if isinstance(part, tuple | list) else part
+        if np.ma.is_masked(batch):
+            checks.reject(owner, "data", "free of masked values", type(batch), "Leave out their rows.")
+        x = _host(batch)
         here, shape = rows(x), shape or (None, *x.shape[1:])
         if found.count and here.shape[1] != len(found.mean):
             checks.reject(owner, "data", f"batches like the first, {shape}", x.shape)

@@ -59,6 +59,8 @@ def recalibrate(
     checks.one_of("recalibrate", "formula", formula, ("exact", "slide"))
     checks.whole("recalibrate", "batch_size", batch_size)
     checks.one_of("recalibrate", "verbose", verbose, (0, 1))
+    if not model.built:
+        checks.reject("recalibrate", "model", "built", model.name, "Call it on a batch, or give it an `Input`, first.")
     layers = _normalizing(model)
     if not layers:
         return 0

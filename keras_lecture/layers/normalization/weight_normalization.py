@@ -11,7 +11,8 @@ from keras_lecture._core.connections import from_weight
 from keras_lecture._core.replacement import replaced
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
-from keras_lecture.layers._base.derived_kernel import KernelWrapper, in_full_precision
+from keras_lecture.layers._base.derived_kernel import COMPUTING, KernelWrapper, in_full_precision
+from keras_lecture.layers._base.inputs import floating
 from keras_lecture.layers.normalization._data_start import standardizing
 from keras_lecture.layers.normalization._length_direction import LengthDirection
 
@@ -83,9 +84,10 @@ class WeightNormalization(KernelWrapper):
                 self.bias_start = self._fixed("bias_start", self._linear.bias.shape)
 
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
+        inputs = floating(inputs, self.compute_dtype)
         if training and self.trainable and self.data_init:
             self._start(inputs)
-        with replaced(self._weights()):
+        with COMPUTING, replaced(self._weights()):
             return self.layer.call(inputs)
 
     def remove(self) -> keras.layers.Layer:
@@ -132,6 +134,10 @@ class WeightNormalization(KernelWrapper):
         assign_when(self.initialized.value == 0, variables, lambda: self._measured(ops.stop_gradient(inputs)))
 
     def _measured(self, inputs):
+        with COMPUTING:
+            return self._start_values(inputs)
+
+    def _start_values(self, inputs):
         bare = [*self._weights(), (self._linear, "activation", None)]
         if self._linear.bias is not None:
             bare.append((self._linear, "bias", ops.zeros(self._linear.bias.shape, self.compute_dtype)))

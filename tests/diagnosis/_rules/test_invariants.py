@@ -41,5 +41,27 @@ def test_a_fact_may_lower_the_severity():
     assert found.severity == "low"
 
 
+def test_a_loss_that_labels_make_nan_is_no_cause():
+    """Labels outside of the classes were the second finding, behind a loss "that is not finite": two of one fault."""
+    rule = next(rule for rule, text in PAIRS if text.fact == "finite_loss")
+    output = {"name": "scores", "shape": [3]}
+    loss = {"output": "scores", "class": "SoftmaxCrossEntropy", "family": "sparse_categorical_crossentropy"}
+    record = {
+        "model": {"outputs": [output], "losses": [loss]},
+        "data": {"targets": [{"name": "y", "smallest": 1, "largest": 3}]},
+        "invariants": {"finite_loss": {"holds": False, "where": None, "detail": ""}},
+    }
+    for largest, severity in ((3, "low"), (2, "high")):
+        record["data"]["targets"][0]["largest"] = largest
+        assert [found.severity for found in rule.judge(rule, record)] == [severity]
+
+
+@pytest.mark.parametrize("name", ["random-layers-not-training", "batch-norm-still"])
+def test_the_cure_of_a_call_without_training_is_in_the_call(name):
+    """A `call` that does not take `training` is the usual cause; the cure spoke of an own `train_step` alone."""
+    (text,) = [text for text in TEXTS if text.id == name]
+    assert "`call` of the model" in text.cure and "training=training" in text.code
+
+
 def test_ids_and_facts_are_unique():
     assert len({rule.id for rule in RULES}) == len({text.fact for text in TEXTS}) == len(RULES)

@@ -406,6 +406,12 @@ class TestRecalibrate:
         with pytest.raises(ValueError, match="recalibrate: `data`"):
             recalibrate(model, [], verbose=0)
 
+    def test_rejects_a_model_that_is_not_built(self):
+        """Its error was about the lengths in a `zip`."""
+        model = keras.Sequential([keras.layers.BatchNormalization()])
+        with pytest.raises(ValueError, match="recalibrate: `model` must be built"):
+            recalibrate(model, data(8, 3), verbose=0)
+
     def test_rejects_data_that_are_all_masked(self):
         """The statistics of no values had another shape than the layer's, which Keras complained about."""
         model = keras.Sequential([keras.Input((2, 3)), keras.layers.Masking(), keras.layers.BatchNormalization()])

@@ -118,3 +118,13 @@ def test_rejects_data(data, expectation):
 def test_rejects_a_verbosity_other_than_0_and_1():
     with pytest.raises(ValueError, match="ZeroCenter: `verbose`"):
         ZeroCenter().adapt(DATA, verbose=2)
+
+
+def test_masked_values_are_refused():
+    """The mean of a masked array silently contained the −9999 behind the mask."""
+    data = np.ma.masked_equal([[1.0, -9999.0], [2.0, 3.0]], -9999.0)
+    with pytest.raises(ValueError, match="ZeroCenter: `data` must be free of masked values"):
+        ZeroCenter().adapt(data)
+    layer = ZeroCenter()
+    layer.adapt(data[1:])
+    assert numpy(layer.mean).tolist() == [2.0, 3.0]
