@@ -1,8 +1,8 @@
 """Backends without gradients do not train."""
 
 import contextlib
-import itertools
 
+from keras_lecture._backend.batches import taken
 from keras_lecture._backend.forward_only.autodiff import _refuse
 
 PURE_TRAIN_STEP = False
@@ -19,7 +19,7 @@ def repeatable(f):
 
 
 def execution(data, size):
-    batches = data if isinstance(data, list) else list(itertools.islice(data, size))
+    batches = taken(data, size)
     return batches, batches
 
 

@@ -1,10 +1,10 @@
 """The train step on JAX."""
 
 import contextlib
-import itertools
 
 import keras
 
+from keras_lecture._backend.batches import taken
 from keras_lecture._backend.state import assign, variables
 
 # Keras's train step is a pure function of the model's state.
@@ -26,7 +26,7 @@ def repeatable(f):
 
 def execution(data, size):
     if size == 1 or keras.__version__.startswith("3.15."):
-        batches = list(itertools.islice(data, size))
+        batches = taken(data, size)
         return batches, iter(batches)
     # Keras 3.16 stacks the batches of an execution, or puts those that are left over into a list.
     stacked = next(data, [])

@@ -1,10 +1,10 @@
 """The train step on TensorFlow."""
 
-import itertools
 from contextlib import nullcontext
 
 import tensorflow as tf
 
+from keras_lecture._backend.batches import taken
 from keras_lecture._backend.state import assign, variables
 
 # Keras's train step changes variables in place.
@@ -34,7 +34,7 @@ def repeatable(f):
 
 
 def execution(data, size):
-    batches = data if isinstance(data, list) else list(itertools.islice(data, size))
+    batches = taken(data, size)
     return batches, batches
 
 

@@ -2,11 +2,11 @@
 
 import contextlib
 import functools
-import itertools
 
 import torch
 import torch.distributed
 
+from keras_lecture._backend.batches import taken
 from keras_lecture._backend.state import variables
 
 # Keras's train step changes variables in place.
@@ -68,7 +68,7 @@ def repeatable(f):
 
 
 def execution(data, size):
-    batches = data if isinstance(data, list) else list(itertools.islice(data, size))
+    batches = taken(data, size)
     return batches, batches
 
 
