@@ -2,7 +2,7 @@
 
 `value_and_grad(f)`          for `f(weights, *args) → (loss, aux)`: `(weights, *args) → ((loss, aux), gradients)`
 `hessian_vector_product(f)`  for the same `f`: `(weights, vectors, *args) → H·vectors`
-`compile(f)`                 compiles `f` by the framework's own compiler
+`compile(f)`                 compiles `f` by the framework's own compiler; nothing is differentiated through it
 `trace(f, *args)`            calls `f` only as far as the shapes of its tensors require
 `train_step(model, step)`    turns a pure `step(state, batch) → (logs, state)` into a Keras `train_step` of this backend
 `repeatable(f)`              `f` with the same random numbers in every call

@@ -1,17 +1,21 @@
 """Epochs of `fit` with and without the doctor, which take turns in one process: what its looks cost.
 
 KERAS_BACKEND=torch python tests/benchmarks/doctor.py [epochs]
+KERAS_BACKEND=torch python tests/benchmarks/doctor.py memory
 
 A small CNN, 20 steps of 64 images an epoch. Sums, not medians: the doctor works in few epochs. The first epoch is left
-out: in it the frameworks compile.
+out: in it the frameworks compile. `memory` prints the peaks of whole fits, the smallest of three, and of one training
+step (Linux).
 """
 
+import ctypes
 import resource
 import sys
 
 import keras
 import numpy as np
 from measure import environment, fits_in_turn
+from memory import M_MMAP_THRESHOLD, peak
 
 from keras_lecture.callbacks import Doctor
 
@@ -44,11 +48,35 @@ def contender(callbacks, x, y):
     return fit
 
 
-def main():
-    epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+def data():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(STEPS * SIZE, 32, 32, 3)).astype("float32")
-    y = rng.integers(0, 10, len(x))
+    return x, rng.integers(0, 10, len(x))
+
+
+def memory():
+    """Prints the peak of `fit` with and without the doctor, each a new fit of the same model with a new doctor."""
+    ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**16)
+    x, y = data()
+    plain = contender([], x, y)
+    peaks = {
+        "one training step": peak(lambda: contender([], x[:SIZE], y[:SIZE])(1, [])),
+        "plain fit": peak(lambda: plain(2, [])),
+        "plain fit again": peak(lambda: plain(2, [])),
+        "Doctor()": peak(lambda: plain(2, [Doctor(verbose=0)])),
+    }
+    print(environment())
+    print("\n| | peak above the start, MB |\n|---|---|")
+    for name, value in peaks.items():
+        print(f"| {name} | {value:.1f} |")
+
+
+def main():
+    if sys.argv[1:] == ["memory"]:
+        memory()
+        return
+    epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    x, y = data()
     fits = {
         "plain fit": contender([], x, y),
         "plain fit again": contender([], x, y),

@@ -28,7 +28,8 @@ def hessian_vector_product(f):
 
 
 def compile(f):
-    return f
+    # Without a graph: its intermediate results would stay in memory as long as the function's value.
+    return torch.no_grad()(f)
 
 
 def trace(f, *args):

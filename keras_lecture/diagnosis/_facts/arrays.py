@@ -66,6 +66,20 @@ def chosen(total: int, count: int, seed: int = 0) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(total, count, replace=False))
 
 
+def blocks(count: int, size: int) -> list[slice]:
+    """`count` rows or columns of `size` values in blocks of 2 MB in double precision.
+
+    A copy of a whole array of bytes in double precision takes eight times its memory.
+    """
+    step = max(1, 2**18 // max(1, size))
+    return [slice(start, start + step) for start in range(0, max(1, count), step)]
+
+
+def has_strings(array: np.ndarray) -> bool:
+    """Whether an array holds text."""
+    return array.dtype.kind in "US" or any(isinstance(value, str) for value in array.reshape(-1)[:1000])
+
+
 def summary(values: np.ndarray) -> dict[str, float]:
     """Mean, spread and range of finite values."""
     return {

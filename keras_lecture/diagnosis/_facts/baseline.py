@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_lecture.diagnosis._facts.arrays import chosen
+from keras_lecture.diagnosis._facts.arrays import blocks, chosen
 from keras_lecture.diagnosis._facts.targets import class_numbers
 
 ROWS = 500
@@ -37,8 +37,8 @@ def baseline_facts(
     if tokens or not targets or len(counts) != 1 or min(counts) < 20:
         return None
     rows = chosen(counts.pop(), ROWS, seed)
-    raw = [array[rows].astype("float64") for array in inputs.values()]
-    views = {"": _standardized(np.concatenate([_flat(array) for array in raw], 1))}
+    raw = [array[rows] for array in inputs.values()]
+    views = {"": _standardized(np.concatenate([_flat(array) for array in raw], 1, dtype="float64"))}
     if any(array.ndim > 2 for array in raw):
         views["summary "] = _standardized(np.concatenate([_statistics(array) for array in raw], 1))
     best = None
@@ -67,7 +67,7 @@ def _of_target(views, values, kind, seed):
     rng = np.random.default_rng(seed)
     methods = {}
     for view, x in views.items():
-        for method, smoother in _smoothers(x[kept]).items():
+        for method, smoother in _smoothers(x if kept.all() else x[kept]).items():
             methods[view + method] = _skill(smoother, y[kept], None if numbered is None else numbered[kept], rng)
     best = min(methods, key=lambda name: _rank(methods[name]))
     facts = {"kind": "numbers" if numbered is None else "classes", "method": best, "methods": methods}
@@ -132,6 +132,11 @@ def _flat(array):
 
 def _statistics(array):
     """Statistics per channel, the last axis: moments, range, and the size of the differences between neighbors."""
+    parts = blocks(len(array), array[0].size)
+    return np.concatenate([_statistics_of(array[part].astype("float64")) for part in parts])
+
+
+def _statistics_of(array):
     if array.ndim < 3:
         return array
     if array.shape[-1] > 64:
@@ -146,5 +151,8 @@ def _statistics(array):
 def _standardized(x):
     std = x.std(0)
     keep = std > 1e-7 * np.maximum(np.abs(x.mean(0)), 1e-30)
-    x = x[:, keep] if keep.any() else np.zeros((len(x), 1))
-    return (x - x.mean(0)) / np.maximum(x.std(0), 1e-30)
+    if not keep.all():
+        x = x[:, keep] if keep.any() else np.zeros((len(x), 1))
+    x -= x.mean(0)
+    x /= np.maximum(x.std(0), 1e-30)
+    return x

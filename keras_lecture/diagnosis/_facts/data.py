@@ -41,13 +41,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_lecture.diagnosis._facts.arrays import leaves, rows_within, sample, summary
+from keras_lecture.diagnosis._facts.arrays import leaves, rows_within, sample
 from keras_lecture.diagnosis._facts.baseline import baseline_facts
+from keras_lecture.diagnosis._facts.inputs import input_facts
 from keras_lecture.diagnosis._facts.targets import target_facts
 from keras_lecture.diagnosis._facts.validation import validation_facts
-
-# Rows for means and spreads: their errors are below 2 %.
-_MOMENTS = 5000
 
 
 def data_facts(
@@ -94,42 +92,6 @@ def data_facts(
     if any(len(array) > rows_within(array) for array in inputs.values()):
         unseen.append("of large arrays, a sample of the rows was looked at")
     return facts | {"unseen": unseen}
-
-
-def input_facts(name: str, array: np.ndarray) -> dict[str, Any]:
-    """The facts about one input array."""
-    facts: dict[str, Any] = {"name": name, "shape": list(array.shape[1:]), "dtype": str(array.dtype)}
-    if array.dtype.kind not in "biuf":
-        return facts | {"kind": "strings" if array.dtype.kind in "USO" and _has_strings(array) else "objects"}
-    rows = sample(array)
-    facts["nonfinite"] = float(np.mean(~np.isfinite(rows.reshape(len(rows), -1)).all(1)))
-    values = sample(rows, _MOMENTS).astype("float64")
-    values = values.reshape(len(values), -1)
-    finite = np.isfinite(values)
-    if not finite.any():
-        return facts | {"kind": "numbers"}
-    kept = values[finite]
-    facts |= summary(kept)
-    is_whole = bool(np.all(kept[:100_000] == np.round(kept[:100_000])))
-    facts |= {"whole": is_whole, "features": values.shape[1], "kind": "numbers"}
-    # Images and tables of integers have channels or large steps; token sequences have one axis and start at 0 or 1.
-    if array.dtype.kind in "iu" and array.ndim == 2 and array.shape[1] > 1 and facts["smallest"] >= 0:
-        facts["kind"] = "tokens"
-    clean = np.where(finite, values, np.nan) if not finite.all() else values
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean, std = np.nanmean(clean, 0), np.nanstd(clean, 0)
-    varies = std > 1e-7 * np.maximum(np.abs(mean), 1e-30)
-    facts["constant"] = int(np.sum(~varies)) if len(values) > 1 else 0
-    if varies.any():
-        facts |= {"feature_std_smallest": float(std[varies].min()), "feature_std_largest": float(std[varies].max())}
-        ranges = np.sort(np.nanmax(clean[:, varies], 0) - np.nanmin(clean[:, varies], 0))
-        facts["spread"] = float(ranges[-1] / ranges[(len(ranges) - 1) // 4])
-        facts["offset"] = float(np.median(np.abs(mean[varies]) / std[varies]))
-    return facts
-
-
-def _has_strings(array):
-    return array.dtype.kind in "US" or any(isinstance(value, str) for value in array.reshape(-1)[:1000])
 
 
 def _weights(weights):

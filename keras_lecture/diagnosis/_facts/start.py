@@ -83,6 +83,7 @@ def _received(model, batch):
         with _backend.scope(groups, (weights, others)), calls.intercepted(model, watched, see):
             model(x, training=False)
         named.extend(layer for layer, _ in found)
+        derived.clear()
         return [tensor for _, tensor in found]
 
     weights, others, _ = calls.values(model)

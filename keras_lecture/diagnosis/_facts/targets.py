@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_lecture.diagnosis._facts.arrays import BYTES, sample, summary
+from keras_lecture.diagnosis._facts.arrays import BYTES, has_strings, sample, summary
 
 # Counts of more classes than this say little and take space.
 LISTED = 64
@@ -18,10 +18,9 @@ def target_facts(
     facts: dict[str, Any] = {"name": name, "shape": list(array.shape[1:]), "dtype": str(array.dtype)}
     facts |= {"rows": len(array), "units": units}
     if array.dtype.kind not in "biuf":
-        is_text = array.dtype.kind in "US" or any(isinstance(value, str) for value in array.reshape(-1)[:1000])
-        return facts | {"kind": "strings" if is_text else "objects"}
+        return facts | {"kind": "strings" if has_strings(array) else "objects"}
     # The order of the rows is a fact of its own: a large array is cut, not sampled.
-    rows = array if array.nbytes <= BYTES else sample(array)
+    rows = array if 8 * array.size <= BYTES else sample(array, size=BYTES * array.itemsize // 8)
     values = rows.astype("float64")
     finite = np.isfinite(values)
     facts["nonfinite"] = float(np.mean(~finite.reshape(len(values), -1).all(1))) if len(values) else 0.0

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_lecture.diagnosis._facts.arrays import leaves, sample
+from keras_lecture.diagnosis._facts.arrays import blocks, leaves, sample
 from keras_lecture.diagnosis._facts.targets import class_numbers
 
 
@@ -92,7 +92,11 @@ def _fingerprints(arrays):
         direction = np.random.default_rng(position).normal(size=rows.shape[1])
         with np.errstate(all="ignore"):
             # One row at a time in the same order of additions, so that equal rows have equal sums.
-            total = total + np.einsum("ij,j->i", np.nan_to_num(rows.astype("float32").astype("float64")), direction)
+            sums = [
+                np.einsum("ij,j->i", np.nan_to_num(rows[part].astype("float32").astype("float64")), direction)
+                for part in blocks(*rows.shape)
+            ]
+        total = total + np.concatenate(sums)
     mantissa, exponent = np.frexp(total)
     return np.ldexp(np.round(mantissa, 11), exponent)
 
@@ -130,9 +134,9 @@ def _input_shift(pairs):
 
 
 def _matrix(array):
-    rows = sample(array, 5000).astype("float64")
+    rows = sample(array, 5000)
     rows = rows.reshape(len(rows), -1)
-    return rows[:, np.linspace(0, rows.shape[1] - 1, min(2000, rows.shape[1])).astype(int)]
+    return rows[:, np.linspace(0, rows.shape[1] - 1, min(2000, rows.shape[1])).astype(int)].astype("float64")
 
 
 def _labels(train, held_out, kind):

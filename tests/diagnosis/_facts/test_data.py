@@ -1,5 +1,7 @@
 """Facts about data, against data whose properties are known by construction."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -19,6 +21,45 @@ def test_inputs():
     np.testing.assert_allclose(facts["rms"], np.sqrt(np.mean(X**2)))
     np.testing.assert_allclose(facts["feature_std_largest"], X.std(0).max())
     np.testing.assert_allclose(facts["offset"], np.median(np.abs(X.mean(0) / np.maximum(X.std(0), 1e-9))[:5]))
+
+
+def test_many_features_are_measured_in_blocks_as_if_together():
+    """1,000 features of 600 rows are three blocks; NumPy measures all at once, to rounding, 1e-9."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(600, 1000)).astype("float32") * np.linspace(0.1, 9, 1000) + np.linspace(-5, 50, 1000)
+    x[rng.uniform(size=x.shape) < 0.01] = np.nan
+    x[:, 7], x[:, 900] = 3.0, np.inf
+    (facts,) = data_facts(x)["inputs"]
+    kept = x[np.isfinite(x)]
+    varying = np.delete(x, [7, 900], 1)
+    ranges = np.sort(np.nanmax(varying, 0) - np.nanmin(varying, 0))
+    expected = {
+        "rms": np.sqrt(np.mean(kept**2)),
+        "mean": kept.mean(),
+        "std": kept.std(),
+        "smallest": kept.min(),
+        "largest": kept.max(),
+        "constant": 2,
+        "nonfinite": 1.0,
+        "feature_std_smallest": np.nanstd(varying, 0).min(),
+        "feature_std_largest": np.nanstd(varying, 0).max(),
+        "offset": np.median(np.abs(np.nanmean(varying, 0) / np.nanstd(varying, 0))),
+        "spread": ranges[-1] / ranges[(len(ranges) - 1) // 4],
+    }
+    np.testing.assert_allclose([facts[name] for name in expected], list(expected.values()), rtol=1e-9)
+    assert facts["whole"] is False
+    assert data_facts(rng.integers(0, 255, (600, 1000), dtype="uint8"))["inputs"][0]["whole"] is True
+
+
+def test_images_of_one_byte_a_pixel_take_no_multiple_of_their_memory():
+    """Copies of all pixels in double precision took 1.8 GB for 72 MB of images."""
+    images = np.random.default_rng(0).integers(0, 255, (1200, 112, 112, 3), dtype="uint8")
+    labels = np.arange(1200) % 10
+    tracemalloc.start()
+    data_facts(images, labels, validation_data=(images[:100], labels[:100]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * images.nbytes
 
 
 def test_structures_lists_frames_and_odd_data():
