@@ -56,6 +56,9 @@ def rescale(model: keras.layers.Layer, x: Tensor, *, verbose: int = 1) -> list[d
     checks.one_of("rescale", "verbose", verbose, (0, 1, False, True))
     if not model.built:
         checks.reject("rescale", "model", "built", model.name, "Call it on a batch, or give it an `Input`, first.")
+    if not all(hasattr(leaf, "shape") or isinstance(leaf, int | float) for leaf in keras.tree.flatten(x)):
+        kind = "one batch of inputs, an array or a structure of arrays"
+        checks.reject("rescale", "x", kind, type(x), "Take the inputs of one batch of it.", TypeError)
     refuse_lora("rescale", weights(model))
     owners = _owners(model)
     records = []

@@ -307,3 +307,11 @@ def test_rejects(model, verbose, argument):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(8)]) if model is None else model
     with pytest.raises((ValueError, TypeError), match=f"rescale: `{argument}` must be .* Received: {argument}="):
         rescale(model, batch(8, 4), verbose=verbose)
+
+
+def test_a_data_set_is_no_batch():
+    """It went on into the model, whose error did not say what is needed."""
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(8)])
+    for data in (iter([np.zeros((8, 4))]), "digits"):
+        with pytest.raises(TypeError, match="rescale: `x` must be one batch of inputs"):
+            rescale(model, data)

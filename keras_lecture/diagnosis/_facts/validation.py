@@ -15,6 +15,7 @@ label_p          probability of such a difference by chance, if rows had been dr
 input_shift      median over features of |difference of means| / standard deviation of the training data
 input_shift_largest      its maximum, and
 input_p          the probability of the maximum by chance, corrected for the number of features
+other_shapes     [[name, shape of one training target, shape of one validation target], …] where they differ; (1,) is ()
 scale            rms of the validation inputs / rms of the training inputs; the most extreme input counts
 label_scale      the same for numeric targets
 """
@@ -43,10 +44,18 @@ def validation_facts(
     if pairs:
         facts |= _shared(pairs)
         facts |= _input_shift([pair for pair in pairs if all(array.dtype.kind in "biuf" for array in pair)])
+    shapes = [[name, *map(_shape, (targets[name], held_y[name]))] for name in targets if name in held_y]
+    facts["other_shapes"] = [entry for entry in shapes if entry[1] != entry[2]]
     for kind, (name, array) in zip(kinds, targets.items(), strict=False):
         if name in held_y and array.shape[1:] == held_y[name].shape[1:] and "label_p" not in facts:
             facts |= _labels(array, held_y[name], kind)
     return facts
+
+
+def _shape(array):
+    """The shape of one target; losses take `(1,)` for `()`."""
+    shape = list(array.shape[1:])
+    return shape[:-1] if shape[-1:] == [1] else shape
 
 
 def _shared(pairs):

@@ -33,6 +33,28 @@ def label_mismatch(rule: Rule, record: dict[str, Any]):
             layer=head.layer,
             cure=cure,
         )
+    yield from _of_validation(rule, record)
+
+
+def _of_validation(rule, record):
+    """Validation targets of a shape that the loss cannot take, or that it repeats to the shape of the outputs."""
+    data, probe = record.get("data") or {}, next(iter(record.get("probes") or []), {})
+    targets = {facts["name"]: facts for facts in data.get("targets") or []}
+    for name, train, held_out in (data.get("validation") or {}).get("other_shapes") or []:
+        fails = probe.get("train") is not None and probe.get("validation") is None
+        last, other = ((shape or [1])[-1] for shape in (train, held_out))
+        is_vector = max(len(train), len(held_out)) == 1 and targets[name].get("kind") in ("numbers", "multi-hot")
+        if not fails and not (is_vector and last == targets[name].get("units") != other):
+            continue
+        shapes = [str(("samples", *shape)) for shape in (train, held_out)]
+        yield rule.found(
+            f"The validation targets of {name} have another shape than the training targets"
+            + (": their loss cannot be computed." if fails else ", and the loss repeats one of them without an error."),
+            {"training and validation targets": f"shapes {' and '.join(shapes)} (criterion: the same)"},
+            severity="high" if fails else "medium",
+            confidence=0.95,
+            cure="Give the validation targets the form of the training targets.",
+        )
 
 
 def _contradictions(head: Head):
@@ -185,7 +207,8 @@ RULES = [
     Rule(
         "label-mismatch",
         "high",
-        "class numbers from 0 to units − 1, probabilities that sum to one, shape of targets = shape of output",
+        "class numbers from 0 to units − 1, probabilities that sum to one, shape of targets = shape of output; "
+        "validation targets of the same shape",
         "It compares classes with numbers of units, and shapes.",
         "never: it has no say on losses that it does not know",
         "Decks A, C (losses), deck A (y ∈ {−1, 1})",

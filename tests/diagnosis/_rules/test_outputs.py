@@ -109,6 +109,31 @@ def test_an_ignored_class_is_outside_of_the_classes_on_purpose():
     assert not severities(RULES, "label-mismatch", record)
 
 
+@pytest.mark.parametrize(
+    ("expected", "held_out", "is_measured", "target"),
+    [
+        ([], [], True, NORMAL),
+        (["medium"], [3], True, NORMAL),
+        (["medium"], [], True, NORMAL | {"shape": [3]}),
+        (["high"], [4, 3], False, NORMAL),
+        # Losses of this library take class numbers and one column for each class.
+        ([], [3], True, {}),
+        (["high"], [3], False, {}),
+        # Sequences of another length.
+        ([], [12], True, {"shape": [10]}),
+    ],
+)
+def test_validation_targets_of_another_shape(expected, held_out, is_measured, target):
+    """`fit` meets them at the end of its first epoch, or never: squared differences are repeated to one shape."""
+    record = classifier("linear", "squared", None, 1, **target)
+    record["model"]["losses"] = []
+    shape = target.get("shape", [])
+    record["data"]["targets"][0]["units"] = shape[0] if shape else 1
+    record["data"]["validation"] = {"other_shapes": [["y", shape, held_out]] if held_out != shape else []}
+    record["probes"] = [{"step": 0, "train": {"loss": 1.0}, "validation": {"loss": 1.0} if is_measured else None}]
+    assert severities(RULES, "label-mismatch", record) == expected
+
+
 def test_text_labels():
     record = {"data": {"targets": [{"name": "y", "kind": "strings", "dtype": "<U3"}]}}
     assert severities(RULES, "label-mismatch", record) == ["high"]
