@@ -191,7 +191,9 @@ def iris_by_three_sigmoids(sick, seed):
     data = one_hot(programs.table("iris", seed, raw=sick), 3)
     score = likelihood(data.x_val, data.y_val.argmax(axis=1))
     model = mlp([4] if sick else [8], 3, "relu", "sigmoid" if sick else "softmax")
-    return train(model, data, "categorical_crossentropy", epochs=40, batch_size=5, score=score, compiling=ACCURACY)
+    optimizer = keras.optimizers.Adam(0.001 if sick else 0.01)
+    fit = {"epochs": 40, "batch_size": 5, "score": score, "compiling": ACCURACY}
+    return train(model, data, "categorical_crossentropy", optimizer, **fit)
 
 
 @case(

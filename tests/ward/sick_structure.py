@@ -199,9 +199,9 @@ def moving_statistics_that_hardly_move(sick, seed):
 
 @case("batch-norm-drift", family="cnn")
 def default_momentum_for_a_handful_of_steps(sick, seed):
-    """Inputs far from mean 0 and spread 1 are normalized by statistics that have only begun to move."""
+    """Dark digits on white, 0 to 255, are normalized by statistics that have only begun to move."""
     data = programs.digits(seed, image=True)
-    data = data._replace(x=data.x * 16, x_val=data.x_val * 16)
+    data = data._replace(x=255 - 255 * data.x, x_val=255 - 255 * data.x_val)
     norm = layers.BatchNormalization(momentum=0.999 if sick else 0.8)
     model = keras.Sequential([norm, *programs.cnn(10).layers])
     return train(model, data, CLASSES, keras.optimizers.Adam(0.01), epochs=6, batch_size=128)
