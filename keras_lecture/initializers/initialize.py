@@ -56,6 +56,8 @@ def initialize(
         fitted = initializer.for_weight(weight) if hasattr(initializer, "for_weight") else initializer
         # A copy, as the function may keep a reference to its tensor.
         assign_copy(weight.variable, fitted(weight.variable.shape, dtype=weight.variable.dtype))
+        # What a layer has computed from the old values, as the lengths in `WeightNormalization`.
+        getattr(weight.variable, "redrawn", lambda: None)()
     return [weight.variable.path for weight in chosen]
 
 

@@ -17,7 +17,7 @@ def rescale(model: keras.layers.Layer, x: Tensor, *, verbose: int = 1) -> list[d
     """Scales the kernels of a built model so that each layer's output has unit variance on the batch `x`.
 
     Use it after `initialize`, on a batch of training data as the model will see it: fans take no account of the data,
-    pooling, activations and skip connections; this function measures their effect. It takes three to five forward
+    pooling, activations and skip connections; this function measures their effect. It takes four to six forward
     passes and a copy of the weights.
 
         w ← w/σ,    σ = std of Σ wᵢxᵢ over the batch and the units
@@ -132,10 +132,18 @@ def _rescale_kernel(kernel, original, std) -> dict:
     factor = 1 / before if 0 < before < math.inf else 1.0
     _assign(kernel, original * factor)
     after = std()
-    if not abs(after - 1) < 0.05:
+    if not abs(after - 1) < 0.05 or not _scales(kernel, original * factor, std):
         _assign(kernel, original)
         factor, after = 1.0, before
     return {"name": kernel.path, "std_before": before, "factor": factor, "std_after": after}
+
+
+def _scales(kernel, value, std):
+    """Whether half of the kernel gives half of the output: an output near 1 that does not scale stays near 1, too."""
+    _assign(kernel, value / 2)
+    half = std()
+    _assign(kernel, value)
+    return abs(half - 0.5) < 0.025
 
 
 def _folded(layer):

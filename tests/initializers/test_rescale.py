@@ -6,6 +6,7 @@ import pytest
 from support.harness import numpy
 
 from keras_lecture.initializers import Gaussian, initialize, rescale
+from keras_lecture.layers import WeightNormalization
 
 layers = keras.layers
 
@@ -315,3 +316,16 @@ def test_a_data_set_is_no_batch():
     for data in (iter([np.zeros((8, 4))]), "digits"):
         with pytest.raises(TypeError, match="rescale: `x` must be one batch of inputs"):
             rescale(model, data)
+
+
+def test_a_kernel_that_does_not_scale_the_output_stays_even_if_the_output_is_near_1():
+    """The record said `factor` 0.97 and `std_after` 1.03: an output that stays near 1 was taken for one that scales."""
+    dense = WeightNormalization(layers.Dense(7), data_init=False)
+    model = keras.Sequential([keras.Input((4,)), dense])
+    x = batch(64, 4)
+    x = x / np.std(model.predict(x, verbose=0))
+    before = numpy(dense.layer.kernel)
+    for target in (0.97, 1.03):
+        (record,) = rescale(model, target * x, verbose=0)
+        assert record["factor"] == 1.0 and record["std_after"] == pytest.approx(target, rel=1e-4)
+        np.testing.assert_array_equal(numpy(dense.layer.kernel), before)

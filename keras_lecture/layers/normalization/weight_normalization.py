@@ -1,5 +1,6 @@
 """Weight normalization: kernels parametrized by length and direction."""
 
+import functools
 from typing import Any
 
 import keras
@@ -29,7 +30,8 @@ class WeightNormalization(KernelWrapper):
 
     w the kernel of `layer` and b its bias, ‖v‖ over the inputs of a unit, μ and σ over the batch and all positions. The
     layer's own kernel variable is v, g = `scale` + `scale_start`, and `bias_start` is added to the layer's bias.
-    Before the first training batch, and with `data_init=False`, the outputs are those of the wrapped layer alone.
+    Before the first training batch, and with `data_init=False`, the outputs are those of the wrapped layer alone;
+    `initializers.initialize` starts again from there.
     The regularizer and the constraint of the kernel apply to w. `model.quantize` leaves the layer as it is, with a
     warning, and `enable_lora` raises an error: put the layer that `remove()` returns in its place first.
 
@@ -82,6 +84,7 @@ class WeightNormalization(KernelWrapper):
             if self._linear.bias is not None:
                 in_full_precision(self._linear.bias)
                 self.bias_start = self._fixed("bias_start", self._linear.bias.shape)
+                self._linear.bias.redrawn = functools.partial(_reset, self.bias_start)
 
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         inputs = floating(inputs, self.compute_dtype)
@@ -111,6 +114,7 @@ class WeightNormalization(KernelWrapper):
         in_full_precision(weight.variable)
         kernel = LengthDirection(weight, from_weight(weight).incoming)
         kernel.scale = self.add_weight(name=name, shape=(kernel.units,), initializer=kernel.lengths, autocast=False)
+        weight.variable.redrawn = functools.partial(self._start_again, kernel)
         setattr(self, name, kernel.scale)
         return kernel
 
@@ -128,6 +132,12 @@ class WeightNormalization(KernelWrapper):
             found.append((self._linear, "bias", self._bias()))
         return [(layer, name, ops.cast(value, self.compute_dtype)) for layer, name, value in found]
 
+    def _start_again(self, kernel):
+        """After new values of v the outputs are those of the wrapped layer alone, until the next training batch."""
+        assign_copy(kernel.scale, kernel.lengths())
+        if kernel is self._derived[-1]:
+            _reset(self.initialized, self.scale_start, self.bias_start)
+
     def _start(self, inputs):
         """Sets the initial values in the first training call."""
         variables = [v for v in (self.initialized, self.scale_start, self.bias_start) if v is not None]
@@ -143,10 +153,11 @@ class WeightNormalization(KernelWrapper):
             bare.append((self._linear, "bias", ops.zeros(self._linear.bias.shape, self.compute_dtype)))
         with replaced(bare):
             factors, shift = standardizing(self._linear, self._linear.call(inputs))
-        g = self._derived[-1].g
-        found = [ops.ones(()), g * factors - self.scale]
+        # In the precision of the moments: the variables of a layer in half precision have that of the layer.
+        g, scale = (ops.cast(value, factors.dtype) for value in (self._derived[-1].g, self.scale))
+        found = [ops.ones(()), g * factors - scale]
         if shift is not None:
-            found.append(shift - self._linear.bias)
+            found.append(shift - ops.cast(self._linear.bias, shift.dtype))
         # Neither an empty batch nor one with NaN is usable: the next one is tried.
         usable = ops.all(ops.stack([ops.all(ops.isfinite(value)) for value in found]))
         variables = (self.initialized, self.scale_start, self.bias_start)
@@ -154,6 +165,12 @@ class WeightNormalization(KernelWrapper):
             ops.where(usable, ops.stop_gradient(ops.cast(value, v.dtype)), v.value)
             for value, v in zip(found, variables, strict=False)
         ]
+
+
+def _reset(*variables):
+    for variable in variables:
+        if variable is not None:
+            variable.assign(ops.zeros(variable.shape, variable.dtype))
 
 
 def _keep_plain(layer):

@@ -9,6 +9,7 @@ from keras import ops
 from support.harness import BACKEND, assert_close, numpy
 
 from keras_lecture import _backend, regularizers
+from keras_lecture.initializers import Gaussian, initialize
 from keras_lecture.layers import Maxout, MaxoutConv2D, WeightNormalization
 
 k = keras.layers
@@ -321,3 +322,50 @@ def test_a_failing_call_leaves_the_layer_as_it_was():
 def test_rejects(layer, arguments, argument):
     with pytest.raises((ValueError, TypeError), match=f"WeightNormalization: `{argument}`"):
         WeightNormalization(layer, **arguments)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_redrawn_weights_are_those_of_the_wrapped_layer(name):
+    """`initialize` redrew v, but g kept the old length: the kernel had the old scale, and stayed 0 if it had been 0."""
+    layer = wrapped(name, data_init=True)
+    model = keras.Sequential([keras.Input(batch(name).shape[1:]), layer])
+    model(batch(name), training=True)
+    initialize(model, Gaussian(0.5, seed=0))
+    plain = KINDS[name][0]()
+    plain.build(batch(name).shape)
+    for new, old in zip(plain.weights, layer.layer.weights, strict=True):
+        new.assign(old.value)
+    np.testing.assert_allclose(numpy(layer(batch(name))), numpy(plain(batch(name))), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if "Maxout" not in name])
+def test_redrawn_weights_are_standardized_by_the_next_training_batch(name):
+    layer = wrapped(name, data_init=True)
+    model = keras.Sequential([keras.Input(batch(name).shape[1:]), layer])
+    model(batch(name), training=True)
+    initialize(model, Gaussian(0.5, seed=0))
+    outputs = numpy(layer(batch(name), training=True)).astype("float64")
+    np.testing.assert_allclose(outputs.std(KINDS[name][2]), 1.0, rtol=1e-3)
+
+
+def test_redrawn_biases_replace_those_from_the_data():
+    layer = WeightNormalization(k.Dense(3))
+    model = keras.Sequential([keras.Input((4,)), layer])
+    model(IMAGES.reshape(-1, 4), training=True)
+    kernel = numpy(layer.remove().kernel)
+    initialize(model, keras.initializers.Constant(2.0), where="biases")
+    np.testing.assert_array_equal(numpy(layer(np.zeros((1, 4), "float32"))), [[2.0, 2.0, 2.0]])
+    np.testing.assert_array_equal(numpy(layer.remove().kernel), kernel)
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "float16"])
+def test_starts_from_the_data_in_pure_half_precision(policy):
+    """On TensorFlow the first step ended in a raw error about types. The outputs have mean 0 and variance 1 to 2 %."""
+    layer = WeightNormalization(k.Dense(3, dtype=policy))
+    model = keras.Sequential([keras.Input((4,)), layer])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    x = IMAGES.reshape(-1, 4)
+    model.fit(x, np.zeros((len(x), 3)), batch_size=len(x), verbose=0)
+    outputs = model.predict(x, verbose=0).astype("float64")
+    np.testing.assert_allclose(outputs.mean(0), 0.0, atol=0.02)
+    np.testing.assert_allclose(outputs.std(0), 1.0, atol=0.02)
