@@ -41,15 +41,17 @@ def _arrays(option, path, roles):
     if not zipfile.is_zipfile(path):
         checks.reject(OWNER, option, "an .npz file", str(path), remedy)
     try:
-        found = stored_arrays.arrays(path)
-        for name in found:
+        with zipfile.ZipFile(path) as members:
+            names = [name.removesuffix(".npy") for name in members.namelist() if name.endswith(".npy")]
+        for name in names:
             if _role(name, roles) is None:
-                allowed = f"one of {', '.join(sorted(roles))}, or one of them with _0, _1, … or _NAME"
-                checks.reject(OWNER, f"an array of {path}", allowed, name, checks.nearest(name, roles))
-        return found
+                allowed = f"{', '.join(sorted(roles))}, or one of these with _0, _1, … or _NAME"
+                hint = checks.nearest(name, roles)
+                raise Ended(USAGE, f"{path} has an array `{name}`, but its arrays must be {allowed}. {hint}".rstrip())
+        return stored_arrays.arrays(path)
+    except Ended:
+        raise
     except Exception as error:
-        if isinstance(error, ValueError) and str(error).startswith(OWNER):
-            raise
         text = str(error)
         reason = "it contains Python objects, not numbers" if "pickle" in text else one_line(text)
         raise Ended(USAGE, f"{path} cannot be read: {reason or type(error).__name__}. {remedy}") from error

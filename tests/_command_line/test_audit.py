@@ -175,7 +175,7 @@ class Fires:
         ({"x": np.array([Fires(), None]), "y": Y}, "it.npz cannot be read: it contains Python objects, not numbers."),
         ({"x": X}, "it.npz must have an array `y`. It has `x`."),
         ({}, "it.npz must have an array `x`. It has no arrays."),
-        ({"x": X, "y": Y, "labels": Y}, "`an array of it.npz` must be one of sample_weight, "),
+        ({"x": X, "y": Y, "labels": Y}, "it.npz has an array `labels`, but its arrays must be sample_weight, "),
         ({"x_train": X, "y_train": Y}, "it.npz must have an array `x`. It has `x_train`."),
         ({"x": X, "y": Y, "x_val": X}, "it.npz must have an array `y_val` for validation. It has "),
         ({"x": X, "y": Y[:7]}, "audit: `y` must be of 120 rows, as `x`."),
