@@ -8,9 +8,13 @@ from keras_lecture.diagnosis._report.text import esc
 _MARKS = {"high": "▲", "medium": "◆", "low": "●", "healthy": "✓", "unjudged": "?"}
 
 
+# Of statuses; "healthy" means no more than that no rule found a serious fault.
+_WORDS = {"healthy": "no serious fault", "unjudged": "not judged"}
+
+
 def badge(severity: str) -> str:
     """A severity or a status as a word with a mark."""
-    style, word = ("low", "not judged") if severity == "unjudged" else (severity, severity)
+    style, word = "low" if severity == "unjudged" else severity, _WORDS.get(severity, severity)
     return f'<span class="badge t-{style}"><span aria-hidden="true">{_MARKS[severity]}</span> {word}</span>'
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from keras_lecture.diagnosis._report.document import Document, epoch_of, steps_and_epochs
 from keras_lecture.diagnosis._report.text import listed
 from keras_lecture.diagnosis._rules import RULES
+from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.rule import SEVERITIES
 
 SCHEMA = 1
@@ -90,7 +91,17 @@ def _healthy(document):
     notes = f", and {counted(len(low), 'finding')} of low severity {'is' if len(low) == 1 else 'are'} worth knowing"
     more = f"{notes}: {names}" if low else ""
     part = f"in {counted(steps, 'step')} ({counted(epochs, 'epoch')})" if steps else "before the first step"
-    return f"No serious fault was found {part}: {able}{more}."
+    return f"No serious fault was found {part}{_without_progress(document)}: {able}{more}."
+
+
+def _without_progress(document):
+    """What a reader must know of a run without a serious finding that has learned hardly anything."""
+    state = progress(document)
+    if state.stage not in ("none", "little") or state.share is None or state.share > 0.1:
+        return ""
+    learned = "nothing" if state.stage == "none" else "hardly anything"
+    way = f" ({state.share:.1%} of the way from a constant prediction to a perfect one)" if state.share > 0 else ""
+    return f", but the training loss shows that the model has learned {learned}{way}"
 
 
 def _unjudged(document):

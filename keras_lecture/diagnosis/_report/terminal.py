@@ -13,7 +13,7 @@ from keras_lecture.diagnosis._report.summary import counted, percent
 from keras_lecture.diagnosis._report.text import clean, listed, short
 
 _COLORS = {"high": "31", "medium": "33", "low": "2", "healthy": "32", "unjudged": "33"}
-_WORDS = {"high": "HIGH", "medium": "MEDIUM", "low": "low", "healthy": "HEALTHY", "unjudged": "NOT JUDGED"}
+_WORDS = {"high": "HIGH", "medium": "MEDIUM", "low": "low", "healthy": "NO SERIOUS FAULT", "unjudged": "NOT JUDGED"}
 _NARROWEST = 20
 
 

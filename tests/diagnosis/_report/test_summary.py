@@ -50,6 +50,26 @@ def test_the_verdict_on_a_healthy_run_says_how_much_was_judged():
     )
 
 
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (0.9, ", but the training loss shows that the model has learned hardly anything (10.0% of the way"),
+        (1.0, ", but the training loss shows that the model has learned nothing: 2 of 3"),
+        (0.6, " in 80 steps (4 epochs): 2 of 3 rules"),
+    ],
+)
+def test_the_verdict_tells_a_run_without_progress_from_a_healthy_one(last, words):
+    """A page that said "healthy" about a loss that had not moved was read as praise."""
+    run = document(
+        findings=[], rules=["overfit", "dead-relu", "underfit"], start={"loss": 1.0, "chance": {"loss": 1.0}}
+    )
+    run["model"]["losses"] = [{"output": "", "class": "MeanSquaredError", "family": "squared"}]
+    run["probes"] = [
+        {"step": s, "epoch": 0, "train": {"loss": 1.0 if s < 80 else last}, "layers": []} for s in (0, 40, 80)
+    ]
+    assert words in summary(run)["verdict"]
+
+
 def test_the_verdict_of_an_audit_has_no_steps():
     audited = document(looks=1, rules=["overfit", "dead-relu"])
     audited |= {"losses": {"steps": [], "values": []}, "epochs": []}
