@@ -25,6 +25,7 @@ from keras_lecture.diagnosis._facts.instruments import Instruments
 from keras_lecture.diagnosis._facts.reasons import reason
 from keras_lecture.diagnosis._record.record import Record, new_record, plain, write
 from keras_lecture.diagnosis._report.html import fragment
+from keras_lecture.diagnosis._report.summary import unexplained
 from keras_lecture.diagnosis._rules import checked, judge, merged
 from keras_lecture.diagnosis._rules.rule import Finding, Unknown
 from keras_lecture.diagnosis.report import report
@@ -176,6 +177,9 @@ class Doctor(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._looked != self._step:
             self._look(self._epoch)
+        sentence = self._attempt("the whole run", lambda: unexplained(self.document())) if self.verbose else None
+        if sentence:
+            say(f"Doctor: {sentence}")
         if self.treat:
             self._treating.end()
         if self._run is not None:

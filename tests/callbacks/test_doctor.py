@@ -285,6 +285,32 @@ def test_low_findings_are_printed_on_request(verbose, capsys):
     assert ("Doctor: high:" in text, "Doctor: low:" in text) == (verbose > 0, verbose > 1)
 
 
+def test_a_run_that_learned_nothing_without_a_serious_finding_does_not_end_in_silence(capsys):
+    """Shuffled labels may have low findings only, so that nothing was printed about a model at chance."""
+    labels = np.random.default_rng(5).permutation(Y)
+    model = classifier(optimizer=keras.optimizers.SGD(0.01))
+    fit(model, Doctor(rules=["non-finite"]), y=labels[:256], validation_data=(X[256:], labels[256:]), epochs=6)
+    printed = capsys.readouterr().out
+    assert "Doctor: No serious fault was found in 48 steps (6 epochs), but the training loss shows that" in printed
+    fit(classifier(), Doctor(), epochs=6)
+    assert "No serious fault" not in capsys.readouterr().out
+
+
+def test_a_first_batch_of_one_class_is_no_measure_of_chance():
+    """Rows sorted by class in a generator: the loss was "2e+06 times that of the best constant prediction"."""
+    model, order = classifier(), np.argsort(Y[:256], kind="stable")
+
+    def batches():
+        while True:
+            for start in range(0, 256, 16):
+                yield X[order[start : start + 16]], Y[order[start : start + 16]]
+
+    doctor = Doctor(verbose=0)
+    fit(model, doctor, x=batches(), y=None, steps_per_epoch=16, epochs=2, shuffle=False)
+    assert doctor.record["start"]["chance"] is None
+    assert "bad-start" not in {finding.rule for finding in doctor.findings}
+
+
 def test_the_rest_of_an_interrupted_epoch_is_no_lack_of_samples(tmp_path):
     """Continued in the middle of an epoch, `fit` sees its last batches only: `samples_seen` was reported violated."""
 

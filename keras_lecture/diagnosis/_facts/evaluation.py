@@ -81,6 +81,9 @@ def chance(evaluation: Evaluation, batch: tuple[Any, Any, Any], like: Any) -> di
     families = [each["family"] for each in evaluation._losses]
     if not len(outputs) == len(targets) == len(families) or any(t.dtype.kind not in "biuf" for t in targets):
         return None
+    if any(_is_one_class(*pair) for pair in zip(targets, families, strict=True)):
+        # A constant is right about all of these samples, and about no others.
+        return None
     candidates = [
         _constants(target, output, each)
         for target, output, each in zip(targets, outputs, evaluation._losses, strict=True)
@@ -99,6 +102,10 @@ def chance(evaluation: Evaluation, batch: tuple[Any, Any, Any], like: Any) -> di
         return None
     constant = keras.tree.pack_sequence_as(like, best)
     return {"loss": losses[-1], "accuracy": _accuracy(_classes(evaluation._losses, batch[1], constant))}
+
+
+def _is_one_class(target, family):
+    return "crossentropy" in family and len(target) > 1 and bool((target == target[:1]).all())
 
 
 def _constants(target, output, loss):

@@ -83,6 +83,11 @@ def verdict(document: Document) -> str:
     )
 
 
+def unexplained(document: Document) -> str | None:
+    """The verdict on a run that has learned nothing for no reason that is known for sure, else `None`."""
+    return _healthy(document) if status_of(document) == "healthy" and _without_progress(document) else None
+
+
 def _healthy(document):
     steps, epochs = steps_and_epochs(document)
     able = f"{judging(document)} of {total(document)} rules could judge"

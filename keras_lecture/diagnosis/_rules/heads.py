@@ -1,6 +1,7 @@
 """The outputs of a model, each with its loss and its target."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 from keras_lecture.diagnosis._rules.harm import layers
@@ -15,6 +16,8 @@ class Head:
     name: str
     layer: str | None
     activation: str | None
+    # Of the layer whose outputs the last activation receives.
+    before: str | None
     shape: tuple[int | None, ...]
     output: dict[str, Any]
     loss: str
@@ -76,11 +79,13 @@ def heads(record: dict[str, Any]) -> list[Head]:
             continue
         facts = _target(targets, output.get("name"), index, len(outputs)) | {"is_batch": data.get("whole") is False}
         seen = output | (measured[index] if len(measured) == len(outputs) else {})
+        last, before = [*itertools.islice(_activations(record, output), 2), None, None][:2]
         result.append(
             Head(
                 name="the output" if len(outputs) == 1 else f"output {output.get('name')!r}",
                 layer=output.get("layer"),
-                activation=_activation(record, output),
+                activation=output.get("activation") or last,
+                before=before,
                 shape=tuple(output.get("shape") or ()),
                 output=seen,
                 loss=loss.get("class") or "the loss",
@@ -95,17 +100,20 @@ def heads(record: dict[str, Any]) -> list[Head]:
     return result
 
 
-def _activation(record, output):
-    """The last activation; a layer that only reshapes or casts has that of its source."""
+def _activations(record, output):
+    """The activations of the output's layer and of its sources, the last one first, up to a layer with several.
+
+    A layer that only reshapes or casts has that of its source.
+    """
     by_name = {layer["name"]: layer for layer in layers(record)}
-    activation, layer = output.get("activation"), by_name.get(output.get("layer"))
+    layer = by_name.get(output.get("layer"))
     for _ in range(len(by_name)):
-        if activation is not None or layer is None or layer.get("class") not in TRANSPARENT:
-            break
+        if layer is None:
+            return
+        if layer.get("class") not in TRANSPARENT:
+            yield layer.get("activation")
         sources = [by_name.get(name) for name in layer.get("sources") or ()]
         layer = sources[0] if len(sources) == 1 else None
-        activation = layer.get("activation") if layer else None
-    return activation
 
 
 TRANSPARENT = ("Dropout", "Reshape", "Flatten", "Permute", "Identity", "ActivityRegularization")

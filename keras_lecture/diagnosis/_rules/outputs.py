@@ -63,6 +63,9 @@ def _categorical(head):
     if head.units == 1:
         cause = "A categorical cross entropy over one unit is constant: there is no other class."
         yield cause, "high", "Use one unit for each class, or the binary cross entropy.", _one_unit(head)
+    if head.activation == head.before == "softmax" and (head.units or 0) > 1:
+        cause = f"{head.name.capitalize()} passes two softmaxes, of which the second levels the probabilities."
+        yield cause, "medium", "Remove one of them.", f'keras.layers.Dense({head.units}, activation="softmax")'
     if head.from_logits and head.is_softmax:
         cause = f"{head.loss} expects scores, as from_logits=True, but {head.name} has already passed a softmax."
         yield cause, "medium", "Remove the softmax, or set from_logits=False.", _logits(head)

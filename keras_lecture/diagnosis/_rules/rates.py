@@ -24,13 +24,15 @@ def _too_high(rule, record):
     worst = worst if signs else "low"
     evidence = {}
     if early is not None:
-        evidence["update relative to the weights, steps 1–3"] = f"{early:.1e} (criterion: above 0.2; 1e-3 is usual)"
+        evidence["update relative to the weights, steps 1–3"] = f"{early:.1e} (above 0.2 is long, 1e-3 is usual)"
     if largest is not None and early is not None and largest > 2 * early:
         evidence["largest update relative to the weights"] = f"{largest:.1e}"
     if signs:
         evidence["damage"] = ", ".join(signs)
     yield rule.found(
         "The steps are so long that they destroy what was learned."
+        if signs and max(early or 0.0, largest or 0.0) > 0.2
+        else "What was learned is lost again, as by steps that are too long."
         if signs
         else "The first steps change the weights by a large part of their size.",
         {**evidence, "training loss": state.text},
@@ -81,7 +83,7 @@ def _slow_learning(rule, record):
         return
     is_cause = general_cause(record) == rule.id
     yield rule.found(
-        "The training loss falls steadily but so slowly that most of the way is left."
+        "The training loss falls so slowly that most of the way is left."
         if state.falling
         else "The updates have become so small that the training loss falls no further.",
         {

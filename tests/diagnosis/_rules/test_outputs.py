@@ -66,6 +66,18 @@ def test_values_that_sum_to_one_are_a_softmax_whatever_the_layer_is_called():
     assert severities(RULES, "output-loss-mismatch", record) == ["high"]
 
 
+def test_two_softmaxes_after_each_other():
+    """`Dense(10, "softmax")`, then `Softmax()`: it trains, but the second levels the probabilities of the first."""
+    record = classifier("softmax", SPARSE, False)
+    second = {"name": "soft", "class": "Softmax", "activation": "softmax", "sources": ["output"], "is_output": True}
+    record["model"]["layers"][-1]["is_output"] = False
+    record["model"]["layers"].append(second)
+    record["model"]["outputs"][0] |= {"layer": "soft", "activation": "softmax"}
+    assert severities(RULES, "output-loss-mismatch", record) == ["medium"]
+    record["model"]["layers"][-2]["activation"] = "linear"
+    assert not severities(RULES, "output-loss-mismatch", record)
+
+
 def test_dropout_after_a_softmax_is_still_a_softmax():
     record = classifier("softmax", SPARSE, False)
     record["model"]["layers"][-1]["is_output"] = False
