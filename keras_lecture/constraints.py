@@ -10,7 +10,7 @@ from keras_lecture._core import checks
 from keras_lecture._core.connections import check_axes, from_shape, from_weight, whole_numbers
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
-from keras_lecture._core.weights import Weight, attach, refuse_lora, select
+from keras_lecture._core.weights import Weight, attach, refuse_adapted, select
 
 __all__ = ["MaxNorm", "constrain"]
 
@@ -111,9 +111,18 @@ def constrain(
         checks.reject("constrain", "constraint", "a function of a weight, or None", constraint, error=TypeError)
     chosen = select("constrain", model, where)
     if constraint is not None:
-        refuse_lora("constrain", chosen)
+        refuse_adapted("constrain", chosen)
+        _refuse_data_start(chosen)
     attach(model, "constraint", [(weight, _fitted(constraint, weight)) for weight in chosen])
     return [weight.variable.path for weight in chosen]
+
+
+def _refuse_data_start(chosen):
+    for weight in chosen:
+        if getattr(getattr(weight.variable, "derived", None), "starts_from_data", False):
+            remedy = "On JAX a constraint cannot read its initial values. Wrap the layer with `data_init=False`."
+            expected = "without `WeightNormalization` that starts from the data"
+            checks.reject("constrain", "model", expected, weight.layer.name, remedy)
 
 
 def _fitted(constraint, weight: Weight):

@@ -9,6 +9,7 @@ from oracles import basic as oracles
 from support.harness import assert_close, numpy, precision
 
 from keras_lecture import _backend, activations
+from keras_lecture.layers import PReLU
 
 X = np.array([-1e4, -30.0, -2.5, -1.0, -1e-3, 0.0, 1e-3, 0.7, 1.0, 3.0, 30.0, 1e4])
 
@@ -174,3 +175,12 @@ def test_extreme_values_of_a_dtype(name, absolute, dtype):
     normal = np.abs(wide) >= float(info.tiny)
     right = np.abs(slope - slope_oracle) <= 4 * float(info.eps) * unit + float(info.tiny)
     assert right[normal].all(), list(zip(wide[normal & ~right], slope[normal & ~right], strict=True))
+
+
+@pytest.mark.parametrize("number", [0.2, 1, np.float32(0.2), np.float64(0.2), np.int64(1)], ids=repr)
+def test_slopes_are_given_by_any_number(number):
+    """NumPy's float32 was taken for the values of the weight: building failed, and the config could not be read."""
+    layer = PReLU(number)
+    loaded = PReLU.from_config(layer.get_config())
+    for each in (layer, loaded):
+        assert_close(each(np.array([[-1.0, 2.0]], "float32")), [[-float(number), 2.0]])

@@ -8,6 +8,7 @@ from support.harness import assert_close, in_one, numpy
 
 from keras_lecture import initializers
 from keras_lecture.constraints import MaxNorm, constrain
+from keras_lecture.layers import WeightNormalization
 
 layers = keras.layers
 
@@ -184,3 +185,24 @@ def test_biases_of_layers_with_lora_are_constrained_and_constraints_removed():
     model.layers[0].enable_lora(2)
     assert constrain(model, lambda w: keras.ops.clip(w, -1, 1), where="biases") == [model.layers[0].bias.path]
     assert len(constrain(model, None)) == 3
+
+
+def test_a_kernel_that_starts_from_data_takes_no_constraint():
+    """The model trained, but its file could not be loaded; on JAX the first step ended in a raw error."""
+    for wrapped in (keras.layers.Dense(3), keras.layers.SeparableConv2D(3, 2)):
+        layer = WeightNormalization(wrapped)
+        layer.build((None, 4) if isinstance(wrapped, keras.layers.Dense) else (None, 4, 4, 2))
+        with pytest.raises(ValueError, match="constrain: `model` must be without `WeightNormalization` that starts"):
+            constrain(layer, MaxNorm(1.0))
+        constrain(layer, None)
+
+
+def test_quantized_kernels_are_refused():
+    """`initialize` ended in the framework's own error about integers, and a constraint was set without an effect."""
+    model = keras.layers.Dense(3)
+    model.build((None, 4))
+    model.quantize("int8")
+    with pytest.raises(ValueError, match="constrain: `model` must be without quantized weights"):
+        constrain(model, MaxNorm(1.0))
+    with pytest.raises(ValueError, match="initialize: `model` must be without quantized weights"):
+        initializers.initialize(model, initializers.Kaiming())

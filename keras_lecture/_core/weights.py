@@ -98,9 +98,12 @@ def select(owner: str, model, where: str | Callable) -> list[Weight]:
     return chosen
 
 
-def refuse_lora(owner: str, chosen: list[Weight]):
-    """Raises if a chosen kernel belongs to a layer with LoRA, whose kernel in use is no variable."""
+def refuse_adapted(owner: str, chosen: list[Weight]):
+    """Raises if a chosen kernel is quantized, or belongs to a layer with LoRA, whose kernel in use is no variable."""
     for weight in chosen:
+        if weight.role == "kernel" and not keras.backend.is_float_dtype(weight.variable.dtype):
+            remedy = "Its numbers do not train. Call it before `quantize`."
+            checks.reject(owner, "model", "without quantized weights in the selected layers", weight.layer.name, remedy)
         if weight.role == "kernel" and getattr(weight.layer, "lora_enabled", False):
             remedy = "Its kernel in use is the frozen one plus a product of factors. Call it before `enable_lora`."
             checks.reject(owner, "model", "without LoRA in the selected layers", weight.layer.name, remedy)

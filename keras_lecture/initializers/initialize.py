@@ -7,7 +7,7 @@ import keras
 from keras_lecture._core import checks
 from keras_lecture._core.assignment import assign_copy
 from keras_lecture._core.types import Tensor
-from keras_lecture._core.weights import refuse_lora, select
+from keras_lecture._core.weights import refuse_adapted, select
 
 
 def initialize(
@@ -50,7 +50,7 @@ def initialize(
     if not callable(initializer) or isinstance(initializer, type):
         checks.reject("initialize", "initializer", "a Keras initializer", initializer, error=TypeError)
     chosen = select("initialize", model, where)
-    refuse_lora("initialize", chosen)
+    refuse_adapted("initialize", chosen)
     initializer = _with_one_stream(initializer)
     for weight in chosen:
         fitted = initializer.for_weight(weight) if hasattr(initializer, "for_weight") else initializer

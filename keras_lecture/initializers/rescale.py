@@ -10,7 +10,7 @@ import keras
 from keras_lecture._core import checks
 from keras_lecture._core.replacement import replaced
 from keras_lecture._core.types import Tensor
-from keras_lecture._core.weights import layers, refuse_lora, weights
+from keras_lecture._core.weights import layers, refuse_adapted, weights
 
 
 def rescale(model: keras.layers.Layer, x: Tensor, *, verbose: int = 1) -> list[dict[str, Any]]:
@@ -59,7 +59,7 @@ def rescale(model: keras.layers.Layer, x: Tensor, *, verbose: int = 1) -> list[d
     if not all(hasattr(leaf, "shape") or isinstance(leaf, int | float) for leaf in keras.tree.flatten(x)):
         kind = "one batch of inputs, an array or a structure of arrays"
         checks.reject("rescale", "x", kind, type(x), "Take the inputs of one batch of it.", TypeError)
-    refuse_lora("rescale", weights(model))
+    refuse_adapted("rescale", weights(model))
     owners = _owners(model)
     records = []
     progress = keras.utils.Progbar(len(owners), verbose=verbose, unit_name="layer")

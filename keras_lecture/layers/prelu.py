@@ -1,5 +1,6 @@
 """A rectifier with a learned slope for negative inputs."""
 
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -67,8 +68,8 @@ class PReLU(keras.layers.PReLU):
             # Keras would take −1 for the axis before the last.
             for shared in [shared_axes] if isinstance(shared_axes, int) else shared_axes:
                 checks.whole("PReLU", "shared_axes", shared, "[1, ∞)")
-        if isinstance(alpha_initializer, (int, float)):
-            alpha_initializer = keras.initializers.Constant(alpha_initializer)
+        if isinstance(alpha_initializer, numbers.Real):
+            alpha_initializer = keras.initializers.Constant(float(alpha_initializer))
         super().__init__(alpha_initializer, alpha_regularizer, alpha_constraint, shared_axes, **kwargs)
         self.axis = axis
 

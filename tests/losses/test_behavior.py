@@ -232,3 +232,52 @@ if BACKEND != "torch":  # On PyTorch both runs would be eager.
             results.append([history.history["loss"], *model.get_weights()])
         for compiled, eager in zip(*results, strict=True):
             np.testing.assert_allclose(compiled, eager, rtol=1e-5, atol=1e-6)
+
+
+def _each_gradient(f, labels, scores):
+    """∂ f(label, score)/∂ score of each sample, by the transformations of the framework."""
+    if BACKEND == "jax":
+        import jax
+
+        return jax.vmap(jax.grad(f, argnums=1))(labels, scores)
+    if BACKEND == "torch":
+        import torch
+
+        return torch.func.vmap(torch.func.grad(f, argnums=1))(labels, scores)
+    import tensorflow as tf
+
+    def gradient(pair):
+        label, score = pair
+        with tf.GradientTape() as tape:
+            tape.watch(score)
+            loss = f(label, score)
+        return tape.gradient(loss, score)
+
+    return tf.vectorized_map(gradient, (labels, scores))
+
+
+@pytest.mark.parametrize("loss", CLASS_LOSSES + PAIR_LOSSES, ids=lambda loss: loss.__name__)
+def test_gradients_of_each_sample_by_the_frameworks_transformations(loss):
+    """Differential privacy and influence functions: on PyTorch the kernels refused `torch.func.vmap` and `grad`.
+
+    Oracle: the gradient of the sum over the batch, whose rows do not depend on each other, to 1e-6.
+    """
+    scores = ops.convert_to_tensor(RNG.normal(size=(4, 5)).astype("float32"))
+    labels = RNG.integers(0, 5, 4) if loss in CLASS_LOSSES else RNG.uniform(size=(4, 5)).astype("float32")
+    labels, unit = ops.convert_to_tensor(labels), loss(reduction="sum")
+    found = _each_gradient(lambda label, score: unit(label[None], score[None]), labels, scores)
+    _, (expected,) = _backend.value_and_grad(lambda weights: (unit(labels, weights[0]), None))([scores])
+    assert_close(found, numpy(expected), rtol=1e-6, atol=1e-6)
+
+
+def test_scores_whose_number_of_classes_is_known_only_in_the_batch():
+    """Where the number of classes differs between batches; on TensorFlow tracing ended in a raw error."""
+    labels, scores = RNG.integers(0, 3, 4), RNG.normal(size=(4, 3)).astype("float32")
+    unit = losses.SoftmaxCrossEntropy(label_smoothing=0.1)
+    expected = unit(labels, scores)
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        signature = [tf.TensorSpec((None,), "int64"), tf.TensorSpec((None, None), "float32")]
+        unit = tf.function(unit.__call__, input_signature=signature)
+    assert_close(unit(labels, scores), numpy(expected))

@@ -35,7 +35,7 @@ class DenseBlock(Block):
         layers: Number of layers, at most 256.
         bottleneck: Whether C₁ comes before C₃. Defaults to `True`.
         memory_efficient: Whether training recomputes inner values instead of keeping them; on TensorFlow this rules out
-            second derivatives. Defaults to `False`.
+            second derivatives, on JAX a `jax.checkpoint`, `scan` or `cond` around it. Defaults to `False`.
         normalization: As in `ResidualBlock`. Defaults to `"batch"`.
         activation: A name or a function. Defaults to `"relu"`.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to `keras.config.image_data_format()`.

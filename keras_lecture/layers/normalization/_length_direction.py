@@ -34,6 +34,7 @@ class LengthDirection:
         self.weight, self.v, self.axes = weight, weight.variable, axes
         self.scale: Any = None
         self.start: Any = None
+        self.starts_from_data = False
         self.v.derived = self
         for kind in ("regularizer", "constraint"):
             if getattr(self.v, kind) is not None:

@@ -31,7 +31,8 @@ class WeightNormalization(KernelWrapper):
     w the kernel of `layer` and b its bias, ‖v‖ over the inputs of a unit, μ and σ over the batch and all positions. The
     layer's own kernel variable is v, g = `scale` + `scale_start`, and `bias_start` is added to the layer's bias.
     Before the first training batch, and with `data_init=False`, the outputs are those of the wrapped layer alone;
-    `initializers.initialize` starts again from there.
+    `initializers.initialize` starts again from there. Values that are assigned to the wrapped layer's own kernel later
+    change the direction alone: assign them before wrapping, or to the wrapper.
     The regularizer and the constraint of the kernel apply to w. `model.quantize` leaves the layer as it is, with a
     warning, and `enable_lora` raises an error: put the layer that `remove()` returns in its place first.
 
@@ -79,6 +80,8 @@ class WeightNormalization(KernelWrapper):
         self._derived.append(self._with_scale(last, "scale"))
         self._linear = last.layer
         if self.data_init:
+            for kernel in self._derived:
+                kernel.starts_from_data = True
             self.scale_start = self._derived[-1].start = self._fixed("scale_start", (self._derived[-1].units,))
             self.initialized = self._fixed("initialized", ())
             if self._linear.bias is not None:

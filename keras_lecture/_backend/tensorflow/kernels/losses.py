@@ -62,7 +62,7 @@ _forward_cluster, _backward_cluster = xla.cluster(_forward), xla.cluster(_backwa
 def _distribution(labels, scores, label_smoothing):
     """q and Σq: the labels, or the one-hot row of each class index; an invalid index gets NaN by 0/0."""
     if labels.shape[-1] == 1:
-        classes = scores.shape[-1]
+        classes = _classes(scores)
         valid = (tf.floor(labels) == labels) & (labels >= 0) & (labels < classes)
         valid = tf.cast(valid, scores.dtype)
         q = tf.cast(labels == tf.range(classes, dtype=scores.dtype), scores.dtype) / valid
@@ -70,9 +70,14 @@ def _distribution(labels, scores, label_smoothing):
     else:
         q, total = labels, tf.reduce_sum(labels, -1, keepdims=True)
     if label_smoothing:
-        q = (1.0 - label_smoothing) * q + label_smoothing / q.shape[-1]
+        q = (1.0 - label_smoothing) * q + label_smoothing / _classes(q)
         total = (1.0 - label_smoothing) * total + label_smoothing
     return q, total
+
+
+def _classes(scores):
+    """The number of classes, also if only a batch has it."""
+    return tf.cast(tf.shape(scores)[-1], scores.dtype) if scores.shape[-1] is None else scores.shape[-1]
 
 
 def multiclass_hinge(y_true, scores, *, margin):
