@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 BACKENDS = ("torch", "tensorflow", "jax")
+# Differences of Keras 3.15: on PyTorch and JAX its batch normalization computes in float32 under a policy of float64.
+KNOWN = {"float64": "batch_normalization"}
 
 
 def record(folder, chosen):
@@ -49,12 +51,14 @@ def compare(folder, chosen):
             print(f"{name:<20}{a}-{b}: no file")
             continue
         found = divergence.compare(file(folder, name, a), file(folder, name, b))
-        pairs, alarms = pairs + 1, alarms + bool(found)
+        is_known = bool(found) and found.layer == KNOWN.get(name)
+        pairs, alarms = pairs + 1, alarms + (bool(found) and not is_known)
         for row in found.table:
             if row.reason in ("formula", "precision", "own"):
                 worst[row.reason] = max(worst.get(row.reason, 0.0), row.ratio)
         top = max((row for row in found.table), key=lambda row: row.ratio)
-        verdict = f"ALARM {found.layer} {found.stage} {found.quantity} {found.reason}" if found else ""
+        word = "known" if is_known else "ALARM"
+        verdict = f"{word} {found.layer} {found.stage} {found.quantity} {found.reason}" if found else ""
         print(f"{name:<20}{a[:5]}-{b[:5]:<8}{len(found.table):5}{top.ratio:10.2g} {top.reason:<8}{verdict}")
         for note in found.notes if found or name in (chosen or ()) else ():
             print("   ", note)

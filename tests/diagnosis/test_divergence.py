@@ -236,8 +236,8 @@ def quantity(own, double, kind="output", stage="forward"):
     return made
 
 
-def judged(a, b):
-    row, is_double = judgement._compared(a, b, 0.0, True)
+def judged(a, b, slack=0.0):
+    row, is_double = judgement._compared(a, b, 0.0, True, slack)
     return row.agrees, row.reason, is_double
 
 
@@ -262,6 +262,18 @@ ROUNDED = EXACT.astype("float32").astype("float64")
 def test_the_three_criteria(own, double, expected):
     """The criteria that `judgement` states, on 100 numbers between 0.1 and 1 whose rounding is known."""
     assert judged(quantity(ROUNDED, EXACT), quantity(own, double)) == expected
+
+
+def test_a_constant_near_1_that_was_rounded_is_no_divergence():
+    """β = 0.999 in float32, as on TensorFlow, gives another 1 − β: the moving average of Nadam was an alarm."""
+    off = (1 - float(np.float32(0.999))) / (1 - 0.999)
+    slack = judgement._of_complement({"learning_rate": 0.1, "beta_1": 0.9, "beta_2": 0.999, "nesterov": True})
+    made = [
+        quantity(values, double, "slot", "step") for values, double in ((ROUNDED, EXACT), (ROUNDED * off, EXACT * off))
+    ]
+    assert judged(*made)[0] is False
+    assert judged(*made, slack)[0] is True
+    assert judged(made[0], quantity(ROUNDED * 1.001, EXACT * 1.001, "slot", "step"), slack)[0] is False
 
 
 def test_other_nonfinite_entries_are_a_difference():

@@ -9,7 +9,8 @@ spacing of the numbers at 1:
 
 A layer may compute in float32 in spite of all (an operation or a constant of the framework, a cast in its code). Its
 float64 differs by more than float64 rounds, but by no more than 4 ε₃₂ s, or 2 r of a model in float32: from there on
-the third criterion counts.
+the third criterion counts. In the optimizer's step, ε₃₂/(1 − β) s is added, β the setting nearest below 1: rounded to
+float32, as TensorFlow does it, β = 0.999 gives another 1 − β, and slots that are 1e-5 apart.
 """
 
 import difflib
@@ -120,10 +121,11 @@ def quantities(one: Recording, other: Recording) -> tuple[list[Compared], list[s
             key = a.stage, a.kind.removeprefix("input ").removeprefix("output ")
             largest[key] = max(largest.get(key, 0.0), a.scale, b.scale)
     rows, is_double = [], {"forward": True, "step": True}
+    slack = _of_complement(one.settings)
     for a, b in pairs:
         stage = "step" if a.stage == "step" else "forward"
         floor = _FLOOR * largest.get((a.stage, a.kind.removeprefix("input ").removeprefix("output ")), 0.0)
-        row, stays = _compared(a, b, floor, is_double[stage])
+        row, stays = _compared(a, b, floor, is_double[stage], slack if a.stage == "step" else 0.0)
         if is_double[stage] and not stays:
             is_double[stage] = False
             notes.append(f"Compared in the model's own precision from {row.layer} on, which is not quite in float64.")
@@ -132,6 +134,12 @@ def quantities(one: Recording, other: Recording) -> tuple[list[Compared], list[s
     if lost is not None:
         notes.append(f"No entry of the {lost.kind} of {lost.layer} is finite: from there on nothing was compared.")
     return rows + _missing(one, other), notes
+
+
+def _of_complement(settings):
+    """ε₃₂/(1 − β): how far 1 − β is off, relative to itself, if β is rounded to float32."""
+    near = [v for v in settings.values() if isinstance(v, float) and 0.5 < v < 1]
+    return epsilon("float32") / (1 - max(near)) if near else 0.0
 
 
 def _has_no_number(array):
@@ -174,8 +182,8 @@ def _aligned(one, other):
     return positions, notes
 
 
-def _compared(a: Quantity, b: Quantity, floor: float, is_double: bool) -> tuple[Compared, bool]:
-    """The row, and whether float64 remains a criterion."""
+def _compared(a: Quantity, b: Quantity, floor: float, is_double: bool, slack: float) -> tuple[Compared, bool]:
+    """The row, and whether float64 remains a criterion; `slack` is allowed beyond rounding, relative to the size."""
     scale = max(a.scale, b.scale)
 
     def row(difference, allowed, reason):
@@ -192,14 +200,15 @@ def _compared(a: Quantity, b: Quantity, floor: float, is_double: bool) -> tuple[
         difference = _apart(a.double, b.double)
         size = max(scale, floor)
         allowed = _FORMULA * max(a.rounding, b.rounding) + _FORMULA_SCALE * size
-        if difference > max(allowed, _not_double(a, b, size)):
+        if difference > max(allowed, _not_double(a, b, size) + slack * size):
             return row(difference, allowed, "formula"), is_double
         if difference <= allowed:
             found = row(difference, allowed, "formula")
             worse = _precision(a, b, max(a.middle, b.middle))
             return (row(*worse, "precision") if worse else found), True
     difference = _apart(a.own, b.own)
-    return row(difference, _own_allowed(a, b, max(scale, floor)), "own"), is_double and not exact
+    size = max(scale, floor)
+    return row(difference, _own_allowed(a, b, size) + slack * size, "own"), is_double and not exact
 
 
 def _not_double(a, b, size):
