@@ -44,7 +44,7 @@ def validation_facts(
     if pairs:
         facts |= _shared(pairs)
         facts |= _input_shift([pair for pair in pairs if all(array.dtype.kind in "biuf" for array in pair)])
-    shapes = [[name, *map(_shape, (targets[name], held_y[name]))] for name in targets if name in held_y]
+    shapes = [[name, *map(_form, (targets[name], held_y[name]))] for name in targets if name in held_y]
     facts["other_shapes"] = [entry for entry in shapes if entry[1] != entry[2]]
     for kind, (name, array) in zip(kinds, targets.items(), strict=False):
         if name in held_y and array.shape[1:] == held_y[name].shape[1:] and "label_p" not in facts:
@@ -52,7 +52,7 @@ def validation_facts(
     return facts
 
 
-def _shape(array):
+def _form(array):
     """The shape of one target; losses take `(1,)` for `()`."""
     shape = list(array.shape[1:])
     return shape[:-1] if shape[-1:] == [1] else shape
