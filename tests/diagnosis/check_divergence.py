@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 BACKENDS = ("torch", "tensorflow", "jax")
-# Differences of Keras 3.15: on PyTorch and JAX its batch normalization computes in float32 under a policy of float64.
+# A difference of Keras 3.15: on PyTorch its batch normalization computes in float32 under a policy of float64.
 KNOWN = {"float64": "batch_normalization"}
 
 

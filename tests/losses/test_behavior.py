@@ -271,7 +271,7 @@ def test_gradients_of_each_sample_by_the_frameworks_transformations(loss):
 
 
 def test_scores_whose_number_of_classes_is_known_only_in_the_batch():
-    """Where the number of classes differs between batches; on TensorFlow tracing ended in a raw error."""
+    """Batches may differ in their number of classes: on TensorFlow the loss could not be traced then."""
     labels, scores = RNG.integers(0, 3, 4), RNG.normal(size=(4, 3)).astype("float32")
     unit = losses.SoftmaxCrossEntropy(label_smoothing=0.1)
     expected = unit(labels, scores)

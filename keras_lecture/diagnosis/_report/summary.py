@@ -100,7 +100,7 @@ def _healthy(document):
 
 
 def _without_progress(document):
-    """What a reader must know of a run without a serious finding that has learned hardly anything."""
+    """The words by which the verdict tells a run that has learned hardly anything from a healthy one, or none."""
     state = progress(document)
     if state.stage not in ("none", "little") or state.share is None or state.share > 0.1:
         return ""

@@ -1,7 +1,6 @@
 """The outputs of a model, each with its loss and its target."""
 
 import dataclasses
-import itertools
 from typing import Any
 
 from keras_lecture.diagnosis._rules.harm import layers
@@ -79,7 +78,7 @@ def heads(record: dict[str, Any]) -> list[Head]:
             continue
         facts = _target(targets, output.get("name"), index, len(outputs)) | {"is_batch": data.get("whole") is False}
         seen = output | (measured[index] if len(measured) == len(outputs) else {})
-        last, before = [*itertools.islice(_activations(record, output), 2), None, None][:2]
+        last, before = (*_activations(record, output), None, None)[:2]
         result.append(
             Head(
                 name="the output" if len(outputs) == 1 else f"output {output.get('name')!r}",

@@ -27,14 +27,14 @@ def _too_high(rule, record):
         evidence["update relative to the weights, steps 1–3"] = f"{early:.1e} (above 0.2 is long, 1e-3 is usual)"
     if largest is not None and early is not None and largest > 2 * early:
         evidence["largest update relative to the weights"] = f"{largest:.1e}"
+    cause = "The first steps change the weights by a large part of their size."
     if signs:
         evidence["damage"] = ", ".join(signs)
+        cause = "What was learned is lost again, as by steps that are too long."
+        if max(early or 0.0, largest or 0.0) > 0.2:
+            cause = "The steps are so long that they destroy what was learned."
     yield rule.found(
-        "The steps are so long that they destroy what was learned."
-        if signs and max(early or 0.0, largest or 0.0) > 0.2
-        else "What was learned is lost again, as by steps that are too long."
-        if signs
-        else "The first steps change the weights by a large part of their size.",
+        cause,
         {**evidence, "training loss": state.text},
         severity=worst,
         confidence=0.85 if worst != "low" else 0.4,

@@ -76,7 +76,7 @@ def _distribution(labels, scores, label_smoothing):
 
 
 def _classes(scores):
-    """The number of classes, also if only a batch has it."""
+    """The number of classes: a tensor if it is known only when the loss is computed."""
     return tf.cast(tf.shape(scores)[-1], scores.dtype) if scores.shape[-1] is None else scores.shape[-1]
 
 
