@@ -37,21 +37,21 @@ def baseline_facts(
     if tokens or not targets or len(counts) != 1 or min(counts) < 20:
         return None
     rows = chosen(counts.pop(), ROWS, seed)
-    raw = [array[rows] for array in inputs.values()]
-    views = {"": _standardized(np.concatenate([_flat(array) for array in raw], 1, dtype="float64"))}
-    if any(array.ndim > 2 for array in raw):
-        views["summary "] = _standardized(np.concatenate([_statistics(array) for array in raw], 1))
+    kernels = {"": _kernel(inputs.values(), rows)}
+    if any(array.ndim > 2 for array in inputs.values()):
+        summaries = [_statistics(array, rows) for array in inputs.values()]
+        kernels["summary "] = _kernel(summaries, np.arange(len(rows)))
     best = None
     for kind, (name, array) in zip(kinds, targets.items(), strict=False):
         if kind not in ("classes", "one-hot", "probabilities", "multi-hot", "numbers"):
             continue
-        facts = _of_target(views, array[rows].astype("float64"), kind, seed)
+        facts = _of_target(kernels, array[rows].astype("float64"), kind, seed)
         if facts is not None and (best is None or facts["p"] < best["p"]):
             best = {"rows": len(rows), "target": name} | facts
     return best
 
 
-def _of_target(views, values, kind, seed):
+def _of_target(kernels, values, kind, seed):
     classes = class_numbers(values, kind)
     if classes is not None and classes.ndim == 1:
         _, numbered = np.unique(classes, return_inverse=True)
@@ -62,12 +62,12 @@ def _of_target(views, values, kind, seed):
         numbered = None
     kept = np.isfinite(y).all(1)
     y = y[:, y[kept].std(0) > 0] if kept.any() else y[:, :0]
-    if not y.shape[1] or kept.sum() < 20 or not all(np.isfinite(view).all() for view in views.values()):
+    if not y.shape[1] or kept.sum() < 20 or not all(np.isfinite(kernel).all() for kernel in kernels.values()):
         return None
     rng = np.random.default_rng(seed)
     methods = {}
-    for view, x in views.items():
-        for method, smoother in _smoothers(x if kept.all() else x[kept]).items():
+    for view, kernel in kernels.items():
+        for method, smoother in _smoothers(kernel[np.ix_(kept, kept)]):
             methods[view + method] = _skill(smoother, y[kept], None if numbered is None else numbered[kept], rng)
     best = min(methods, key=lambda name: _rank(methods[name]))
     facts = {"kind": "numbers" if numbered is None else "classes", "method": best, "methods": methods}
@@ -84,23 +84,36 @@ def _rank(facts):
     return (facts["p"] if facts["p"] > 1e-6 else 0.0, -size)
 
 
-def _smoothers(x):
-    """Matrices S with zero diagonal: S y predicts each row's target from the other rows."""
-    n = len(x)
-    kernel = x @ x.T
+def _smoothers(kernel):
+    """Matrices S with zero diagonal: S y predicts each row's target from the other rows. One after the other."""
+    yield "neighbors", _neighbors(kernel)
+    yield "ridge", _ridge(kernel)
+
+
+def _neighbors(kernel):
     squares = np.diag(kernel)
-    distances = squares[:, None] + squares[None] - 2 * kernel
+    distances = -2 * kernel
+    distances += squares[:, None]
+    distances += squares
     np.fill_diagonal(distances, np.inf)
     nearest = np.argpartition(distances, NEIGHBORS, 1)[:, :NEIGHBORS]
-    neighbors = np.zeros((n, n))
-    np.put_along_axis(neighbors, nearest, 1 / NEIGHBORS, 1)
-    # Ridge regression with a constant; its strength is the mean eigenvalue of the kernel.
-    centered = kernel - kernel.mean(0) - kernel.mean(1)[:, None] + kernel.mean()
+    smoother = np.zeros_like(kernel)
+    np.put_along_axis(smoother, nearest, 1 / NEIGHBORS, 1)
+    return smoother
+
+
+def _ridge(kernel):
+    """Ridge regression with a constant; its strength is the mean eigenvalue of the kernel."""
+    n = len(kernel)
+    centered = kernel - kernel.mean(0)
+    centered -= kernel.mean(1)[:, None]
+    centered += kernel.mean()
     strength = max(np.trace(centered) / n, 1e-12)
-    fit = centered @ np.linalg.inv(centered + strength * np.eye(n)) + 1 / n
-    left_out = fit / np.maximum(1 - np.diag(fit), 1e-9)[:, None]
-    np.fill_diagonal(left_out, 0.0)
-    return {"neighbors": neighbors, "ridge": left_out}
+    smoother = centered @ np.linalg.inv(centered + strength * np.eye(n))
+    smoother += 1 / n
+    smoother /= np.maximum(1 - np.diag(smoother), 1e-9)[:, None]
+    np.fill_diagonal(smoother, 0.0)
+    return smoother
 
 
 def _skill(smoother, y, classes, rng):
@@ -124,16 +137,34 @@ def _skill(smoother, y, classes, rng):
     return facts
 
 
-def _flat(array):
-    array = array.reshape(len(array), -1)
-    columns = np.random.default_rng(0).permutation(array.shape[1])[:FEATURES]
-    return array[:, np.sort(columns)]
+def _kernel(arrays, rows):
+    """x xᵀ of the standardized features x, some columns at a time: in double precision all are eight times an image."""
+    kernel = np.zeros((len(rows), len(rows)))
+    for array in arrays:
+        shape = array.shape[1:] or (1,)
+        columns = np.random.default_rng(0).permutation(math.prod(shape))[:FEATURES]
+        columns = np.unravel_index(np.sort(columns), shape)
+        array = array.reshape(len(array), *shape)
+        for part in blocks(len(columns[0]), len(rows)):
+            features = array[rows[:, None], *(index[part] for index in columns)]
+            x = _standardized(features.astype("float64"))
+            kernel += x @ x.T
+    return kernel
 
 
-def _statistics(array):
+def _standardized(x):
+    """Without the columns that do not vary."""
+    std = x.std(0)
+    x = x[:, std > 1e-7 * np.maximum(np.abs(x.mean(0)), 1e-30)]
+    x -= x.mean(0)
+    x /= np.maximum(x.std(0), 1e-30)
+    return x
+
+
+def _statistics(array, rows):
     """Statistics per channel, the last axis: moments, range, and the size of the differences between neighbors."""
-    parts = blocks(len(array), array[0].size)
-    return np.concatenate([_statistics_of(array[part].astype("float64")) for part in parts])
+    parts = blocks(len(rows), array[0].size)
+    return np.concatenate([_statistics_of(array[rows[part]].astype("float64")) for part in parts])
 
 
 def _statistics_of(array):
@@ -146,13 +177,3 @@ def _statistics_of(array):
     turns = np.mean(np.diff(np.sign(steps), axis=1) != 0, 1) if steps.shape[1] > 1 else np.zeros_like(flat[:, 0])
     sizes = np.abs(steps).mean(1) if steps.shape[1] else np.zeros_like(flat[:, 0])
     return np.concatenate([flat.mean(1), flat.std(1), flat.min(1), flat.max(1), sizes, turns], 1)
-
-
-def _standardized(x):
-    std = x.std(0)
-    keep = std > 1e-7 * np.maximum(np.abs(x.mean(0)), 1e-30)
-    if not keep.all():
-        x = x[:, keep] if keep.any() else np.zeros((len(x), 1))
-    x -= x.mean(0)
-    x /= np.maximum(x.std(0), 1e-30)
-    return x
