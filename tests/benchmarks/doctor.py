@@ -2,22 +2,30 @@
 
 KERAS_BACKEND=torch python tests/benchmarks/doctor.py [epochs]
 KERAS_BACKEND=torch python tests/benchmarks/doctor.py memory
+KERAS_BACKEND=torch python tests/benchmarks/doctor.py invariants [epochs]
 
 A small CNN, 20 steps of 64 images an epoch. Sums, not medians: the doctor works in few epochs. The first epoch is left
 out: in it the frameworks compile. `memory` prints the peaks of whole fits, the smallest of three, and of one training
-step (Linux).
+step (Linux). `invariants` prints the time that the checks of the invariants took in one fit, the first epoch included:
+the clock runs while they copy and compare weights, which is also what the sizes of steps are measured by.
 """
 
 import ctypes
 import resource
 import sys
+import time
 
 import keras
 import numpy as np
 from measure import environment, fits_in_turn
 from memory import M_MMAP_THRESHOLD, peak
 
+if keras.backend.backend() == "jax":
+    import jax
+
 from keras_lecture.callbacks import Doctor
+from keras_lecture.callbacks._doctor.invariants import Invariants
+from keras_lecture.callbacks._doctor.order import Order
 
 STEPS, SIZE = 20, 64
 
@@ -71,9 +79,59 @@ def memory():
         print(f"| {name} | {value:.1f} |")
 
 
+class Clock:
+    """The seconds spent in methods, those that they call of each other counted once."""
+
+    def __init__(self):
+        self.seconds, self._depth = 0.0, 0
+
+    def around(self, owner, name):
+        plain = getattr(owner, name)
+
+        def timed(*args, **options):
+            if keras.backend.backend() == "jax":
+                # What was begun before still runs; its time is not theirs.
+                jax.block_until_ready(jax.live_arrays())
+            self._depth += 1
+            start = time.perf_counter()
+            try:
+                return plain(*args, **options)
+            finally:
+                self._depth -= 1
+                self.seconds += 0.0 if self._depth else time.perf_counter() - start
+
+        setattr(owner, name, timed)
+
+
+def invariants(epochs):
+    """Prints the share of a fit, and of a fit without the doctor, that the invariants take."""
+    clock, (x, y) = Clock(), data()
+    names = ("__init__", "step", "evaluation_begins", "evaluation_ends", "epoch", "order", "monitored", "result")
+    for owner, methods in ((Invariants, names), (Order, ("see", "epoch")), (Doctor, ("_snap", "_compare"))):
+        for name in methods:
+            clock.around(owner, name)
+    plain, watched = contender([], x, y), contender([Doctor(verbose=0)], x, y)
+    plain(1, []), watched(1, [])
+    clock.seconds = 0.0
+    start = time.perf_counter()
+    watched(epochs, [])
+    middle = time.perf_counter()
+    plain(epochs, [])
+    end = time.perf_counter()
+    print(environment())
+    print(f"\n| {epochs} epochs of {STEPS} steps | seconds |\n|---|---|")
+    rows = {"plain fit": end - middle, "Doctor()": middle - start, "of it its invariants": clock.seconds}
+    for name, seconds in rows.items():
+        print(f"| {name} | {seconds:.3f} |")
+    print(f"\ninvariants: {clock.seconds / (end - middle):.4f} of the plain fit")
+
+
 def main():
     if sys.argv[1:] == ["memory"]:
         memory()
+        return
+    if sys.argv[1:2] == ["invariants"]:
+        invariants(int(sys.argv[2]) if len(sys.argv) > 2 else 40)
         return
     epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     x, y = data()
