@@ -194,7 +194,7 @@ def exponential(x: Tensor, *, alpha: float) -> Tensor:
 
 @accelerate
 def maximum_of_pieces(x: Tensor, *, pieces: int, axis: int) -> Tensor:
-    first, *others = ops.split(x, pieces, axis=axis)
+    first, *others = ops.split(x, int(pieces), axis=axis)
     for piece in others:
         # Not `ops.maximum`: on a tie JAX and PyTorch give half the gradient to each side. NaN is propagated.
         first = ops.where(ops.logical_or(first >= piece, ops.isnan(first)), first, piece)

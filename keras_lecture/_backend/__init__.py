@@ -4,6 +4,7 @@
 `hessian_vector_product(f)`  for the same `f`: `(weights, vectors, *args) → H·vectors`
 `compile(f)`                 compiles `f` by the framework's own compiler; nothing is differentiated through it
 `trace(f, *args)`            calls `f` only as far as the shapes of its tensors require
+`outside_of_traces()`        a context in which variables have their numbers, also while a function is traced
 `train_step(model, step)`    turns a pure `step(state, batch) → (logs, state)` into a Keras `train_step` of this backend
 `repeatable(f)`              `f` with the same random numbers in every call
 `build_first(model, data)`   builds model and optimizer inside the first train step, if `fit` has not done so
@@ -46,6 +47,7 @@ value_and_grad = _part("autodiff").value_and_grad
 hessian_vector_product = _part("autodiff").hessian_vector_product
 compile = _part("autodiff").compile
 trace = _part("autodiff").trace
+outside_of_traces = _part("autodiff").outside_of_traces
 fuse: Decorator = _part("autodiff").fuse
 train_step = _part("training").train_step
 repeatable = _part("training").repeatable
@@ -80,6 +82,7 @@ __all__ = [
     "hessian_vector_product",
     "mean_over_ranks",
     "only_if",
+    "outside_of_traces",
     "recover",
     "repeatable",
     "scope",

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from keras_lecture._core import checks
 from keras_lecture._core.weights import Weight
@@ -79,10 +80,10 @@ def whole_numbers(owner: str, argument: str, value, interval: str = "(-∞, ∞)
     """Checks an argument of one or several whole numbers and returns it as a list; `None` stays `None`."""
     if value is None:
         return None
-    numbers = list(value) if isinstance(value, (list, tuple)) else [value]
+    numbers = list(value) if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) else [value]
     for number in numbers:
         checks.whole(owner, argument, number, interval)
-    return numbers
+    return [int(number) for number in numbers]
 
 
 def check_axes(owner: str, argument: str, axes, shape):

@@ -1,6 +1,6 @@
 """Registration with Keras, so that saved models load without `custom_objects`."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import keras
 
@@ -18,3 +18,13 @@ def register(target: T) -> T:
     """
     subpackage = target.__module__.split(".")[1]
     return keras.saving.register_keras_serializable("keras_lecture", f"{subpackage}.{target.__name__}")(target)
+
+
+def plain(config: Any) -> Any:
+    """A config with lists and dicts of Python's own.
+
+    Keras turns those that are attributes of a layer into lists of the layer's parts, which hold the layer itself.
+    """
+    if isinstance(config, dict):
+        return {name: plain(part) for name, part in config.items()}
+    return [plain(part) for part in config] if isinstance(config, list) else config

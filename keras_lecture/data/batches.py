@@ -160,6 +160,8 @@ class Batches(keras.utils.PyDataset):
         known, order = self._remembered
         if known != epoch:
             order = self.order(epoch)
+            if len(order) != self.visits:
+                checks.reject(type(self).__name__, "order", f"as many rows as `visits`, {self.visits}", len(order))
             self._remembered = epoch, order
         return order
 

@@ -6,6 +6,7 @@ import keras
 
 from keras_lecture._core import checks
 from keras_lecture._core.assignment import assign_copy
+from keras_lecture._core.copies import with_seed
 from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import refuse_adapted, select
 
@@ -51,7 +52,8 @@ def initialize(
         checks.reject("initialize", "initializer", "a Keras initializer", initializer, error=TypeError)
     chosen = select("initialize", model, where)
     refuse_adapted("initialize", chosen)
-    initializer = _with_one_stream(initializer)
+    # An integer seed draws the same numbers at each call: two layers of the same shape would get equal weights.
+    initializer = with_seed(initializer, keras.random.SeedGenerator)
     for weight in chosen:
         fitted = initializer.for_weight(weight) if hasattr(initializer, "for_weight") else initializer
         # A copy, as the function may keep a reference to its tensor.
@@ -59,11 +61,3 @@ def initialize(
         # What a layer has computed from the old values, as the lengths in `WeightNormalization`.
         getattr(weight.variable, "redrawn", lambda: None)()
     return [weight.variable.path for weight in chosen]
-
-
-def _with_one_stream(initializer):
-    """An integer seed draws the same numbers at each call: two layers of the same shape would get equal weights."""
-    config = initializer.get_config() if isinstance(initializer, keras.initializers.Initializer) else {}
-    if "seed" not in config or isinstance(initializer.seed, keras.random.SeedGenerator):
-        return initializer
-    return type(initializer).from_config({**config, "seed": keras.random.SeedGenerator(initializer.seed)})

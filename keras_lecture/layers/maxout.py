@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_lecture._core import checks
+from keras_lecture._core.copies import with_seed
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture.activations import maxout
@@ -32,20 +33,12 @@ class PieceInitializer(keras.initializers.Initializer):
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None, **kwargs: Any) -> Tensor:
         one = (*shape[:-1], shape[-1] // self.pieces)
-        draws = [self._piece(k)(one, dtype=dtype, **kwargs) for k in range(self.pieces)]
-        return ops.concatenate(draws, axis=-1)
+        # A seeded initializer draws the same values on every call, but pieces must differ.
+        pieces = [with_seed(self.initializer, lambda seed, k=k: seed + k) for k in range(self.pieces)]
+        return ops.concatenate([piece(one, dtype=dtype, **kwargs) for piece in pieces], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {"initializer": keras.initializers.serialize(self.initializer), "pieces": self.pieces}
-
-    def _piece(self, k):
-        """The initializer of piece k: a seeded one draws the same values on every call, but pieces must differ."""
-        if k == 0 or not isinstance(self.initializer, keras.initializers.Initializer):
-            return self.initializer
-        config = self.initializer.get_config()
-        if isinstance(config.get("seed"), int):
-            config["seed"] += k
-        return type(self.initializer).from_config(config)
 
 
 class MaxoutLayer(keras.layers.Layer):
@@ -61,10 +54,10 @@ class MaxoutLayer(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.pieces = pieces
+        self.pieces = int(pieces)
         self._initializers = {name: keras.initializers.get(value) for name, value in initializers.items()}
         self.linear: keras.layers.Layer = kind(
-            outputs * pieces,
+            int(outputs) * int(pieces),
             kernel_initializer=PieceInitializer(self._initializers["kernel_initializer"], pieces),
             bias_initializer=self._initializers["bias_initializer"],
             dtype=kwargs.get("dtype"),

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_lecture._backend import accelerate
 from keras_lecture._core import checks
-from keras_lecture._core.saving import register
+from keras_lecture._core.saving import plain, register
 from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.inputs import floating
 
@@ -86,4 +86,4 @@ class PReLU(keras.layers.PReLU):
         return leak(inputs, ops.cast(self.alpha, inputs.dtype))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
+        return plain({**super().get_config(), "axis": self.axis})

@@ -3,7 +3,7 @@
 import keras
 
 from keras_lecture._core import checks
-from keras_lecture._core.assignment import assign_copy
+from keras_lecture._core.copies import copied_model
 from keras_lecture._core.types import Tensor
 from keras_lecture.models._parts import scoring
 
@@ -56,9 +56,7 @@ def fine_tune(model: keras.Model, classes: int, *, trainable: str | int = "last"
         Yosinski et al., 2014, arXiv:1411.1792; deck B, "a few layers or the whole network". Keras has no such function.
     """
     _check(model, classes, trainable)
-    copy = keras.models.clone_model(model)
-    for new, old in zip(copy.variables, model.variables, strict=True):
-        assign_copy(new, old)
+    copy = copied_model(model)
     head, rest = _head(copy)
     if head is None:
         x, layer = _pooled(copy.outputs[0]), keras.layers.Dense(classes, **scoring())

@@ -90,7 +90,7 @@ class Clock:
 
         def timed(*args, **options):
             if keras.backend.backend() == "jax":
-                # What was begun before still runs; its time is not theirs.
+                # A step begun before still runs; its time is not theirs.
                 jax.block_until_ready(jax.live_arrays())
             self._depth += 1
             start = time.perf_counter()

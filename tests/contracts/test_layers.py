@@ -1,5 +1,6 @@
 """The contract of every public layer; listing a new layer in `__all__` is enough to include it."""
 
+import copy
 import inspect
 
 import keras
@@ -87,6 +88,24 @@ def batch(name, size=3, dtype="float32"):
 
 def model_of(name, arguments, shape=None):
     return keras.Sequential([keras.Input(shape or SHAPES.get(name, IMAGE)), make(name, arguments)])
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("name", "arguments"), constructions())
+def test_the_config_of_a_built_layer_is_plain_data(name, arguments):
+    """A list in it was Keras's list of the layer's parts: the config held the layer, and saving as `.h5` failed."""
+    layer = make(name, arguments)
+    layer.build((3, *SHAPES.get(name, IMAGE)))
+    config = layer.get_config()
+    assert tracked(config) == []
+    copy.deepcopy(config)
+
+
+def tracked(value):
+    """Keras's containers inside a config."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    own = [type(value)] if type(value).__module__.startswith("keras") and isinstance(value, dict | list) else []
+    return own + [each for part in parts for each in tracked(part)]
 
 
 # Keras's own contract passes a generator to `fit`.

@@ -311,3 +311,14 @@ def test_a_pace_outside_its_range_is_an_error():
 def test_rejects_unknown_arguments(name):
     with pytest.raises(TypeError, match="unheard_of"):
         MAKE[name](X, Y, unheard_of=1)
+
+
+def test_an_order_of_another_length_is_refused():
+    """The batches after its end were empty, and rows beyond `visits` were left out, without a word."""
+
+    class Half(Batches):
+        def order(self, epoch):
+            return super().order(epoch)[:12]
+
+    with pytest.raises(ValueError, match="Half: `order` must be as many rows as `visits`, 24. Received: order=12"):
+        Half(np.arange(24), None, 5, seed=0)[0]

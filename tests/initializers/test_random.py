@@ -249,3 +249,24 @@ def test_initialize_rejects_names_and_classes(initializer):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     with pytest.raises(TypeError, match="initialize: `initializer` must be a Keras initializer. Received: "):
         initialize(model, initializer)
+
+
+class Scaled(keras.initializers.RandomNormal):
+    """As users write them: Keras needs `get_config` for saving only."""
+
+    def __init__(self, gain, **options):
+        super().__init__(**options)
+        self.gain = gain
+
+    def __call__(self, shape, dtype=None):
+        return self.gain * super().__call__(shape, dtype)
+
+
+def test_initialize_keeps_the_arguments_of_an_initializer_without_a_config():
+    """It was made again from its config, with a gain of 1, or ended in a raw `TypeError`."""
+    net = keras.Sequential([keras.Input((100,)), keras.layers.Dense(100), keras.layers.Dense(100)])
+    initializer = Scaled(10.0, stddev=1.0, seed=3)
+    initialize(net, initializer)
+    first, second = (keras.ops.convert_to_numpy(layer.kernel) for layer in net.layers)
+    assert 9.5 < first.std() < 10.5 and np.abs(first - second).max() > 1
+    assert initializer.seed == 3

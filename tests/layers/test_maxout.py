@@ -6,6 +6,7 @@ import pytest
 import torch
 from support.harness import BACKEND, assert_close, numpy
 
+from keras_lecture import initializers
 from keras_lecture.layers import Maxout, MaxoutConv2D, PReLU
 
 
@@ -117,3 +118,45 @@ def test_prelu_with_no_shared_axes_has_the_slopes_of_keras():
     layer.build((None, 5, 4, 3))
     assert tuple(layer.alpha.shape) == (5, 4, 3)
     assert PReLU.from_config(layer.get_config()).shared_axes == []
+
+
+def pieces(initializer, count=3):
+    layer = Maxout(2, pieces=count, kernel_initializer=initializer)
+    layer.build((None, 4))
+    return np.split(keras.ops.convert_to_numpy(layer.linear.kernel), count, axis=1)
+
+
+@pytest.mark.parametrize("seed", [1, None, pytest.param(lambda: keras.random.SeedGenerator(1), id="generator")])
+@pytest.mark.parametrize(
+    "kind", [initializers.Kaiming, keras.initializers.GlorotUniform, keras.initializers.Orthogonal]
+)
+def test_pieces_differ_with_every_kind_of_seed(kind, seed):
+    """With a `SeedGenerator` all pieces were drawn from its start: the layer was a linear one."""
+    first, second, third = pieces(kind(seed=seed() if callable(seed) else seed))
+    assert np.abs(first - second).max() > 0.01 and np.abs(second - third).max() > 0.01
+
+
+class Fill(keras.initializers.Initializer):
+    """As users write them: Keras needs `get_config` for saving only."""
+
+    def __init__(self, value=1.0):
+        self.value = value
+
+    def __call__(self, shape, dtype=None):
+        return keras.ops.full(shape, self.value, dtype)
+
+
+class FanOut(initializers.Kaiming):
+    def __init__(self):
+        super().__init__(mode="fan_out", seed=0)
+
+
+def test_an_initializer_without_a_config_keeps_its_arguments():
+    """Pieces after the first were drawn by an initializer with default arguments, or there was a raw `TypeError`."""
+    assert {float(value) for piece in pieces(Fill(5.0)) for value in piece.flat} == {5.0}
+    first, second, _ = pieces(FanOut())
+    assert np.abs(first - second).max() > 0.01
+
+
+def test_sizes_may_be_integers_of_numpy():
+    assert Maxout(np.int64(4), pieces=np.int64(2))(np.ones((2, 3), "float32")).shape == (2, 4)

@@ -169,3 +169,56 @@ def two_outputs():
 def test_rejects(model, options, message):
     with pytest.raises((ValueError, TypeError), match=f"fine_tune: {message}"):
         models.fine_tune(model(), **{"classes": 3, **options})
+
+
+def normalized(x):
+    """A network that begins with Keras's `Normalization`, as those of `keras.applications.EfficientNet*`."""
+    norm = keras.layers.Normalization(name="norm")
+    norm.adapt(x)
+    return keras.Sequential([keras.Input(x.shape[1:]), norm, keras.layers.Dense(5, "relu"), keras.layers.Dense(3)])
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_adapted_statistics_go_into_the_copy(is_nested, tmp_path):
+    """`Normalization` computes with constants beside its variables: the copy trained on data that it left as they were.
+
+    Saved and loaded, it did normalize, so that the served network was not the trained one.
+    """
+    x = np.random.default_rng(1).normal(50, 10, (40, 4)).astype("float32")
+    base = normalized(x)
+    if is_nested:
+        features = keras.Model(base.inputs, base.layers[-2].output)
+        base = keras.Sequential([keras.Input((4,)), features, keras.layers.Dense(3)])
+    tuned = models.fine_tune(base, 3)
+    tuned.layers[-1].set_weights(base.layers[-1].get_weights())
+    assert_close(tuned.predict(x, verbose=0), base.predict(x, verbose=0), rtol=1e-5, atol=1e-5)
+    tuned.save(tmp_path / "tuned.keras")
+    loaded = keras.models.load_model(tmp_path / "tuned.keras")
+    assert_close(loaded.predict(x, verbose=0), tuned.predict(x, verbose=0), rtol=1e-5, atol=1e-5)
+
+
+# On JAX Keras's lookup asks for int64.
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64")
+@pytest.mark.parametrize("kind", ["IntegerLookup", "Discretization", "StringLookup", "TextVectorization"])
+def test_an_adapted_vocabulary_goes_into_the_copy(kind):
+    """The copy of a lookup had no table and raised in its first call."""
+    if kind in ("StringLookup", "TextVectorization") and keras.backend.backend() != "tensorflow":
+        # Strings are no tensors of the other frameworks.
+        assert models.fine_tune(normalized(np.ones((4, 2), "float32")), 2).output_shape == (None, 2)
+        return
+    data = {
+        "IntegerLookup": np.array([[5], [5], [7], [9]]),
+        "Discretization": np.array([[0.1], [0.5], [0.7], [3.0]], "float32"),
+    }.get(kind, np.array([["red"], ["red"], ["green"], ["blue"]]))
+    layer = {
+        "Discretization": lambda: keras.layers.Discretization(num_bins=3),
+        "TextVectorization": lambda: keras.layers.TextVectorization(output_sequence_length=1),
+    }.get(kind, lambda: getattr(keras.layers, kind)())()
+    layer.adapt(data)
+    dtype = {"i": "int64", "f": "float32", "U": "string"}[data.dtype.kind]
+    ends = [keras.layers.Embedding(8, 3), keras.layers.Flatten(), keras.layers.Dense(2)]
+    base = keras.Sequential([keras.Input((1,), dtype=dtype), layer, *ends])
+    tuned = models.fine_tune(base, 2)
+    tuned.layers[-1].set_weights(base.layers[-1].get_weights())
+    data = keras.ops.convert_to_tensor(data)
+    assert_close(numpy(tuned(data)), numpy(base(data)))

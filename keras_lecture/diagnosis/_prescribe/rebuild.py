@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_lecture._core.copies import copy_adapted
 from keras_lecture._core.weights import layers
 from keras_lecture.diagnosis._prescribe.plan import Plan
 from keras_lecture.diagnosis._prescribe.structure import is_graph
@@ -134,8 +135,7 @@ def _carry(old, copy, plan):
             target = by_name.get(variable.name) if changed else new.weights[index]
             if target is not None and tuple(target.shape) == value.shape and not _is_redrawn(variable.name, changed):
                 target.assign(value)
-        if hasattr(new, "finalize_state"):
-            new.finalize_state()
+        copy_adapted(new, part)
     return True
 
 

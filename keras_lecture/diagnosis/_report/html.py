@@ -9,9 +9,10 @@ from keras_lecture.diagnosis._report.document import Document, steps_and_epochs
 from keras_lecture.diagnosis._report.flow import flow_section
 from keras_lecture.diagnosis._report.losses import loss_section, metric_section
 from keras_lecture.diagnosis._report.markup import badge
+from keras_lecture.diagnosis._report.model import model_section
 from keras_lecture.diagnosis._report.style import SCRIPT, policy, style
 from keras_lecture.diagnosis._report.summary import counted, ordered, status_of, verdict
-from keras_lecture.diagnosis._report.tables import actions_section, findings_section, unknown_section
+from keras_lecture.diagnosis._report.tables import actions_section, findings_section, judged_section
 from keras_lecture.diagnosis._report.text import esc, prose, short
 
 
@@ -55,7 +56,8 @@ def _sections(document, other) -> list[tuple[str, str, str]]:
     sections.append(("findings", "Findings", findings_section(document, findings)))
     if document.get("actions") or document.get("untreated"):
         sections.append(("treatments", "Treatments", actions_section(document)))
-    sections.append(("unknown", "Not judged", unknown_section(document)))
+    sections.append(("model", "Model", model_section(document)))
+    sections.append(("judged", "What was judged", judged_section(document)))
     if other is not None:
         sections.insert(0, ("comparison", "Two runs", comparison(document, other)))
     return sections

@@ -134,9 +134,9 @@ def marks(document: Document, shown: list[tuple[int, dict[str, Any]]]) -> list[t
     places: dict[float, list[str]] = {}
     for index, finding in shown:
         if finding["severity"] != "low" and finding["first_step"] > 0:
-            places.setdefault(finding["first_step"], []).append(f"{index} begins")
+            places.setdefault(finding["first_step"], []).append(f"finding {index} begins")
         if not finding["is_open"]:
-            places.setdefault(finding["last_step"], []).append(f"{index} ends")
+            places.setdefault(finding["last_step"], []).append(f"finding {index} ends")
     broken = first_nonfinite(sorted([*step_losses(document), *probe_losses(document, "train")]))
     if broken is not None:
         places.setdefault(broken, []).append("not a number")
@@ -177,7 +177,7 @@ def timeline(document: Document, shown: list[tuple[int, dict[str, Any]]], hidden
 def _finding_row(index, finding, x):
     place = f" in {finding['layer']}" if finding["layer"] else ""
     begins = "from the start" if finding["first_step"] <= 0 else f"from step {finding['first_step']:,}"
-    ends = "still open" if finding["is_open"] else f"closed after step {finding['last_step']:,}"
+    ends = "to the end" if finding["is_open"] else f"closed after step {finding['last_step']:,}"
     last = x.high if finding["is_open"] else finding["last_step"]
     bar = _bar(x, finding["first_step"], last, finding["severity"], finding["is_open"])
     name = f"{index}. {finding['rule']}{place}"

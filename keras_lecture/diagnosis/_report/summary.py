@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from keras_lecture.diagnosis._report.document import Document, epoch_of, steps_and_epochs
-from keras_lecture.diagnosis._report.text import listed
 from keras_lecture.diagnosis._rules import RULES
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.rule import SEVERITIES
@@ -16,6 +15,13 @@ EXIT_CODES = {"healthy": 0, "medium": 4, "high": 5, "unjudged": 6}
 
 _LARGEST = 2048
 _HEADS = {"high": "This run will not work", "medium": "This run works worse than it could"}
+# What a run shows that has a fault, whatever the fault is.
+_SYMPTOMS = (
+    *("bad-start", "batch-norm-drift", "cut-short", "dead-relu", "exploding-gradient", "exploding-loss"),
+    *("growing-signal", "learning-rate-too-high", "learning-rate-too-low", "oscillating-loss", "overfit"),
+    *("saturation", "shrinking-signal", "slow-learning", "too-little-capacity", "underfit", "unlearnable-labels"),
+    *("unused-weights", "vanishing-gradient", "zero-gradient", "zig-zag"),
+)
 # First words of causes that keep their capital in the middle of a sentence.
 _NAMES = ("Keras", "ReLU", "Adam", "Gauss", "Glorot", "He")
 
@@ -45,8 +51,19 @@ def summary(document: Document, since: int | None = None) -> dict[str, Any]:
 
 
 def ordered(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Open findings before closed ones, the most severe first."""
-    return sorted(findings, key=lambda f: (not f["is_open"], -SEVERITIES.index(f["severity"]), -f["confidence"]))
+    """Open findings before closed ones, the most severe first; among the low ones, likely consequences last."""
+    has_cause = any(finding["is_open"] and finding["severity"] != "low" for finding in findings)
+
+    def place(finding):
+        severity = -SEVERITIES.index(finding["severity"])
+        return not finding["is_open"], severity, has_cause and may_follow(finding), -finding["confidence"]
+
+    return sorted(findings, key=place)
+
+
+def may_follow(finding: dict[str, Any]) -> bool:
+    """Whether a finding is low and what many faults look like: beside a serious one it may be its effect."""
+    return finding["severity"] == "low" and finding["rule"] in _SYMPTOMS
 
 
 def _is_new(finding, since):
@@ -76,7 +93,7 @@ def verdict(document: Document) -> str:
     is_named = not worst["layer"] or worst["layer"] in re.split(r"[^\w/]+", worst["cause"])
     place = "" if is_named else f"in layer {worst['layer']}, "
     others = sum(f["is_open"] and f["severity"] != "low" for f in document["findings"]) - 1
-    more = f", the worst of {others + 1} such findings" if others else ""
+    more = f", the worst of {others + 1} findings that are not of low severity" if others else ""
     return (
         f"{_HEADS[status]}: {since_when(document, worst)}, {place}{_inner(worst['cause'])} "
         f"({percent(worst['confidence'])} sure{more}); to do: {_inner(worst['cure'])}."
@@ -91,10 +108,12 @@ def unexplained(document: Document) -> str | None:
 def _healthy(document):
     steps, epochs = steps_and_epochs(document)
     able = f"{judging(document)} of {total(document)} rules could judge"
-    low = [finding["rule"] for finding in ordered(document["findings"]) if finding["is_open"]]
-    names = listed(list(dict.fromkeys(low)))
-    notes = f", and {counted(len(low), 'finding')} of low severity {'is' if len(low) == 1 else 'are'} worth knowing"
-    more = f"{notes}: {names}" if low else ""
+    low = [finding for finding in ordered(document["findings"]) if finding["is_open"]]
+    more = ""
+    if low:
+        notes = f"{counted(len(low), 'finding')} of low severity {'is' if len(low) == 1 else 'are'} worth knowing"
+        sure = f"({percent(low[0]['confidence'])} sure)"
+        more = f", and {notes}, first {low[0]['rule']}: {_inner(low[0]['cause'])} {sure}"
     part = f"in {counted(steps, 'step')} ({counted(epochs, 'epoch')})" if steps else "before the first step"
     return f"No serious fault was found {part}{_without_progress(document)}: {able}{more}."
 
@@ -128,9 +147,11 @@ def total(document: Document) -> int:
 
 
 def since_when(document: Document, finding: dict[str, Any]) -> str:
-    """`"since step 43 (epoch 1)"`; step 0 is the start, before the first step."""
+    """`"since step 43 (epoch 1)"`; step 0 is the start, before the first step, and the last one is the end."""
     if finding["first_step"] <= 0:
-        return "from the start"
+        return "from the start" if steps_and_epochs(document)[0] else "before the first step"
+    if finding["first_step"] == steps_and_epochs(document)[0]:
+        return f"at the end, step {finding['first_step']}"
     epoch = epoch_of(document, finding["first_step"])
     return f"since step {finding['first_step']}" + (f" (epoch {epoch})" if epoch else "")
 

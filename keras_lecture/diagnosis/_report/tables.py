@@ -4,8 +4,17 @@ from typing import Any
 
 from keras_lecture.diagnosis._report.document import Document
 from keras_lecture.diagnosis._report.markup import badge, folded, table
-from keras_lecture.diagnosis._report.summary import bounded, counted, judging, percent, since_when, total
+from keras_lecture.diagnosis._report.summary import (
+    bounded,
+    counted,
+    judging,
+    may_follow,
+    percent,
+    since_when,
+    total,
+)
 from keras_lecture.diagnosis._report.text import esc, listed, prose, short
+from keras_lecture.diagnosis._rules import RULES
 
 # Findings that the page describes in full.
 _MOST = 50
@@ -18,12 +27,19 @@ def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
     numbered = list(enumerate(map(bounded, findings), 1))
     heavy = [entry for entry in numbered if entry[1]["is_open"] and entry[1]["severity"] != "low"]
     light = [entry for entry in numbered if entry[1]["is_open"] and entry[1]["severity"] == "low"]
+    effects = [entry for entry in light if heavy and may_follow(entry[1])]
+    light = [entry for entry in light if entry not in effects]
     closed = [entry for entry in numbered if not entry[1]["is_open"]]
     parts = [findings_table(document, findings)]
     parts.extend(card(document, *entry) for entry in heavy[:_MOST])
     rest = _MOST - len(heavy[:_MOST])
-    parts.append(_folded(document, "Low severity: worth knowing, no harm seen", light[:rest]))
-    parts.append(_folded(document, "Closed: seen, and healed since", closed[: max(rest - len(light), 0)]))
+    for title, group in (
+        ("Low severity: worth knowing", light),
+        ("Low severity: may follow from the findings above; look again when they are cured", effects),
+        ("Closed: seen, and healed since", closed),
+    ):
+        parts.append(_folded(document, title, group[: max(rest, 0)]))
+        rest -= len(group)
     return "".join(parts)
 
 
@@ -43,18 +59,29 @@ def _titled(index, finding):
 def findings_table(document: Document, findings: list[dict[str, Any]], prefix: str = "finding") -> str:
     """One row per finding: what, where, since when, how sure."""
     rows = []
+    has_cause = any(finding["is_open"] and finding["severity"] != "low" for finding in findings)
     for index, finding in enumerate(map(bounded, findings[:_MOST]), 1):
         name = f"{index}. {esc(finding['rule'])}"
         name = f'<a href="#{prefix}-{index}">{name}</a>' if prefix else name
         when = since_when(document, finding)
         when += "" if finding["is_open"] else f", closed after step {finding['last_step']:,}"
+        note = " <small>may follow</small>" if has_cause and finding["is_open"] and may_follow(finding) else ""
         rows.append(
-            [name, badge(finding["severity"]), esc(finding["layer"] or "–"), when, percent(finding["confidence"])]
+            [
+                name,
+                badge(finding["severity"]) + note,
+                esc(finding["layer"] or "–"),
+                when,
+                percent(finding["confidence"]),
+            ]
         )
     rest = len(findings) - _MOST
     left_out = f"<p><small>{rest} more are in the JSON file.</small></p>" if rest > 0 else ""
     head = ("Finding", "Severity", "Layer", "When", "Sure")
-    return table("The most severe first", head, rows, "findings" if prefix else "beside") + left_out
+    return (
+        table("The most severe first, likely consequences last", head, rows, "findings" if prefix else "beside")
+        + left_out
+    )
 
 
 def card(document: Document, index: int, finding: dict[str, Any]) -> str:
@@ -107,14 +134,17 @@ def actions_section(document: Document) -> str:
     return applied + (f"<h3>Refused</h3><ul>{refused}</ul>" if refused else "")
 
 
-def unknown_section(document: Document) -> str:
-    """The rules that could not tell, grouped by what they need, and what could not be measured."""
+def judged_section(document: Document) -> str:
+    """The rules that found nothing, those that could not tell, by what they need, and what could not be measured."""
     groups: dict[tuple[str, str], list[str]] = {}
     for answer in document.get("unknown") or []:
         groups.setdefault((answer["reason"], answer["needed"]), []).append(answer["rule"])
     lacked = "; the others lacked something" if groups else ""
     parts = [f"<p>{judging(document)} of {total(document)} rules could judge{lacked}.</p>"]
     unseen = "".join(f"<li>{esc(sentence)}</li>" for sentence in (document.get("unseen") or [])[:50])
+    silent = _silent(document)
+    if silent:
+        parts.append(folded(f"{counted(len(silent), 'rule')} found nothing", f"<p>{esc(', '.join(silent))}.</p>"))
     if unseen:
         parts.append(f"<h3>Not measured</h3><ul>{unseen}</ul>")
     rows = [
@@ -124,3 +154,10 @@ def unknown_section(document: Document) -> str:
         content = table("Rules without an answer", ("Rule", "Why it cannot tell", "Needed"), rows, "open")
         parts.append(folded(f"{counted(sum(map(len, groups.values())), 'answer')} left open", content))
     return "".join(parts)
+
+
+def _silent(document):
+    """The rules that could judge and found nothing."""
+    rules = document.get("rules", "default")
+    spoke = {answer["rule"] for key in ("findings", "unknown") for answer in document.get(key) or []}
+    return [name for name in (RULES if isinstance(rules, str) else rules) if name not in spoke]

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from keras_lecture.diagnosis._report.summary import counted, percent
+from keras_lecture.diagnosis._report.summary import counted, may_follow, percent
 from keras_lecture.diagnosis._report.text import clean, listed, short
 
 _COLORS = {"high": "31", "medium": "33", "low": "2", "healthy": "32", "unjudged": "33"}
@@ -22,7 +22,10 @@ def text(summary: dict[str, Any], width: int = 80, color: bool = False) -> str:
     width = max(width, _NARROWEST)
     status = summary["status"]
     lines = [_painted(_WORDS[status], status, color), *wrapped(summary["verdict"], width)]
+    has_cause, told = status in ("high", "medium"), False
     for finding in summary["findings"]:
+        if has_cause and not told and finding["is_open"] and may_follow(finding):
+            lines, told = [*lines, "", *wrapped("What may follow from it; look again when it is cured:", width)], True
         lines += ["", *_finding(finding, width, color)]
     for action in summary["actions"]:
         undone = " (undone)" if action.get("undone") else ""

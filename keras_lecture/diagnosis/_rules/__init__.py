@@ -7,6 +7,7 @@ from typing import Any
 from keras_lecture._core import checks
 from keras_lecture.diagnosis._rules import data, flow, generalization, invariants, outputs, progress, structure
 from keras_lecture.diagnosis._rules.evidence import Judged
+from keras_lecture.diagnosis._rules.layer_code import adapted
 from keras_lecture.diagnosis._rules.rule import SEVERITIES, Finding, Rule, Unknown
 
 _FAMILIES = (invariants, data, outputs, structure, flow, progress, generalization)
@@ -41,7 +42,7 @@ def judge(record: dict[str, Any], rules: str | Sequence[str] = "default") -> lis
             answers.extend(rule.judge(rule, record))
         except Exception as error:
             answers.append(rule.unknown(f"{type(error).__name__}: {error}", "a report of this error to its developers"))
-    findings = sorted((answer for answer in answers if isinstance(answer, Finding)), key=_order)
+    findings = sorted((adapted(answer, record) for answer in answers if isinstance(answer, Finding)), key=_order)
     first = {}
     for finding in findings:
         first.setdefault((finding.rule, finding.layer), finding)

@@ -5,6 +5,7 @@ A symptom is escalated only where it leads, so that one fault gives one finding 
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from keras_lecture.diagnosis._rules.heads import ENTROPIES, heads
 from keras_lecture.diagnosis._rules.renumbered import repaired
 from keras_lecture.diagnosis._rules.trends import finite, fit_losses
 
+CLASS_KINDS = ("classes", "one-hot")
 # Violated invariants that may slow a run down, but do not explain why it fails.
 _HARMLESS = ("order_changes", "updates_above_rounding")
 # Scales of the input of a first layer beyond which the input is the cause; standardized data have rms 1 and offset 0.
@@ -30,6 +32,7 @@ def has_other_cause(record: Record) -> bool:
         or bool((record.get("model") or {}).get("shared_paths"))
         or repaired(record) is not None
         or has_unusable_data(record)
+        or has_batches_of_one_class(record)
         or _is_symmetric(record)
         or _is_frozen(record)
     )
@@ -43,6 +46,19 @@ def has_nonfinite_data(record: Record) -> bool:
     """Whether the training data hold values that are not finite."""
     data = record.get("data") or {}
     return any(entry.get("nonfinite") for entry in [*(data.get("inputs") or []), *(data.get("targets") or [])])
+
+
+def has_batches_of_one_class(record: Record) -> bool:
+    """Whether the first batch of a generator has one class, and most validation rows have others."""
+    data = record.get("data") or {}
+    others = number((data.get("validation") or {}).get("new")) or 0.0
+    return data.get("whole") is False and others > 0.5 and any(map(is_of_one_class, data.get("targets") or []))
+
+
+def is_of_one_class(target: dict[str, Any]) -> bool:
+    """Whether at least 16 rows of a batch have the same of several classes, which is hardly chance."""
+    is_class = target.get("kind") in CLASS_KINDS and (target.get("units") or 2) > 1
+    return is_class and target.get("distinct") == 1 and target.get("rows", 0) >= 16
 
 
 def has_unusable_data(record: Record) -> bool:
@@ -216,7 +232,9 @@ def _has_no_gradient(record, state):
 
 def _is_overregularized(record, state):
     share, shrunk = measures.regularization_share(record), measures.shrunk_weights(record)
-    return state.stuck and ((share is not None and share > 0.5) or (shrunk is not None and shrunk < 0.1))
+    drops = max((rate for _, rate in measures.dropout_rates(record)), default=0.0)
+    is_strong = (share is not None and share > 0.5) or (shrunk is not None and shrunk < 0.1) or drops >= 0.9
+    return state.stuck and is_strong
 
 
 def _is_saturated(record, state):

@@ -3,10 +3,10 @@
 from typing import Any
 
 from keras_lecture.diagnosis._rules import fitting, inputs
+from keras_lecture.diagnosis._rules.causes import CLASS_KINDS, has_batches_of_one_class, is_of_one_class
 from keras_lecture.diagnosis._rules.harm import is_stuck, last_probe, percent, steps_of, value
 from keras_lecture.diagnosis._rules.rule import Rule
 
-CLASS_KINDS = ("classes", "one-hot")
 _SCALE = "scale of validation / training inputs"
 _SAME_PREPARATION = (
     "Prepare both parts by the same code, best by a layer in the model.",
@@ -26,7 +26,7 @@ def unshuffled_batches(rule: Rule, record: dict[str, Any]):
         return
     for target in data.get("targets") or []:
         if data.get("whole") is False:
-            yield from _first_batch(rule, target, fit)
+            yield from _first_batch(rule, target, record)
             continue
         order, repeats = target.get("order") or {}, target.get("autocorrelation")
         purity, expected = order.get("purity"), order.get("expected_purity")
@@ -51,17 +51,21 @@ def unshuffled_batches(rule: Rule, record: dict[str, Any]):
             )
 
 
-def _first_batch(rule, target, fit):
+def _first_batch(rule, target, record):
     """A generator shows one batch: with several units, a batch of one class is hardly a random one."""
-    outputs = target.get("units") or 2
-    if (
-        target.get("kind") in CLASS_KINDS
-        and target.get("distinct") == 1
-        and target.get("rows", 0) >= 16
-        and outputs > 1
-    ):
-        cause = f"All {target['rows']} rows of the first batch have the same class."
-        yield rule.found(cause, {"classes in the batch": "1 (criterion: several)"}, severity="low", confidence=0.6)
+    if not is_of_one_class(target):
+        return
+    is_ill, evidence = has_batches_of_one_class(record), {"classes in the batch": "1 (criterion: several)"}
+    if is_ill:
+        evidence["validation rows of other classes"] = percent(value(record, "data", "validation", "new"))
+    yield rule.found(
+        f"All {target['rows']} rows that were seen of the first batches have the same class.",
+        evidence,
+        severity="medium" if is_ill else "low",
+        confidence=0.9 if is_ill else 0.6,
+        cure="Shuffle the rows before each epoch, before they are put into batches.",
+        code="dataset = dataset.shuffle(10_000).batch(32)  # tf.data; PyTorch: DataLoader(data, 32, shuffle=True)",
+    )
 
 
 def unbalanced_batches(rule: Rule, record: dict[str, Any]):
@@ -76,8 +80,12 @@ def unbalanced_batches(rule: Rule, record: dict[str, Any]):
             continue
         weighted = fit.get("class_weight") or fit.get("weighted") or bool(_data(record).get("weights"))
         ignored = _predicts_only(record, common) and not weighted
+        cause = f"The commonest class of {target['name']} has {common / rare:.0f} times as many rows as the rarest"
+        accuracy = value(last_probe(record), "train", "accuracy")
+        if accuracy is not None and accuracy - common < 0.01:
+            cause += f", and an accuracy of {accuracy:.1%} is no more than what always predicting it gives"
         yield rule.found(
-            f"The commonest class of {target['name']} has {common / rare:.0f} times as many rows as the rarest.",
+            f"{cause}.",
             {"commonest : rarest class": f"{common / rare:.1f} : 1 (criterion: below 4)"},
             severity="medium" if ignored and common / rare >= 5 else "low",
             confidence=0.8,
@@ -101,7 +109,8 @@ def _predicts_only(record, common):
 def shifted_validation(rule: Rule, record: dict[str, Any]):
     """Validation data that do not represent the training data."""
     held_out = _data(record).get("validation")
-    if not held_out:
+    # A batch of one class lacks the others, but the training data need not.
+    if not held_out or has_batches_of_one_class(record):
         return
     for cause, evidence, severity in _differences(held_out):
         # One batch, perhaps balanced on purpose, does not stand for the training data.
@@ -118,7 +127,7 @@ def _differences(held_out):
     improbable = [entry for entry in missing if entry[2] < 1e-6]
     scale, p = held_out.get("scale"), held_out.get("input_p")
     if new > 0.05:
-        evidence = {"validation rows of classes without a training row": f"{percent(new)} (criterion: none)"}
+        evidence = {"validation rows of classes without a training row": f"{percent(new)} (criterion: 0)"}
         yield "The validation data contain classes that the training data lack.", evidence, "medium"
     if scale is not None and not 0.2 < scale < 5:
         evidence = {_SCALE: f"{scale:.3g} (criterion: 0.2 to 5)"}
@@ -141,7 +150,7 @@ def _differences(held_out):
         evidence = {"validation rows": f"{held_out['rows']} (criterion: at least 25)"}
         yield "So few validation rows measure the accuracy with an error of 10 % and more.", evidence, "low"
     elif missing:
-        evidence = {"classes without a validation row": f"{len(missing)} (criterion: none)"}
+        evidence = {"classes without a validation row": f"{len(missing)} (criterion: 0)"}
         yield "The validation data lack rare classes.", evidence, "low"
 
 

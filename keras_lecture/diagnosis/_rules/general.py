@@ -62,7 +62,9 @@ def capacity_hint(record: Record) -> str | None:
         return "the model has no hidden layer with a kernel"
     if all(layer.get("activation") in _LINEAR for layer in inner):
         return "no hidden layer has an activation, so the model is linear"
-    width, outputs = min(layer.get("units") or 1 for layer in hidden), _output_units(record)
+    # A convolution has its channels at each position, which together are no narrow place.
+    flat = [layer for layer in hidden if len(layer.get("shape") or ()) <= 1] or hidden[-1:]
+    width, outputs = min(layer.get("units") or 1 for layer in flat), _output_units(record)
     if width <= 2 or width < outputs <= 100:
         return f"the narrowest hidden layer has {width} units for {outputs} outputs"
     return None

@@ -143,10 +143,10 @@ def _unlearnable(rule, record):
         return
     is_shifted = _differs_at_start(course) or _is_named(record)
     yield rule.found(
-        "The model learns the training data by heart, and this never helps on the validation data.",
+        "What the model learns from the training data never helps on the validation data by more than chance.",
         {
-            "best validation loss": f"{course.validation[course.best].loss:.3g} (a constant prediction: "
-            f"{state.reference:.3g})",
+            "best validation loss": f"{course.validation[course.best].loss:.3g} "
+            f"± {course.validation[course.best].error:.2g} (a constant prediction: {state.reference:.3g})",
             "training loss": state.text,
         },
         severity="low"
@@ -222,7 +222,8 @@ RULES = [
         lecture="Deck A, tuning table: test error ≫ training error; training and test data of the same distribution",
         cure="Check that each label belongs to its input: was one array shuffled, sorted or filtered without the "
         "other? And that words and categories have the same numbers in both parts.",
-        code="order = np.random.default_rng(0).permutation(len(x))\nx, y = x[order], y[order]  # one order for both",
+        code="for i in range(5):\n    print(x[i], y[i])  # from the source on: does each label belong to its input?\n"
+        "order = np.random.default_rng(0).permutation(len(x))\nx, y = x[order], y[order]  # one order for both",
         judge=_unlearnable,
     ),
     *regularization.RULES,

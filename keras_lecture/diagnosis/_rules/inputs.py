@@ -35,7 +35,7 @@ def nonfinite_data(rule: Rule, record: dict[str, Any]):
         severity = "low" if replaced else "medium" if entry["name"].startswith("validation") else "high"
         yield rule.found(
             f"{entry['name']} contains NaN or infinite values.",
-            {"rows with such a value": f"{percent(share)} (criterion: none)"},
+            {"rows with such a value": f"{percent(share)} (criterion: 0)"},
             severity=severity,
             confidence=0.99,
             cure=f"Replace these values of {entry['name']}, or leave the rows out.",
@@ -127,7 +127,7 @@ def constant_input(rule: Rule, record: dict[str, Any]):
         others = len((record.get("data") or {}).get("inputs") or []) > 1
         yield rule.found(
             f"{'All' if every else constant} of the {features} features of {entry['name']} are the same in every row.",
-            {"constant features": f"{constant} of {features} (criterion: none)"},
+            {"constant features": f"{constant} of {features} (criterion: 0)"},
             severity="low" if not every or others else "high",
         )
 

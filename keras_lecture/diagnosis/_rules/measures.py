@@ -18,6 +18,12 @@ def layers_by_name(record: Record) -> dict[str, dict[str, Any]]:
     return {layer["name"]: layer for layer in (record.get("model") or {}).get("layers") or []}
 
 
+def dropout_rates(record: Record) -> list[tuple[str, float]]:
+    """Layers with a rate of dropout and their rates, the highest first."""
+    rates = [(layer["name"], finite(layer.get("rate"))) for layer in layers_by_name(record).values()]
+    return sorted(((name, rate) for name, rate in rates if rate), key=lambda entry: -entry[1])
+
+
 def rows(record: Record, probe: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Pairs of a layer's row in a probe and its description in the model."""
     known = layers_by_name(record)

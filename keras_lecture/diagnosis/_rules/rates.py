@@ -1,7 +1,7 @@
 """Rules on the learning rate, judged by the updates that it makes and by their consequences, never by its own value."""
 
 from keras_lecture.diagnosis._rules import measures
-from keras_lecture.diagnosis._rules.causes import harms, largest_travel, severity, typical_largest_ratio
+from keras_lecture.diagnosis._rules.causes import harms, largest_travel, leading, severity, typical_largest_ratio
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.general import general_cause, median_cosine
 from keras_lecture.diagnosis._rules.rule import Rule
@@ -32,14 +32,24 @@ def _too_high(rule, record):
         evidence["damage"] = ", ".join(signs)
         cause = "What was learned is lost again, as by steps that are too long."
         if max(early or 0.0, largest or 0.0) > 0.2:
-            cause = "The steps are so long that they destroy what was learned."
+            cause = "The steps are so long that they destroy the weights."
     yield rule.found(
         cause,
         {**evidence, "training loss": state.text},
         severity=worst,
         confidence=0.85 if worst != "low" else 0.4,
         steps=(1, max(1, state.steps)),
+        code=_rate_times(record, 0.1, "  # and build the model anew: these weights are spoiled" if signs else ""),
     )
+
+
+def _rate_times(record, factor, note=""):
+    """Code that sets a multiple of the learning rate; `None` if it is not known or follows a schedule."""
+    optimizer = (record.get("model") or {}).get("optimizer") or {}
+    rate = measures.finite(optimizer.get("learning_rate"))
+    if not rate or optimizer.get("schedule"):
+        return None
+    return f"model.optimizer.learning_rate = {rate * factor:.3g}{note}"
 
 
 def _too_low(rule, record):
@@ -49,6 +59,9 @@ def _too_low(rule, record):
         return
     ratio, total = travel
     if state.stage == "good" or not 0 < ratio <= 1e-4 or total >= 0.2:
+        return
+    # After steps that were too long the units are dead or saturated, and the updates small for this reason.
+    if leading(record) == "learning-rate-too-high" or (measures.first_update_ratio(record) or 0.0) > 0.2:
         return
     last = (record.get("probes") or [{"layers": []}])[-1]
     gradients = measures.elasticities(record, last)
@@ -66,6 +79,7 @@ def _too_low(rule, record):
         severity=worst,
         confidence=0.9 if worst != "low" else 0.6,
         steps=(1, max(1, state.steps)),
+        code=_rate_times(record, 10),
     )
 
 

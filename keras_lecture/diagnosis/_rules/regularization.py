@@ -4,7 +4,6 @@ from keras_lecture.diagnosis._rules import measures
 from keras_lecture.diagnosis._rules.causes import has_other_cause, severity
 from keras_lecture.diagnosis._rules.evidence import points, progress
 from keras_lecture.diagnosis._rules.rule import Rule
-from keras_lecture.diagnosis._rules.trends import finite
 
 # Keras's moving statistics with momentum 0.99 forget their start within so many steps.
 _SETTLED = 300
@@ -47,16 +46,16 @@ def _batch_norm_drift(rule, record):
 
 def _too_much_regularization(rule, record):
     share, shrunk = measures.regularization_share(record), measures.shrunk_weights(record)
-    rates = {layer["name"]: finite(layer.get("rate")) or 0.0 for layer in measures.layers_by_name(record).values()}
-    strongest = max(rates, key=rates.get, default=None)
+    strong = [(name, rate) for name, rate in measures.dropout_rates(record) if rate >= 0.7]
     state = progress(record)
     evidence = {}
     if share is not None and share > 0.5:
         evidence["penalty before the first step"] = f"{share:.0%} of the whole loss (criterion: above 50 %)"
     if shrunk is not None and shrunk < 0.1 and state.stage != "good":
         evidence["norm of the kernels"] = f"{shrunk:.1%} of the start (criterion: below 10 %)"
-    if strongest is not None and rates[strongest] >= 0.7:
-        evidence["dropout"] = f"{rates[strongest]:.0%} in {strongest} (criterion: at least 70 %)"
+    if strong:
+        rates = ", ".join(f"{rate:.0%} in {name}" for name, rate in strong[:4])
+        evidence["dropout"] = f"{rates} (criterion: below 70 %)"
     if _is_hampered(record, state):
         evidence["loss with dropout"] = "no better than a constant prediction, without dropout far better"
     if share is None and shrunk is None and not evidence:
@@ -64,13 +63,20 @@ def _too_much_regularization(rule, record):
         return
     if evidence:
         worst = severity(record, rule.id, "medium")
+        cause, cure, code = "The regularization is stronger than what the data can teach.", None, None
+        if list(evidence) == ["dropout"]:
+            cause = f"Dropout lets hardly anything through: {rates}."
+            cure = "Lower the rate of dropout to at most 0.5 in each of these layers."
+            code = "keras.layers.Dropout(0.3)"
         yield rule.found(
-            "The regularization is stronger than what the data can teach.",
+            cause,
             {**evidence, "training loss": state.text},
             severity=worst,
             confidence=0.9 if worst != "low" else 0.4,
-            layer=strongest if list(evidence) == ["dropout"] else None,
+            layer=strong[0][0] if list(evidence) == ["dropout"] else None,
             steps=(0, state.steps),
+            cure=cure,
+            code=code,
         )
 
 
@@ -101,7 +107,8 @@ RULES = [
         id="too-much-regularization",
         severity="medium",
         criterion="penalty > 50 % of the whole loss before the first step, kernels below 10 % of their first norm, "
-        "or a dropout rate ≥ 0.7; medium while the loss is no better than that of a constant prediction",
+        "or a dropout rate ≥ 0.7 (0.9 for medium); medium while the loss is no better than that of a constant "
+        "prediction",
         scale_free="Penalty and loss have one unit, and norms are compared with their start.",
         unknown_when="Neither penalties nor norms of kernels were measured.",
         lecture="Deck A, tuning table: the training error is huge, decrease the regularization strength",

@@ -59,7 +59,7 @@ def _cut_short(rule, record):
         },
         severity="medium" if is_cause else "low",
         confidence=0.8,
-        steps=(0, state.steps),
+        steps=(state.steps, state.steps),
     )
 
 
@@ -99,7 +99,8 @@ RULES = [
         unknown_when="Fewer than six training losses, or an unknown number of planned steps.",
         lecture=_TUNING + "the training error decreases very slowly",
         cure="Train for more epochs, with early stopping on the validation loss.",
-        code="model.fit(x, y, epochs=50, validation_split=0.2, callbacks=[keras.callbacks.EarlyStopping(patience=5)])",
+        code="model.fit(x, y, epochs=50, validation_data=(x_val, y_val), callbacks=[\n"
+        "    keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)])",
         judge=_cut_short,
     ),
 ]

@@ -35,7 +35,7 @@ def symmetric_units(rule: Rule, record: dict[str, Any]):
             steps = probe["step"] if probe else 0
             yield rule.found(
                 f"All units of {names} start with equal incoming weights, and learn the same.",
-                {"layers with equal units": f"{len(found)} after {steps} steps (criterion: none)"},
+                {"layers with equal units": f"{len(found)} after {steps} steps (criterion: 0)"},
                 severity=severity,
                 confidence=confidence,
                 layer=found[0]["name"],
@@ -79,7 +79,7 @@ def frozen_layer(rule: Rule, record: dict[str, Any]):
         cause = f"The weights of {names} are frozen at their random start."
     yield rule.found(
         cause,
-        {"frozen parameters": f"{percent(share)} (criterion: none that were not trained before)"},
+        {"frozen parameters": f"{percent(share)} (criterion: 0, unless trained before)"},
         severity=severity,
         confidence=0.95 if severity != "low" else 0.6,
         layer=frozen[0]["name"],
@@ -119,7 +119,7 @@ def unused_weights(rule: Rule, record: dict[str, Any]):
     names = ", ".join(path for _, path in found[:4]) + (" …" if len(found) > 4 else "")
     yield rule.found(
         f"The loss does not depend on {names}: the gradient is exactly zero.",
-        {"kernels without a gradient": f"{len(found)} in {len(probes)} probes (criterion: none)"},
+        {"kernels without a gradient": f"{len(found)} in {len(probes)} probes (criterion: 0)"},
         severity="medium" if remains else "low",
         confidence=0.9 if remains else 0.6,
         layer=found[0][0],

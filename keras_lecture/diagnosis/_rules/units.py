@@ -24,15 +24,17 @@ def _dead_relu(rule, record):
         # Sparse is not dead: a unit counts only if it rests on every sample of the probe.
         if share < 0.25 or dead < 2 and units > 1:
             continue
-        history = [s for s, earlier in seen if name in earlier and earlier[name][0] / earlier[name][1] >= 0.25]
+        shares = {s: earlier[name][0] / earlier[name][1] for s, earlier in seen if name in earlier}
+        history = [s for s, dead in shares.items() if dead >= 0.25]
+        first = f", {shares[history[0]]:.0%} at step {history[0]}" if len(history) > 1 else ""
         worst = "low"
         if share >= 0.9:
             worst = severity(record, rule.id, "high" if share == 1 else "medium")
             worst = "medium" if worst == "low" and _stops_output(record, share, state) else worst
         yield rule.found(
-            f"{dead} of {units} units are at rest on every sample and get no gradient.",
+            f"{dead} of {units} units are dead: their output is 0 on every sample, and they get no gradient.",
             {
-                "dead units": f"{share:.0%} (criterion: at least 25 %; 90 % without progress)",
+                "dead units": f"{share:.0%} at step {step}{first} (criterion: below 25 %; 90 % without progress)",
                 "seen in probes": f"{len(history)} of {len(seen)}",
                 "training loss": state.text,
             },

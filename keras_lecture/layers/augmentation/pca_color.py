@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_lecture._core import checks
-from keras_lecture._core.saving import register
+from keras_lecture._core.saving import plain, register
 from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.random_bits import normal
 from keras_lecture.layers.augmentation._preparation import ImageAugmentation
@@ -128,7 +128,7 @@ class PCAColor(ImageAugmentation):
 
     def get_config(self) -> dict[str, Any]:
         own = {"stddev": self.stddev, "value_range": self.value_range, **self._given}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **plain(own)}
 
     def _pixels(self, images):
         if len(images.shape) != 4:

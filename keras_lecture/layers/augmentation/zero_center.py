@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_lecture._core import checks
-from keras_lecture._core.saving import register
+from keras_lecture._core.saving import plain, register
 from keras_lecture._core.types import Tensor
 from keras_lecture.layers.augmentation._preparation import Preparation
 from keras_lecture.layers.normalization._one_pass import given, moments, squares, statistic
@@ -124,7 +124,7 @@ class ZeroCenter(Preparation):
 
     def get_config(self) -> dict[str, Any]:
         own = {"per": self.per, "unit_variance": self.unit_variance, "data_format": self.data_format}
-        return {**super().get_config(), **own, **self._given}
+        return {**super().get_config(), **own, **plain(self._given)}
 
     @property
     def _axis(self):

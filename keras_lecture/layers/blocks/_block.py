@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_lecture._core import checks
+from keras_lecture._core.saving import plain
 from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import attachments, reattach
 from keras_lecture.initializers import Kaiming
@@ -71,7 +72,7 @@ class Block(keras.Layer):
     def get_config(self) -> dict[str, Any]:
         config = {
             **super().get_config(),
-            "normalization": self.normalization,
+            "normalization": plain(self.normalization),
             "activation": keras.activations.serialize(self.activation),
             "data_format": self.data_format,
         }
@@ -138,7 +139,13 @@ def configured(owner, normalization):
     """A name, None, or the configuration of the layer that is copied for every use in the block."""
     if isinstance(normalization, keras.Layer):
         # As an attribute, the layer itself would become a part of the block.
-        return keras.saving.serialize_keras_object(normalization)
+        config = keras.saving.serialize_keras_object(normalization)
+        try:
+            keras.saving.deserialize_keras_object(config)
+        except (TypeError, ValueError):
+            remedy = "Put `@keras.saving.register_keras_serializable()` before its class."
+            checks.reject(owner, "normalization", "a layer that Keras can copy by its config", normalization, remedy)
+        return config
     if not isinstance(normalization, dict):
         checks.one_of(owner, "normalization", normalization, (None, *NORMALIZATIONS), "Or pass a layer to be copied.")
     return normalization

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_lecture._core import checks
 from keras_lecture._core.connections import whole_numbers
-from keras_lecture._core.saving import register
+from keras_lecture._core.saving import plain, register
 from keras_lecture._core.types import Tensor
 from keras_lecture.initializers import Xavier
 from keras_lecture.layers._base.inputs import floating
@@ -108,7 +108,7 @@ class AtrousSpatialPyramidPooling(Block):
 
     def get_config(self) -> dict[str, Any]:
         names = ("filters", "rates", "merge", "image_pooling")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **plain({name: getattr(self, name) for name in names})}
 
     def _branch(self, size, *, before=(), **options):
         if self.merge == "sum":

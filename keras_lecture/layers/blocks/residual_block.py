@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_lecture._core import checks
 from keras_lecture._core.connections import whole_numbers
-from keras_lecture._core.saving import register
+from keras_lecture._core.saving import plain, register
 from keras_lecture._core.types import Tensor
 from keras_lecture.initializers import Kaiming
 from keras_lecture.layers._base.inputs import floating
@@ -121,7 +121,7 @@ class ResidualBlock(Block):
 
     def get_config(self) -> dict[str, Any]:
         names = ("filters", "strides", "bottleneck", "preactivation", "drop_path", "seed")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **plain({name: getattr(self, name) for name in names})}
 
     def _per_axis(self, rank):
         return tuple(self.strides * rank)[:rank]

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_lecture import _backend
 from keras_lecture._core import checks
 from keras_lecture._core.types import Tensor
 
@@ -103,28 +104,44 @@ def batches(data: Any, batch_size: int) -> tuple[Iterable, int | None]:
 
 
 class Statistic(keras.Variable):
-    """A weight set by `adapt`, by loading or by `set_weights`; `known` says whether it has been set."""
+    """A weight set by `adapt`, by loading or by `set_weights`; NaN until then."""
 
-    known: bool = False
+    _known: bool = False
+
+    @property
+    def known(self) -> bool:
+        """Whether it has been set."""
+        if not self._known:
+            # The loaders of the frameworks write values without `assign`.
+            with _backend.outside_of_traces():
+                self._known = _is_set(self._value)
+        # A stateless call may bring another value along.
+        return self._known or _is_set(self)
 
     def assign(self, value: Tensor) -> Tensor:
         # NaN was saved by a layer that was never adapted. Once known, a tensor is the value that training writes back.
-        if not (self.known and keras.ops.is_tensor(value)):
-            self.known = not np.isnan(_host(value.value if isinstance(value, keras.Variable) else value)).any()
+        if not (self._known and keras.ops.is_tensor(value)):
+            self._known = _is_set(value)
         return super().assign(value)
 
 
+def _is_set(value):
+    try:
+        return not np.isnan(_host(value.value if isinstance(value, keras.Variable) else value)).any()
+    except Exception:
+        # In a trace a value has no numbers.
+        return False
+
+
 def statistic(name: str, shape: tuple, dtype: str, given: Any = None) -> Statistic:
-    """A weight with the `given` value, broadcast to `shape`; without one it is NaN and not `known`."""
+    """A weight with the `given` value, broadcast to `shape`; without one it is NaN."""
     start = np.full(shape, np.nan if given is None else given)
 
     # Set by an initializer: in a data pipeline an assignment would become part of the pipeline.
     def initializer(shape, dtype):
         return keras.ops.convert_to_tensor(start, dtype)
 
-    weight = Statistic(initializer, shape=shape, dtype=dtype, trainable=False, autocast=False, name=name)
-    weight.known = given is not None
-    return weight
+    return Statistic(initializer, shape=shape, dtype=dtype, trainable=False, autocast=False, name=name)
 
 
 def given(owner: str, argument: str, value: Any, *ranks: int) -> Any:

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_lecture._backend import accelerate
 from keras_lecture._core import checks
-from keras_lecture._core.saving import register
+from keras_lecture._core.saving import plain, register
 from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.inputs import at_least_float32, floating
 
@@ -94,4 +94,4 @@ class LayerNormalization(keras.layers.LayerNormalization):
         return self.activation(ops.cast(outputs, self.compute_dtype))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "activation": keras.activations.serialize(self.activation)}
+        return plain({**super().get_config(), "activation": keras.activations.serialize(self.activation)})

@@ -174,11 +174,11 @@ def test_where_the_loss_stops_being_a_number_is_marked_and_said():
 
 def test_findings_are_marked_where_they_began_and_ended():
     written = page(DOCUMENTS["sick"])
-    assert "1 begins" in written and "3 ends" in written
+    assert "finding 1 begins" in written and "finding 3 ends" in written
     rows = re.findall(r"<li><a href=\"#finding-\d\">(.*?)</a> <small>(.*?)</small>", written)
     assert rows == [
-        ("1. dead-relu in dense_1", "high, from step 40, still open"),
-        ("2. underfit", "low, from step 40, still open"),
+        ("1. dead-relu in dense_1", "high, from step 40, to the end"),
+        ("2. underfit", "low, from step 40, to the end"),
         ("3. spike in dense_1", "high, from step 10, closed after step 30"),
     ]
     assert 'cx="12.50%"' in written and 'x1="37.50%" x2="37.50%"' in written  # steps 10 and 30 of 80

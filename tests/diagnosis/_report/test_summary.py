@@ -1,12 +1,14 @@
 """The summary: status and exit code by the worst open finding, one sentence, small findings, and `since`."""
 
 import json
+import re
 
 import pytest
 from diagnosis._report.documents import HOSTILE, document, finding
 
 from keras_lecture.diagnosis._report.html import page
 from keras_lecture.diagnosis._report.summary import SCHEMA, summary
+from keras_lecture.diagnosis._report.terminal import text
 
 pytestmark = pytest.mark.once
 
@@ -42,11 +44,43 @@ def test_the_verdict_says_what_since_when_where_how_sure_and_what_to_do():
     )
 
 
+def test_likely_consequences_come_last_and_are_called_so():
+    """A page had ten findings in a row, and did not say which of them is the cause."""
+    effect = finding(rule="underfit", severity="low", confidence=0.99, cause="Too high.")
+    note = finding(rule="no-validation", severity="low", confidence=0.4, cause="No validation.")
+    result = summary(document(findings=[effect, note, OPEN["high"]]))
+    assert [each["rule"] for each in result["findings"]] == ["dead-relu", "no-validation", "underfit"]
+    printed = text(result)
+    assert printed.index("no-validation") < printed.index("What may follow from it") < printed.index("underfit")
+    written = page(document(findings=[effect, note, OPEN["high"]]))
+    assert "may follow from the findings above" in written
+    # Without a cause it is not known to be an effect.
+    alone = document(findings=[effect, note])
+    assert [each["rule"] for each in summary(alone)["findings"]] == ["underfit", "no-validation"]
+    assert "may follow" not in text(summary(alone)) + page(alone)
+
+
+def test_the_page_has_the_layers_and_the_rules_that_found_nothing():
+    """A reader could not see that two layers had a dropout of 95 %, nor whether saturation had been judged."""
+    layers = [
+        {"name": "drop<1>", "class": "Dropout", "shape": [6], "rate": 0.95, "weights": []},
+        {"name": "dense", "class": "Dense", "shape": [4, 3], "activation": "tanh", "use_bias": False, "weights": [
+            {"role": "kernel", "size": 18, "rms": 0.25, "trainable": False, "equal_units": True}]},
+    ]  # fmt: skip
+    written = page(document(model={"name": "net", "layers": layers}, rules=["overfit", "dead-relu", "underfit"]))
+    rows = re.findall(r'<th scope="row">([^<]*)</th>((?:<td>[^<]*</td>)*)', written)
+    cells = {name: re.findall("<td>(.*?)</td>", rest) for name, rest in rows}
+    assert cells["drop&lt;1&gt;"] == ["Dropout", "6", "–", "–", "rate 0.95"]
+    settings = "tanh; no bias; frozen; all units have equal weights"
+    assert cells["dense"] == ["Dense", "4 × 3", "18", "0.25", settings]
+    assert "2 rules found nothing" in written or "1 rule found nothing" in written
+
+
 def test_the_verdict_on_a_healthy_run_says_how_much_was_judged():
     result = summary(document(findings=[OPEN["low"]], rules=["overfit", "dead-relu", "underfit"]))
     assert result["verdict"] == (
         "No serious fault was found in 80 steps (4 epochs): 2 of 3 rules could judge, "
-        "and 1 finding of low severity is worth knowing: dead-relu."
+        "and 1 finding of low severity is worth knowing, first dead-relu: all units are at rest (95 % sure)."
     )
 
 

@@ -17,7 +17,7 @@ def layer(name, units=32, activation="relu", **changes):
         "name": name,
         "class": "Dense",
         "activation": activation,
-        "shape": [None, units],
+        "shape": [units],
         "units": units,
         "trainable": True,
         "rate": None,

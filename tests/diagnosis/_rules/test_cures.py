@@ -15,7 +15,7 @@ from support import snippets
 
 from keras_lecture.diagnosis import _rules
 from keras_lecture.diagnosis._rules import RULES
-from keras_lecture.diagnosis._rules.layer_code import layer_code
+from keras_lecture.diagnosis._rules.layer_code import adapted, layer_code
 
 # Local names in the code that findings compose themselves.
 STUBS = {
@@ -93,6 +93,23 @@ def test_code_that_findings_compose_is_found():
 def test_code_that_cannot_run_fails(code):
     with pytest.raises((NameError, TypeError, ValueError)):
         snippets.run(code, snippets.names())
+
+
+def test_a_finding_gets_code_for_its_own_layer():
+    """A page told the readers to replace a convolution of 16 filters by `Dense(64)`, and dropped the activation."""
+    rule = RULES["dead-relu"][0]
+    layers = [{"name": "a", "class": "Conv2D", "units": 16, "activation": "relu", "weights": [kernel((3, 3, 8, 16))]}]
+    layers.append({"name": "b", "class": "Dense", "units": 32, "activation": "tanh", "weights": [kernel((16, 32))]})
+    layers.append({"name": "c", "class": "LSTM", "units": 8, "activation": "tanh", "weights": [kernel((6, 32))]})
+    record = {"model": {"layers": layers}}
+    code = {name: adapted(rule.found("", {}, layer=name), record).code for name in ("a", "c", None)}
+    assert code["a"].startswith('keras.layers.Conv2D(16, 3, activation="leaky_relu", ')
+    assert code["c"] == code[None] == rule.code
+    equal = RULES["symmetric-units"][0]
+    code = adapted(
+        equal.found("", {}, layer="b", code='keras.layers.Dense(64, kernel_initializer="he_normal")'), record
+    )
+    assert code.code == 'keras.layers.Dense(32, activation="tanh", kernel_initializer="he_normal")'
 
 
 @pytest.mark.parametrize(

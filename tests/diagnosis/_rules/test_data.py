@@ -3,6 +3,7 @@
 import pytest
 from diagnosis._rules.records import answers, layer, severities
 
+from keras_lecture.diagnosis._rules.causes import has_other_cause
 from keras_lecture.diagnosis._rules.data import RULES
 
 pytestmark = pytest.mark.once
@@ -96,6 +97,25 @@ def test_sorted_rows():
     assert not severities(RULES, "unshuffled-batches", ordered(False, z=-0.5, purity=0.21))
     # Batches of one class need not come from sorted rows: here the batch is the whole data set.
     assert not severities(RULES, "unshuffled-batches", ordered(False, purity=None))
+
+
+def test_a_first_batch_of_one_class_is_the_cause_where_the_validation_data_have_others():
+    """A page named dead units and classes that the training data lack, because a generator's first batch had one."""
+
+    def generator(new, **target):
+        facts = {"name": "y", "kind": "classes", "rows": 128, "units": 10, "distinct": 1} | target
+        held_out = {"rows": 449, "new": new, "missing": [], "shared": 0.0, "twins": 0.0, "label_p": 1e-70}
+        held_out |= {"label_shift": 0.9, "input_shift": 0.8, "input_shift_largest": 35.0, "input_p": 1e-200}
+        return {"data": {"targets": [facts], "whole": False, "validation": held_out}, "fit": {"shuffle": None}}
+
+    sick = generator(0.9)
+    assert severities(RULES, "unshuffled-batches", sick) == ["medium"]
+    assert severities(RULES, "bad-split", sick) == []
+    assert has_other_cause(sick)
+    # Rare classes: most validation rows are of the same class, too.
+    assert severities(RULES, "unshuffled-batches", generator(0.02)) == ["low"]
+    assert severities(RULES, "unshuffled-batches", generator(0.9, rows=8)) == []
+    assert not has_other_cause(generator(0.9, distinct=9))
 
 
 def test_consecutive_rows_of_a_regression():

@@ -111,6 +111,17 @@ def test_too_much_regularization():
     assert severities(generalization, "too-much-regularization", fine) == []
 
 
+def test_dropout_that_lets_hardly_anything_through_is_the_cause():
+    """A page put a model that is too small first, the dropout of 95 % last, and code for a weight decay beside it."""
+    record = stuck()
+    for layer in record["model"]["layers"][:2]:
+        layer["rate"] = 0.95
+    assert alarms(record, generalization, progress, flow) == ["too-much-regularization"]
+    (found,), _ = answers(generalization, "too-much-regularization", record)
+    assert found.cause == "Dropout lets hardly anything through: 95% in a, 95% in b."
+    assert found.code == "keras.layers.Dropout(0.3)"
+
+
 def test_strong_dropout_of_a_run_that_learns_is_low():
     record = healthy()
     record["model"]["layers"][1]["rate"] = 0.8

@@ -132,6 +132,22 @@ def test_short_steps_of_a_trained_model_are_fine():
     assert severities(progress, "learning-rate-too-low", run(linear(0.3, 0.29), update=1e-6)) == []
 
 
+def test_short_steps_after_long_ones_are_not_too_short():
+    """Units that the first steps have killed move no more: the page asked for a rate ten times larger and smaller."""
+    record = run(linear(2.31, 2.3), update=1e-6)
+    assert severities(progress, "learning-rate-too-low", record) == ["medium"]
+    for entry in record["steps"][0]["weights"].values():
+        entry["update"] = 3.0
+    assert severities(progress, "learning-rate-too-low", record) == []
+
+
+def test_the_code_of_a_rate_has_the_rate_of_the_run():
+    record = run(linear(2.31, 2.3), update=1e-6)
+    record["model"]["optimizer"]["learning_rate"] = 1e-5
+    (found,), _ = answers(progress, "learning-rate-too-low", record)
+    assert found.code == "model.optimizer.learning_rate = 0.0001"
+
+
 def test_a_warm_up_is_not_judged_by_its_first_steps():
     record = run([2.3, 2.25], update=1e-6)
     record["fit"]["epochs"] = 20
@@ -159,6 +175,9 @@ def test_underfit_and_too_little_capacity():
     narrow = stuck()
     narrow["model"]["layers"][1]["units"] = 1
     assert alarms(narrow, progress, flow) == ["too-little-capacity"]
+    # A reader of a report was told to enlarge a convolution of eight channels before ten outputs.
+    narrow["model"]["layers"][1]["shape"] = [6, 6, 1]
+    assert alarms(narrow, progress, flow) == ["underfit"]
     # Far from perfect, but perhaps at the noise in the data.
     assert set(severities(progress, "underfit", run([2.3, *[1.7] * 20]))) == {"low"}
 

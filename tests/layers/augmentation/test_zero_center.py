@@ -160,3 +160,32 @@ def test_a_pipeline_rounds_the_difference_too():
     layer.adapt(x)
     (found,) = tf.data.Dataset.from_tensor_slices(x).batch(3).map(layer)
     np.testing.assert_allclose(tf.cast(found, "float32"), x - x.astype("float64").mean(), rtol=2**-8)
+
+
+@pytest.mark.parametrize("kind", ["ZeroCenter", "PCAColor"])
+def test_statistics_that_the_framework_loads_are_known(kind, tmp_path):
+    """`load_state_dict`, `tf.train.Checkpoint` and a stateless call wrote the values, and the layer refused to run."""
+
+    def model():
+        keras.utils.clear_session()
+        unit = ZeroCenter(unit_variance=True) if kind == "ZeroCenter" else PCAColor(value_range=(0, 1), seed=0)
+        return keras.Sequential([keras.Input((4, 5, 3)), unit])
+
+    data = np.random.default_rng(0).uniform(size=(6, 4, 5, 3)).astype("float32")
+    ours = model()
+    ours.layers[0].adapt(data)
+    want = ours.predict(data, verbose=0)
+    other, backend = model(), keras.backend.backend()
+    if backend == "torch":
+        other.load_state_dict(ours.state_dict())
+    elif backend == "tensorflow":
+        tf.train.Checkpoint(ours).write(str(tmp_path / "values"))
+        tf.train.Checkpoint(other).restore(str(tmp_path / "values"))
+    else:
+        groups = ours.trainable_variables, ours.non_trainable_variables
+        values = [[variable.value for variable in group] for group in groups]
+        assert_close(other.stateless_call(*values, data, training=False)[0], want, rtol=1e-5, atol=1e-5)
+        with pytest.raises(ValueError, match="must be known"):
+            other.predict(data, verbose=0)
+        return
+    assert_close(other.predict(data, verbose=0), want, rtol=1e-5, atol=1e-5)

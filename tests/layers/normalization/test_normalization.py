@@ -191,3 +191,26 @@ def test_rejects(cls, arguments, argument):
 def test_rejects_groups_that_do_not_divide_the_channels():
     with pytest.raises(ValueError, match="GroupNormalization: `groups` must be a divisor of the 6 channels"):
         GroupNormalization(4).build((None, 6))
+
+
+@pytest.mark.parametrize("make", [lambda: GroupNormalization(2), lambda: InstanceNormalization()])
+def test_the_gradient_of_its_weights_alone(make):
+    """PyTorch 2.13 ended the process here: images with the channels last, and an input that needs no gradient.
+
+    So it did under `Doctor`, and in every search, with such a layer before the first kernel or after frozen ones.
+    Oracle: by hand, dL/dβ = Σ 2(y + 1) for L = Σ(y + 1)².
+    """
+    layer = make()
+    x = keras.ops.convert_to_tensor(np.random.default_rng(0).normal(size=(2, 8, 8, 4)).astype("float32"))
+    layer.build(x.shape)
+
+    def loss(weights):
+        groups = layer.trainable_variables, layer.non_trainable_variables
+        with _backend.scope(groups, (weights, [v.value for v in layer.non_trainable_variables])):
+            return keras.ops.sum((layer(x) + 1.0) ** 2), None
+
+    weights = [variable.value for variable in layer.trainable_variables]
+    _, gradients = _backend.value_and_grad(loss)(weights)
+    index = [variable.path.endswith("beta") for variable in layer.trainable_variables].index(True)
+    want = (2 * (keras.ops.convert_to_numpy(layer(x)) + 1)).sum((0, 1, 2))
+    assert_close(gradients[index], want, rtol=1e-4, atol=1e-3)

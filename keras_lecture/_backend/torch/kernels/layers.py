@@ -46,9 +46,9 @@ def group_normalize(x, gamma, beta, groups, axis, epsilon):
     mean = split.mean([2, *range(3, split.ndim)], keepdim=True)
     # A shift does not change the result, so that the mean needs no gradient.
     centered = moved - mean.expand(*split.shape[:3], *[1] * (split.ndim - 3)).flatten(1, 2)
-    if not centered.requires_grad and torch.is_grad_enabled():
+    if not centered.requires_grad:
         # PyTorch 2.13 crashes in the gradient for channels-last images if only the weights need one.
-        centered.requires_grad_()
+        centered = centered.contiguous()
     y = functional.group_norm(centered, groups, _weight(gamma, x), _weight(beta, x), epsilon)
     return y.movedim(1, axis)
 
