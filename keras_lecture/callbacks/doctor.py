@@ -249,8 +249,8 @@ class Doctor(keras.callbacks.Callback):
         self._instruments.open(opened, samples.data, samples.validation_data, **options)
         if self.treat and not self._step:
             self._instruments.rehearse(opened)
-        no_gradient = opened["probes"][0]["no_gradient"]
-        self._invariants = self._attempt("the invariants", lambda: Invariants(model, batches[0], no_gradient))
+        probe = opened["probes"][0]
+        self._invariants = self._attempt("the invariants", lambda: Invariants(model, batches[0], probe))
         # Not 0 in a resumed run: one that is finished already is not measured again.
         self._looked = self._step
         self._judge()

@@ -12,7 +12,7 @@ import pytest
 from sklearn.datasets import load_digits
 from support.harness import BACKEND
 
-from keras_lecture import data, optimizers
+from keras_lecture import data, layers, optimizers
 from keras_lecture.callbacks import (
     Doctor,
     EarlyStopping,
@@ -405,3 +405,14 @@ def test_the_train_function_of_a_search_stays_in_place():
     before = type(model.train_function)
     fit(model, Doctor(verbose=0), epochs=1)
     assert type(model.train_function) is before
+
+
+def test_a_gradient_that_is_only_rounding_moves_no_weight():
+    """The suite under the doctor: Σy does not depend on γ, whose gradient was 7e-7 beside 216: "did not move"."""
+    model = keras.Sequential([keras.Input((6, 6, 4)), layers.InstanceNormalization()])
+    model.compile(keras.optimizers.SGD(0.01), lambda y_true, y_pred: keras.ops.sum(y_pred))
+    x = np.random.default_rng(0).normal(size=(8, 6, 6, 4)).astype("float32")
+    doctor = Doctor(verbose=0)
+    model.fit(x, x, batch_size=4, verbose=0, callbacks=[doctor])
+    fact = doctor.record["invariants"]["weights_move"]
+    assert fact["holds"] is True, fact

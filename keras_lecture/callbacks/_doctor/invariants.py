@@ -7,15 +7,16 @@ import numpy as np
 
 from keras_lecture.callbacks._doctor import monitored, steps
 from keras_lecture.diagnosis._facts.invariants import Watch, static
+from keras_lecture.diagnosis._record.record import number
 
 
 class Invariants:
     """Collects the invariants of a run: those of the model and one batch, and those of its first steps."""
 
-    def __init__(self, model: keras.Model, batch: tuple[Any, Any, Any], no_gradient: list[str]) -> None:
+    def __init__(self, model: keras.Model, batch: tuple[Any, Any, Any], probe: dict[str, Any]) -> None:
         self._static = static(model, batch)
         self._watch = Watch(model, self._static)
-        self._no_gradient = no_gradient
+        self._no_gradient = without_gradient(probe)
         self._monitored: dict[str, Any] = {}
         self._before_evaluation: dict[str, np.ndarray] | None = None
         self._evaluated = False
@@ -52,3 +53,12 @@ class Invariants:
     def result(self) -> dict[str, Any]:
         """The facts for `record["invariants"]`."""
         return {**self._static, **self._monitored, **self._watch.result(self._no_gradient)}
+
+
+def without_gradient(probe: dict[str, Any]) -> list[str]:
+    """The paths of weights whose gradient on the probe is zero, or what rounding leaves of zero beside the largest."""
+    weights = [weight for row in probe["layers"] for weight in row.get("weights") or []]
+    gradients = {weight["path"]: number(weight.get("gradient")) for weight in weights}
+    sizes = {path: size for path, size in gradients.items() if size is not None and np.isfinite(size)}
+    smallest = np.finfo("float32").eps * max(sizes.values(), default=0.0)
+    return [*probe["no_gradient"], *(path for path, size in sizes.items() if size <= smallest)]

@@ -67,6 +67,8 @@ class Progress:
             return f"{words.get(self.stage, 'progress unknown')} after {self.steps} steps"
         if self.share < -1.0:
             return f"far worse than a constant prediction after {self.steps} steps"
+        if self.share < 0:
+            return f"no better than a constant prediction after {self.steps} steps"
         return f"{self.share:.1%} of the way from a constant prediction to a perfect one after {self.steps} steps"
 
 

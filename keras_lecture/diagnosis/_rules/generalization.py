@@ -221,7 +221,7 @@ RULES = [
         unknown_when="There are no validation data, or the loss of a constant prediction is not known.",
         lecture="Deck A, tuning table: test error ≫ training error; training and test data of the same distribution",
         cure="Check that each label belongs to its input: was one array shuffled, sorted or filtered without the "
-        "other? And that words and categories have the same numbers in both parts.",
+        "other? Words and categories need the same numbers in the training and the validation data.",
         code="for i in range(5):\n    print(x[i], y[i])  # from the source on: does each label belong to its input?\n"
         "order = np.random.default_rng(0).permutation(len(x))\nx, y = x[order], y[order]  # one order for both",
         judge=_unlearnable,
