@@ -51,19 +51,24 @@ def summary(document: Document, since: int | None = None) -> dict[str, Any]:
 
 
 def ordered(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Open findings before closed ones, the most severe first; among the low ones, likely consequences last."""
+    """Open findings before closed ones, the most severe first; among equal ones, likely consequences last."""
     has_cause = any(finding["is_open"] and finding["severity"] != "low" for finding in findings)
 
     def place(finding):
         severity = -SEVERITIES.index(finding["severity"])
-        return not finding["is_open"], severity, has_cause and may_follow(finding), -finding["confidence"]
+        return not finding["is_open"], severity, has_cause and _is_symptom(finding), -finding["confidence"]
 
     return sorted(findings, key=place)
 
 
 def may_follow(finding: dict[str, Any]) -> bool:
     """Whether a finding is low and what many faults look like: beside a serious one it may be its effect."""
-    return finding["severity"] == "low" and finding["rule"] in _SYMPTOMS
+    return finding["severity"] == "low" and _is_symptom(finding)
+
+
+def _is_symptom(finding):
+    # Values that are not finite come from the data, or later from something else.
+    return finding["rule"] in _SYMPTOMS or (finding["rule"] == "non-finite" and finding["first_step"] > 0)
 
 
 def _is_new(finding, since):

@@ -1,7 +1,7 @@
 """The general symptom that explains missing progress where no specific one leads."""
 
 from keras_lecture.diagnosis._record.record import Record
-from keras_lecture.diagnosis._rules.causes import has_exploded, has_other_cause, leading
+from keras_lecture.diagnosis._rules.causes import has_exploded, has_other_cause, leading, nonfinite_steps
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.trends import is_plateau, late_fall, oscillation
 
@@ -13,7 +13,7 @@ FEW_STEPS = 100
 def general_cause(record: Record) -> str | None:
     """The id of one of the general rules, or `None` if the run makes progress or has a named cause."""
     state = progress(record)
-    if has_other_cause(record) or leading(record) is not None:
+    if has_other_cause(record) or leading(record) is not None or nonfinite_steps(record):
         return None
     if not (record.get("model") or {}).get("losses"):
         # Without a compiled loss it is unknown how far the loss could fall.
