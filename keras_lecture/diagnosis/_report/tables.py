@@ -18,6 +18,16 @@ from keras_lecture.diagnosis._rules import RULES
 
 # Findings that the page describes in full.
 _MOST = 50
+# Where a fault lies that no layer has.
+_PLACES = {
+    "the data": (
+        *("bad-split", "constant-input", "input-dtype", "label-mismatch", "leaked-validation", "non-finite"),
+        *("unbalanced-batches", "uncentered-input", "unlearnable-labels", "unscaled-input", "unscaled-target"),
+        "unshuffled-batches",
+    ),
+    "the optimizer": ("learning-rate-too-high", "learning-rate-too-low", "oscillating-loss", "zig-zag"),
+    "fit": ("batch-size", "cut-short", "monitor-mode", "no-validation", "repeated-batch-order", "samples-not-seen"),
+}
 
 
 def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
@@ -70,18 +80,23 @@ def findings_table(document: Document, findings: list[dict[str, Any]], prefix: s
             [
                 name,
                 badge(finding["severity"]) + note,
-                esc(finding["layer"] or "–"),
+                esc(_place(finding)),
                 when,
                 percent(finding["confidence"]),
             ]
         )
     rest = len(findings) - _MOST
     left_out = f"<p><small>{rest} more are in the JSON file.</small></p>" if rest > 0 else ""
-    head = ("Finding", "Severity", "Layer", "When", "Sure")
+    head = ("Finding", "Severity", "Where", "When", "Sure")
     return (
         table("The most severe first, likely consequences last", head, rows, "findings" if prefix else "beside")
         + left_out
     )
+
+
+def _place(finding):
+    where = next((place for place, rules in _PLACES.items() if finding["rule"] in rules), "–")
+    return finding["layer"] or where
 
 
 def card(document: Document, index: int, finding: dict[str, Any]) -> str:

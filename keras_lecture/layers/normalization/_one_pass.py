@@ -110,13 +110,17 @@ class Statistic(keras.Variable):
 
     @property
     def known(self) -> bool:
-        """Whether it has been set."""
+        """Whether it is set."""
         if not self._known:
             # The loaders of the frameworks write values without `assign`.
             with _backend.outside_of_traces():
                 self._known = _is_set(self._value)
         # A stateless call may bring another value along.
         return self._known or _is_set(self)
+
+    @known.setter
+    def known(self, value: bool) -> None:
+        self._known = value
 
     def assign(self, value: Tensor) -> Tensor:
         # NaN was saved by a layer that was never adapted. Once known, a tensor is the value that training writes back.
@@ -141,7 +145,10 @@ def statistic(name: str, shape: tuple, dtype: str, given: Any = None) -> Statist
     def initializer(shape, dtype):
         return keras.ops.convert_to_tensor(start, dtype)
 
-    return Statistic(initializer, shape=shape, dtype=dtype, trainable=False, autocast=False, name=name)
+    weight = Statistic(initializer, shape=shape, dtype=dtype, trainable=False, autocast=False, name=name)
+    # In a trace its value has no numbers yet.
+    weight.known = given is not None
+    return weight
 
 
 def given(owner: str, argument: str, value: Any, *ranks: int) -> Any:

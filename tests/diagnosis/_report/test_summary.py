@@ -6,9 +6,12 @@ import re
 import pytest
 from diagnosis._report.documents import HOSTILE, document, finding
 
+from keras_lecture.diagnosis._report import summary as reading
+from keras_lecture.diagnosis._report import tables
 from keras_lecture.diagnosis._report.html import page
 from keras_lecture.diagnosis._report.summary import SCHEMA, summary
 from keras_lecture.diagnosis._report.terminal import text
+from keras_lecture.diagnosis._rules import RULES
 
 pytestmark = pytest.mark.once
 
@@ -153,3 +156,8 @@ def test_since_keeps_what_began_or_closed_after_a_step_and_the_status_of_the_who
 @pytest.mark.parametrize("name", HOSTILE)
 def test_any_name_can_be_written_as_json(name):
     json.dumps(summary(document(findings=[finding(layer=name)])))
+
+
+def test_the_rules_that_the_report_names_exist():
+    named = {name for rules in tables._PLACES.values() for name in rules} | set(reading._SYMPTOMS)
+    assert named <= set(RULES)
