@@ -166,10 +166,10 @@ def signal_reading(found: Table) -> str:
 
 
 def _zero_since(found: Table, names: list[str]) -> str:
-    """The step since which the values of these layers have been zero."""
+    """The step since which the values of all of these layers have been zero."""
     rows = [row for name, row in zip(found.names, found.values, strict=True) if name in names]
     column = len(found.steps)
-    while column and any(row[column - 1] == 0 for row in rows):
+    while column and all(row[column - 1] == 0 for row in rows):
         column -= 1
     return "from the start" if found.steps[column] == 0 else f"from step {found.steps[column]:,} on"
 

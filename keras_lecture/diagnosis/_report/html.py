@@ -78,6 +78,8 @@ def facts(document: Document) -> str:
     if optimizer.get("class"):
         rate = optimizer.get("learning_rate")
         parts.append(f"{optimizer['class']}{'' if rate is None else f', learning rate {short(rate)}'}")
+        if optimizer.get("momentum"):
+            parts[-1] += f", momentum {short(optimizer['momentum'])}"
     parts.extend(dict.fromkeys(loss.get("class") for loss in model.get("losses") or []))
     parts.append(f"{counted(steps, 'step')} in {counted(epochs, 'epoch')}")
     if fit.get("batch_size"):

@@ -118,7 +118,8 @@ def _healthy(document):
     if low:
         notes = f"{counted(len(low), 'finding')} of low severity {'is' if len(low) == 1 else 'are'} worth knowing"
         sure = f"({percent(low[0]['confidence'])} sure)"
-        more = f", and {notes}, first {low[0]['rule']}: {_inner(low[0]['cause'])} {sure}"
+        first = "first " if len(low) > 1 else ""
+        more = f", and {notes}, {first}{low[0]['rule']}: {_inner(low[0]['cause'])} {sure}"
     part = f"in {counted(steps, 'step')} ({counted(epochs, 'epoch')})" if steps else "before the first step"
     return f"No serious fault was found {part}{_without_progress(document)}: {able}{more}."
 

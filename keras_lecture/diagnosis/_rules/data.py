@@ -8,10 +8,19 @@ from keras_lecture.diagnosis._rules.harm import is_stuck, last_probe, percent, s
 from keras_lecture.diagnosis._rules.rule import Rule
 
 _SCALE = "scale of validation / training inputs"
-_SAME_PREPARATION = (
-    "Prepare both parts by the same code, best by a layer in the model.",
-    "normalize = keras.layers.Normalization()\nnormalize.adapt(x)\nhidden = normalize(inputs)",
-)
+_NEW = "validation rows of classes without a training row"
+# By the first entry of the evidence; those of the rule for other entries.
+_CURES = {
+    _SCALE: (
+        "Prepare both parts by the same code, best by a layer in the model.",
+        "normalize = keras.layers.Normalization()\nnormalize.adapt(x)\nhidden = normalize(inputs)",
+    ),
+    _NEW: (
+        "Put both parts together, split them at random with the same share of each class, and train anew.",
+        "x, y = np.concatenate([x, x_val]), np.concatenate([y, y_val])\n"
+        "(x, y), validation_data, test_data = keras_lecture.data.split(x, y)",
+    ),
+}
 
 
 def _data(record):
@@ -115,7 +124,7 @@ def shifted_validation(rule: Rule, record: dict[str, Any]):
     for cause, evidence, severity in _differences(held_out):
         # One batch, perhaps balanced on purpose, does not stand for the training data.
         severity = "low" if _data(record).get("whole") is False else severity
-        cure, code = _SAME_PREPARATION if _SCALE in evidence else (None, None)
+        cure, code = _CURES.get(next(iter(evidence)), (None, None))
         confidence = 0.9 if severity != "low" else 0.6
         yield rule.found(cause, evidence, severity=severity, confidence=confidence, cure=cure, code=code)
         return
@@ -127,7 +136,7 @@ def _differences(held_out):
     improbable = [entry for entry in missing if entry[2] < 1e-6]
     scale, p = held_out.get("scale"), held_out.get("input_p")
     if new > 0.05:
-        evidence = {"validation rows of classes without a training row": f"{percent(new)} (criterion: 0)"}
+        evidence = {_NEW: f"{percent(new)} (criterion: 0)"}
         yield "The validation data contain classes that the training data lack.", evidence, "medium"
     if scale is not None and not 0.2 < scale < 5:
         evidence = {_SCALE: f"{scale:.3g} (criterion: 0.2 to 5)"}

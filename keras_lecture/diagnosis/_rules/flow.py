@@ -92,15 +92,24 @@ def _exploding_gradient(rule, record):
             evidence["gradient at the first hidden layer"] = f"{ratio[0]:.1e} of the one at the last (criterion: > 1e3)"
         if has_grown:
             evidence["growth of the signal"] = f"{forward[0]:.1e} from the first hidden layer (criterion: > 100)"
-        evidence["change of the loss per change of a kernel"] = f"{growth[path]:.1e} (criterion: > 100, relative)"
+        cause = "The gradient is out of proportion to the loss and the weights, so that an ordinary step overshoots."
+        code, layer = None, ratio[1] if is_deep else path.rsplit("/", 1)[0]
+        if is_steep or is_deep:
+            evidence["change of the loss per change of a kernel"] = f"{growth[path]:.1e} (criterion: > 100, relative)"
+        else:
+            cause = (
+                "The signal grows so much from layer to layer that the loss and the first steps are out of proportion."
+            )
+            code, layer = 'keras.layers.Dense(64, kernel_initializer="he_normal")', forward[1]
         worst = severity(record, rule.id, "high" if is_fatal else "medium")
         yield rule.found(
-            "The gradient is out of proportion to the loss and the weights, so that an ordinary step overshoots.",
+            cause,
             evidence,
             severity=worst,
             confidence=0.9 if worst != "low" else 0.5,
-            layer=ratio[1] if is_deep else path.rsplit("/", 1)[0],
+            layer=layer,
             steps=(ends[0]["step"], probe["step"]),
+            code=code,
         )
         return
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_lecture.diagnosis._rules.causes import has_nonfinite_data
 from keras_lecture.diagnosis._rules.harm import (
     is_nonfinite,
     is_stuck,
@@ -50,7 +51,8 @@ def unscaled_input(rule: Rule, record: dict[str, Any]):
         return
     for row in rows:
         rms, high, offset = (value(row, key) for key in ("rms", "feature_std_largest", "offset"))
-        if rms is None or not high:
+        # Values that are not finite have no scale, and a rule of their own.
+        if rms is None or not high or has_nonfinite_data(record):
             continue
         # A large offset with a moderate spread is the subject of `uncentered-input`.
         scale = high if (offset or 0.0) > OFFSET and high < LARGE < rms else rms

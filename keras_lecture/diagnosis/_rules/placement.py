@@ -140,7 +140,8 @@ RULES = [
         "never: layers whose order is not known are passed over",
         "Decks B, D, E (dropout)",
         "Move the dropout in front of the last layer with weights.",
-        "hidden = keras.layers.Dropout(0.5)(hidden)\noutputs = keras.layers.Dense(10)(hidden)",
+        "hidden = keras.layers.Dropout(0.5)(hidden)\n"
+        'outputs = keras.layers.Dense(10, activation="softmax")(hidden)  # or the last layer that you have',
         dropout_after_output,
     ),
     Rule(

@@ -100,7 +100,7 @@ def _falls_without_end(record, values):
 def _oscillating_loss(rule, record):
     swing, state = oscillation(record), progress(record)
     if swing is None:
-        yield rule.unknown("Fewer than six epochs were recorded.", "the losses of six epochs")
+        yield rule.unknown("Fewer than six finite losses were recorded.", "the losses of six epochs")
         return
     if swing[0] < (0.1 if state.stage == "good" else 0.05) or swing[1] < 0.5:
         return
@@ -150,7 +150,7 @@ RULES = [
         criterion="median |change| of the epochs' training loss ≥ 10 % of its range and half of the changes turn, in "
         "the second half of the run; medium at 20 % without progress",
         scale_free="The change is compared with the range of the same loss.",
-        unknown_when="Fewer than six epochs were recorded.",
+        unknown_when="Fewer than six finite losses were recorded.",
         lecture="Deck C, learning rate: implications",
         cure="Lower the learning rate towards the end of the run, or enlarge the batch.",
         code="keras.callbacks.ReduceLROnPlateau(factor=0.3, patience=3)",

@@ -23,7 +23,7 @@ def _too_high(rule, record):
     # Long first steps alone do no harm, as with a layer that starts small.
     worst = worst if signs else "low"
     evidence = {}
-    if early is not None:
+    if early is not None and early > 0.2:
         evidence["update relative to the weights, steps 1–3"] = f"{early:.1e} (above 0.2 is long, 1e-3 is usual)"
     if largest is not None and early is not None and largest > 2 * early:
         evidence["largest update relative to the weights"] = f"{largest:.1e}"
@@ -79,7 +79,8 @@ def _too_low(rule, record):
         severity=worst,
         confidence=0.9 if worst != "low" else 0.6,
         steps=(1, max(1, state.steps)),
-        code=_rate_times(record, 10),
+        # Ten times, or a hundred where the run could still not change a kernel by a fifth of its size.
+        code=_rate_times(record, 10 if 10 * total >= 0.2 else 100),
     )
 
 
@@ -102,7 +103,7 @@ def _slow_learning(rule, record):
         else "The updates have become so small that the training loss falls no further.",
         {
             "training loss": state.text,
-            "fall in the last third of the steps": f"{late:.0%} of the whole fall (a line has 33 %)",
+            "fall in the last third of the steps": f"{min(late, 1.0):.0%} of the whole fall (a line has 33 %)",
             **({"update relative to the weights": f"{latest:.1e} at the latest step"} if has_ended else {}),
         },
         severity="medium" if is_cause else "low",
@@ -115,14 +116,16 @@ def _zig_zag(rule, record):
     state, cosine = progress(record), median_cosine(record)
     positive = _positive_layers(record)
     if cosine is None and not positive:
-        yield rule.unknown("No two consecutive updates were observed.", "the updates of two consecutive steps")
+        yield rule.unknown(
+            "No two consecutive updates that are not zero were observed.", "the updates of two consecutive steps"
+        )
         return
     is_turning = cosine is not None and cosine < -0.3
     if not is_turning and (len(positive) < 2 or state.stage in ("good", "unknown")):
         return
     is_cause = is_turning and general_cause(record) == rule.id
     evidence = {"training loss": state.text}
-    if cosine is not None:
+    if is_turning:
         evidence["cosine of consecutive updates"] = f"{cosine:.2f} (criterion: below −0.3)"
     if positive:
         evidence["layers with only positive outputs"] = ", ".join(positive[:4])

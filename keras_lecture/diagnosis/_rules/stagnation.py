@@ -18,18 +18,22 @@ def _stagnation(rule, record, cause, needs):
     if not (flat and state.steps >= 20 or is_over) or (state.stage == "good" and not is_far) or needs == "":
         return
     is_cause = general_cause(record) == rule.id
+    is_short = rule.id == "underfit" and state.steps <= FEW_STEPS
     yield rule.found(
         cause,
         {
             "training loss": state.text,
-            "trend": "a plateau (criterion: the slope's 95 % interval holds zero, or a fall below 2 % of the range)"
+            "trend": "none in the second half (criterion: the slope's 95 % interval holds zero, or a fall below 2 % of "
+            "the range)"
             if flat
-            else "the run is over",
+            else "not measured, but the run is over",
             **({"structure": needs} if needs else {}),
         },
         severity="medium" if is_cause else "low",
         confidence=0.8 if is_cause else 0.4,
         steps=(0, state.steps),
+        cure=f"Train for more than these {state.steps} steps first." if is_short else None,
+        code="model.fit(x, y, epochs=50)" if is_short else None,
     )
 
 
@@ -53,7 +57,7 @@ def _cut_short(rule, record):
     yield rule.found(
         "The run ends while the training loss still falls.",
         {
-            "fall in the last third of the steps": f"{late:.0%} of the whole fall (criterion: at least 10 %)",
+            "fall in the last third of the steps": f"{min(late, 1.0):.0%} of the whole fall (criterion: at least 10 %)",
             "steps": f"{state.steps} (criterion for medium: at most {FEW_STEPS}, without progress)",
             "training loss": state.text,
         },

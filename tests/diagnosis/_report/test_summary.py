@@ -83,7 +83,7 @@ def test_the_verdict_on_a_healthy_run_says_how_much_was_judged():
     result = summary(document(findings=[OPEN["low"]], rules=["overfit", "dead-relu", "underfit"]))
     assert result["verdict"] == (
         "No serious fault was found in 80 steps (4 epochs): 2 of 3 rules could judge, "
-        "and 1 finding of low severity is worth knowing, first dead-relu: all units are at rest (95 % sure)."
+        "and 1 finding of low severity is worth knowing, dead-relu: all units are at rest (95 % sure)."
     )
 
 

@@ -63,6 +63,14 @@ def test_exploding_gradient_from_the_start():
     assert severities(flow, "exploding-gradient", record) in (["medium"], ["high"])
 
 
+def test_a_signal_that_explodes_is_not_called_a_steep_gradient():
+    """A page said that an ordinary step overshoots, beside a chart without any gradient: the softmax was saturated."""
+    record = change_rows(stuck(level=9.0), slice(0, 1), std=[1.0, 30.0, 999.0])
+    (found,), _ = answers(flow, "exploding-gradient", record)
+    assert found.cause.startswith("The signal grows") and "kernel_initializer" in found.code
+    assert "change of the loss per change of a kernel" not in found.evidence
+
+
 def test_large_early_gradients_are_no_explosion():
     record = change_rows(healthy(), slice(0, 2), weight_gradient=30.0)
     assert severities(flow, "exploding-gradient", record) == []

@@ -145,7 +145,7 @@ def test_the_code_of_a_rate_has_the_rate_of_the_run():
     record = run(linear(2.31, 2.3), update=1e-6)
     record["model"]["optimizer"]["learning_rate"] = 1e-5
     (found,), _ = answers(progress, "learning-rate-too-low", record)
-    assert found.code == "model.optimizer.learning_rate = 0.0001"
+    assert found.code == "model.optimizer.learning_rate = 0.001"
 
 
 def test_a_warm_up_is_not_judged_by_its_first_steps():
@@ -219,3 +219,11 @@ def test_a_schedule_that_ends_too_soon():
     record = run([2.3, 2.1, *[2.08] * 8])
     record["steps"].append({"step": 450, "weights": {p: {"update": 1e-9} for p in record["steps"][0]["weights"]}})
     assert severities(progress, "slow-learning", record) == ["low"]
+
+
+def test_underfit_of_a_short_run_asks_for_more_steps_first():
+    """A page told the reader of a run of one epoch to enlarge the model and to decrease a regularization of zero."""
+    (found,), _ = answers(progress, "underfit", stuck(epochs=2))
+    assert found.cure == "Train for more than these 100 steps first."
+    (found,), _ = answers(progress, "underfit", stuck(epochs=10))
+    assert "capacity" in found.cure
