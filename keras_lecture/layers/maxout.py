@@ -57,7 +57,7 @@ class MaxoutLayer(keras.layers.Layer):
         self.pieces = int(pieces)
         self._initializers = {name: keras.initializers.get(value) for name, value in initializers.items()}
         self.linear: keras.layers.Layer = kind(
-            int(outputs) * int(pieces),
+            int(outputs) * self.pieces,
             kernel_initializer=PieceInitializer(self._initializers["kernel_initializer"], pieces),
             bias_initializer=self._initializers["bias_initializer"],
             dtype=kwargs.get("dtype"),
