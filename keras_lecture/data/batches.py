@@ -19,11 +19,13 @@ class Batches(keras.utils.PyDataset):
 
         batch i of epoch e = rows π[i·b … (i+1)·b − 1],  π a random permutation by Philox with key (s, e)
 
-    b `batch_size`, s `seed`. Equal seeds give equal batches. Subclasses may override `order`.
+    b `batch_size`, s `seed`. Equal seeds give equal batches. Subclasses may override `order`,
+    and `visits` if its length is another.
 
     Args:
         x: Inputs: an array, a list of numbers or strings, or a list, tuple or dict of arrays, with one row per example.
-            Memory-mapped arrays are read batch by batch; frames and series of pandas and polars become arrays.
+            Strings become tensors on TensorFlow, the only framework with such. Memory-mapped arrays are read batch by
+            batch; frames and series of pandas and polars become arrays.
         y: Targets, in the same forms; without them the batches are `(x,)`.
         batch_size: Examples in a batch. Defaults to `32`.
         sample_weight: A weight per example, or one array per output.

@@ -90,7 +90,7 @@ def test_another_run_is_shown_beside_it(saved):
         code, _, err = run("report", path, *words)
         assert (code, err) == (4, "")
         pages.append(path.with_suffix(".html").read_text(encoding="utf-8"))
-    verdict = diagnosis.report(RUNS["low"])["verdict"]
+    verdict = diagnosis.report(RUNS["low"])["verdict"].replace(" %", "\N{NO-BREAK SPACE}%")
     assert [verdict in page for page in pages] == [False, True]
 
 

@@ -172,3 +172,20 @@ def test_several_inputs_and_outputs_train_like_arrays(wrap):
 
 def test_predict_keeps_the_order_of_cyclic_batches(model):
     assert_close(model.predict(CyclicBatches(X, batch_size=7), verbose=0), model.predict(X, verbose=0))
+
+
+@pytest.mark.parametrize("kind", ["array", "tensor"])
+def test_strings_reach_a_lookup(kind):
+    """`fit` said "Invalid dtype: str32", and a tensor of strings was refused as neither numbers nor strings."""
+    words, labels = np.array([["a"], ["b"]] * 12), np.arange(24.0) % 2
+    if keras.backend.backend() != "tensorflow":
+        # The other frameworks have no strings: they stay arrays, for code that makes numbers of them.
+        assert Batches(words, labels, 8, seed=0)[0][0].dtype.kind == "U"
+        return
+    words = keras.ops.convert_to_tensor(words) if kind == "tensor" else words
+    lookup = keras.layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")
+    model = keras.Sequential([keras.Input((1,), dtype="string"), lookup, keras.layers.Dense(1, use_bias=False)])
+    model.compile(keras.optimizers.SGD(0.5), "mse")
+    model.fit(Batches(words, labels, 8, seed=0), epochs=30, verbose=0)
+    weights = model.layers[-1].get_weights()[0].ravel()
+    assert_close(weights[1:], [0.0, 1.0], atol=0.01)

@@ -34,12 +34,15 @@ def arrays(owner: str, **named):
 
 
 def rows(structure, chosen, cast: bool = False):
-    """The `chosen` rows of every array; with `cast`, floats are converted to `floatx`, as `fit` does with arrays."""
+    """The `chosen` rows of every array; with `cast`, in the types that `fit` takes: floats in `floatx`."""
 
     def take(leaf):
         taken = leaf[chosen]
         if cast and taken.dtype.kind == "f" and taken.dtype != keras.config.floatx():
             return taken.astype(keras.config.floatx())
+        if cast and taken.dtype.kind in "SUO" and keras.backend.backend() == "tensorflow":
+            # Keras has no name for NumPy's types of strings.
+            return keras.ops.convert_to_tensor(taken)
         return taken
 
     return keras.tree.map_structure(take, structure)
@@ -74,7 +77,7 @@ def check_values(owner: str, argument: str, structure):
         if np.ma.is_masked(leaf):
             remedy = f"Fill them in with `{argument}.filled(…)`, or leave out their rows."
             checks.reject(owner, argument, "free of masked values", type(leaf), remedy)
-        if leaf.dtype == object and not all(isinstance(value, str) for value in leaf.flat):
+        if leaf.dtype == object and not all(isinstance(value, str | bytes) for value in leaf.flat):
             remedy = (
                 "Fill in or leave out missing values, turn categories into numbers, and give columns of several types "
                 f'one type, as in `{argument}.astype("float32")`.'

@@ -2,26 +2,20 @@
 
 import itertools
 import json
+import operator
 import re
 from typing import Any
 
 from keras_lecture.diagnosis._report.document import Document, epoch_of, steps_and_epochs
 from keras_lecture.diagnosis._rules import RULES
 from keras_lecture.diagnosis._rules.evidence import progress
-from keras_lecture.diagnosis._rules.rule import SEVERITIES
+from keras_lecture.diagnosis._rules.ranking import is_symptom, ranked
 
 SCHEMA = 1
 EXIT_CODES = {"healthy": 0, "medium": 4, "high": 5, "unjudged": 6}
 
 _LARGEST = 2048
 _HEADS = {"high": "This run will not work", "medium": "This run works worse than it could"}
-# What a run shows that has a fault, whatever the fault is.
-_SYMPTOMS = (
-    *("bad-start", "batch-norm-drift", "cut-short", "dead-relu", "exploding-gradient", "exploding-loss"),
-    *("growing-signal", "learning-rate-too-high", "learning-rate-too-low", "oscillating-loss", "overfit"),
-    *("saturation", "shrinking-signal", "slow-learning", "too-little-capacity", "underfit", "unlearnable-labels"),
-    *("unused-weights", "vanishing-gradient", "zero-gradient", "zig-zag"),
-)
 # First words of causes that keep their capital in the middle of a sentence.
 _NAMES = ("Keras", "ReLU", "Adam", "Gauss", "Glorot", "He")
 
@@ -51,24 +45,13 @@ def summary(document: Document, since: int | None = None) -> dict[str, Any]:
 
 
 def ordered(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Open findings before closed ones, the most severe first; among equal ones, likely consequences last."""
-    has_cause = any(finding["is_open"] and finding["severity"] != "low" for finding in findings)
-
-    def place(finding):
-        severity = -SEVERITIES.index(finding["severity"])
-        return not finding["is_open"], severity, has_cause and _is_symptom(finding), -finding["confidence"]
-
-    return sorted(findings, key=place)
+    """Findings as plain data in the order of `ranked`."""
+    return ranked(findings, operator.getitem)
 
 
 def may_follow(finding: dict[str, Any]) -> bool:
     """Whether a finding is low and what many faults look like: beside a serious one it may be its effect."""
-    return finding["severity"] == "low" and _is_symptom(finding)
-
-
-def _is_symptom(finding):
-    # Values that are not finite come from the data, or later from something else.
-    return finding["rule"] in _SYMPTOMS or (finding["rule"] == "non-finite" and finding["first_step"] > 0)
+    return finding["severity"] == "low" and is_symptom(finding["rule"], finding["first_step"])
 
 
 def _is_new(finding, since):

@@ -8,7 +8,8 @@ from keras_lecture._core import checks
 from keras_lecture.diagnosis._rules import data, flow, generalization, invariants, outputs, progress, structure
 from keras_lecture.diagnosis._rules.evidence import Judged
 from keras_lecture.diagnosis._rules.layer_code import adapted
-from keras_lecture.diagnosis._rules.rule import SEVERITIES, Finding, Rule, Unknown
+from keras_lecture.diagnosis._rules.ranking import ranked
+from keras_lecture.diagnosis._rules.rule import Finding, Rule, Unknown
 
 _FAMILIES = (invariants, data, outputs, structure, flow, progress, generalization)
 # A rule may have two criteria: one for the audit and one for the run.
@@ -31,7 +32,7 @@ def checked(owner: str, rules: str | Sequence[str]) -> str | Sequence[str]:
 
 
 def judge(record: dict[str, Any], rules: str | Sequence[str] = "default") -> list[Finding | Unknown]:
-    """The answers of the rules (all, or those with the given ids): findings, the most severe first, then unknowns.
+    """The answers of the rules (all, or those with the given ids): findings in the order of `ranked`, then unknowns.
 
     A rule that fails on a record with unexpected values answers `Unknown` and names the error: it must not end a `fit`.
     """
@@ -42,7 +43,7 @@ def judge(record: dict[str, Any], rules: str | Sequence[str] = "default") -> lis
             answers.extend(rule.judge(rule, record))
         except Exception as error:
             answers.append(rule.unknown(f"{type(error).__name__}: {error}", "a report of this error to its developers"))
-    findings = sorted((adapted(answer, record) for answer in answers if isinstance(answer, Finding)), key=_order)
+    findings = ranked(adapted(answer, record) for answer in answers if isinstance(answer, Finding))
     first = {}
     for finding in findings:
         first.setdefault((finding.rule, finding.layer), finding)
@@ -66,8 +67,4 @@ def merged(earlier: list[Finding], answers: list[Finding | Unknown], step: int) 
         dataclasses.replace(f, first_step=min(f.first_step, step), last_step=step, changed_step=step)
         for f in present.values()
     ]
-    return sorted([*result, *new], key=lambda f: (not f.is_open, *_order(f)))
-
-
-def _order(finding):
-    return -SEVERITIES.index(finding.severity), -finding.confidence, finding.first_step
+    return ranked([*result, *new])

@@ -6,12 +6,11 @@ import re
 import pytest
 from diagnosis._report.documents import HOSTILE, document, finding
 
-from keras_lecture.diagnosis._report import summary as reading
 from keras_lecture.diagnosis._report import tables
 from keras_lecture.diagnosis._report.html import page
 from keras_lecture.diagnosis._report.summary import SCHEMA, summary
 from keras_lecture.diagnosis._report.terminal import text
-from keras_lecture.diagnosis._rules import RULES
+from keras_lecture.diagnosis._rules import RULES, ranking
 
 pytestmark = pytest.mark.once
 
@@ -159,5 +158,5 @@ def test_any_name_can_be_written_as_json(name):
 
 
 def test_the_rules_that_the_report_names_exist():
-    named = {name for rules in tables._PLACES.values() for name in rules} | set(reading._SYMPTOMS)
+    named = {name for rules in tables._PLACES.values() for name in rules} | set(ranking.SYMPTOMS)
     assert named <= set(RULES)

@@ -1,0 +1,32 @@
+"""The order in which findings are told: open ones first, the most severe first, causes before consequences."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from keras_lecture.diagnosis._rules.rule import SEVERITIES
+
+# What a run shows that has a fault, whatever the fault is.
+SYMPTOMS = (
+    *("bad-start", "batch-norm-drift", "cut-short", "dead-relu", "exploding-gradient", "exploding-loss"),
+    *("growing-signal", "learning-rate-too-high", "learning-rate-too-low", "oscillating-loss", "overfit"),
+    *("saturation", "shrinking-signal", "slow-learning", "too-little-capacity", "underfit", "unlearnable-labels"),
+    *("unused-weights", "vanishing-gradient", "zero-gradient", "zig-zag"),
+)
+
+
+def ranked(findings: Iterable[Any], get: Callable[[Any, str], Any] = getattr) -> list[Any]:
+    """The findings in this order; `get(finding, name)` reads one of their fields."""
+    findings = list(findings)
+    has_cause = any(get(finding, "is_open") and get(finding, "severity") != "low" for finding in findings)
+
+    def place(finding):
+        severity = -SEVERITIES.index(get(finding, "severity"))
+        is_late = has_cause and is_symptom(get(finding, "rule"), get(finding, "first_step"))
+        return not get(finding, "is_open"), severity, is_late, -get(finding, "confidence"), get(finding, "first_step")
+
+    return sorted(findings, key=place)
+
+
+def is_symptom(rule: str, first_step: int) -> bool:
+    """Whether many faults look like this. Values that are not finite come from the data, or later from another fault."""
+    return rule in SYMPTOMS or (rule == "non-finite" and first_step > 0)
