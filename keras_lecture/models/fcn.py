@@ -38,7 +38,7 @@ def fcn(
 
     U_k `Upscale2D` by k, cropped to the size of the other term or of the image. With `skips=0` y comes from s₅
     (FCN-32s), with 1 from s₄ (FCN-16s), with 2 from s₃ (FCN-8s). The scores of the skips start at zero, so that all
-    three start as FCN-32s.
+    three start close to FCN-32s: two bilinear upscalings are not quite one.
 
     Args:
         input_shape: Shape of one image; sides may be None, any size fits. Defaults to `None`, color images of any size.
@@ -88,9 +88,13 @@ def _enlarged(x: Tensor, factor: int, like: Tensor, name: str) -> Tensor:
 class CutTo(keras.Layer):
     """The first of two batches of images, cropped at the bottom and right to the size of the second."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        checks.one_of("CutTo", "data_format", data_format, (None, "channels_first", "channels_last"))
         super().__init__(**kwargs)
-        self.data_format = keras.config.image_data_format()
+        self.data_format: str = data_format or keras.config.image_data_format()
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_format": self.data_format}
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         images, like = inputs

@@ -322,3 +322,9 @@ def test_an_order_of_another_length_is_refused():
 
     with pytest.raises(ValueError, match="Half: `order` must be as many rows as `visits`, 24. Received: order=12"):
         Half(np.arange(24), None, 5, seed=0)[0]
+
+
+def test_structured_arrays_are_refused():
+    """Their rows are records, on which Keras cannot train."""
+    with pytest.raises(TypeError, match="Batches: `x` must be numbers or strings, one type per array"):
+        Batches(np.zeros(6, [("a", "f4"), ("b", "f4")]))

@@ -129,3 +129,21 @@ def test_an_ignored_class_beyond_the_range_of_the_label_dtype():
     loss = losses.SoftmaxCrossEntropy(ignore_class=256, reduction=None)
     labels = keras.ops.convert_to_tensor(np.array([0, 1, 2], "uint8"))
     assert_close(loss(labels, keras.ops.zeros((3, 3))), np.full(3, np.log(3.0)))
+
+
+@pytest.mark.parametrize("kind", [losses.SoftmaxCrossEntropy, losses.MulticlassHinge])
+@pytest.mark.parametrize(
+    ("label", "ignored", "dtype"),
+    [(0.5, 0, "float32"), (-0.5, 0, "float32"), (-1.7, -1, "float32"), (2**32, 0, "int64")],
+)
+def test_a_label_that_is_no_class_is_none_to_ignore(kind, label, ignored, dtype):
+    """Cut to an integer, it was left out: masks divided by 255 gave a loss of 0 with `ignore_class=0`."""
+    if dtype == "int64" and keras.backend.backend() == "jax":
+        dtype, label = "float32", 0.3  # JAX has no int64.
+    loss = kind(ignore_class=ignored)
+    assert np.isnan(numpy(loss(np.array([label, 1, 1], dtype), np.zeros((3, 2), "float32"))))
+    assert np.isfinite(numpy(loss(np.array([ignored, 1, 1], dtype), np.zeros((3, 2), "float32"))))
+
+
+def test_scores_may_be_a_number():
+    assert float(numpy(losses.L2()(1.0, 3.0))) == 4.0 and float(numpy(losses.L1()(1, 3))) == 2.0

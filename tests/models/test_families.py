@@ -210,3 +210,18 @@ def test_all_conv_trains_on_its_smallest_images():
 def test_rejects(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+@pytest.mark.parametrize("skips", [0, 2])
+def test_a_loaded_fcn_keeps_its_data_format(skips, tmp_path):
+    """The layer that cuts took the setting of the process that loads it: another size, or an error, and no word."""
+    before = keras.config.image_data_format()
+    try:
+        keras.config.set_image_data_format("channels_first")
+        model = models.fcn((3, 32, 16), 2, width=1 / 64, skips=skips)
+        model.save(tmp_path / "fcn.keras")
+        keras.config.set_image_data_format("channels_last")
+        loaded = keras.models.load_model(tmp_path / "fcn.keras")
+    finally:
+        keras.config.set_image_data_format(before)
+    assert loaded.output_shape == model.output_shape == (None, 2, 32, 16)

@@ -77,7 +77,8 @@ def check_values(owner: str, argument: str, structure):
         if np.ma.is_masked(leaf):
             remedy = f"Fill them in with `{argument}.filled(…)`, or leave out their rows."
             checks.reject(owner, argument, "free of masked values", type(leaf), remedy)
-        if leaf.dtype == object and not all(isinstance(value, str | bytes) for value in leaf.flat):
+        is_mixed = leaf.dtype == object and not all(isinstance(value, str | bytes) for value in leaf.flat)
+        if is_mixed or leaf.dtype.kind == "V":
             remedy = (
                 "Fill in or leave out missing values, turn categories into numbers, and give columns of several types "
                 f'one type, as in `{argument}.astype("float32")`.'

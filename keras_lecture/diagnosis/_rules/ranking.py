@@ -28,5 +28,5 @@ def ranked(findings: Iterable[Any], get: Callable[[Any, str], Any] = getattr) ->
 
 
 def is_symptom(rule: str, first_step: int) -> bool:
-    """Whether many faults look like this. Values that are not finite come from the data, or later from another fault."""
+    """Whether many faults look like this. Values that are not finite may come from the data, too, before any step."""
     return rule in SYMPTOMS or (rule == "non-finite" and first_step > 0)

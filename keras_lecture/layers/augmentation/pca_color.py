@@ -93,7 +93,8 @@ class PCAColor(ImageAugmentation):
         """Computes the principal components of the pixels of `data` in one pass.
 
         `data` is an array of images, or a `tf.data.Dataset`, a `PyDataset`, a PyTorch `DataLoader` or a generator of
-        batches of images; in a tuple or list the images come first. `verbose=1` shows a progress bar.
+        batches of images, or a list of such batches. In a tuple of arrays, and in a batch that is a tuple or a list,
+        the images come first. `verbose=1` shows a progress bar.
         """
         found, shape = moments("PCAColor", data, self._pixels, outer, verbose)
         width, spread = self.value_range[1] - self.value_range[0], found.high - found.low

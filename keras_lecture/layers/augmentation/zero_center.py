@@ -99,7 +99,8 @@ class ZeroCenter(Preparation):
         """Computes the mean of `data`, and with `unit_variance=True` the standard deviation, in one pass.
 
         `data` is an array of samples, or a `tf.data.Dataset`, a `PyDataset`, a PyTorch `DataLoader` or a generator of
-        batches of samples; in a tuple or list the samples come first. `verbose=1` shows a progress bar.
+        batches of samples, or a list of such batches. In a tuple of arrays, and in a batch that is a tuple or a list,
+        the samples come first. `verbose=1` shows a progress bar.
         """
         found, shape = moments("ZeroCenter", data, self._rows, squares, verbose)
         if not self.built:

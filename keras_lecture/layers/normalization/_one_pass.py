@@ -72,6 +72,8 @@ def moments(
         if np.ma.is_masked(batch):
             checks.reject(owner, "data", "free of masked values", type(batch), "Leave out their rows.")
         x = _host(batch)
+        if x.dtype == object:
+            checks.reject(owner, "data", "an array of samples, or batches of them", type(batch), error=TypeError)
         here, shape = rows(x), shape or (None, *x.shape[1:])
         if found.count and here.shape[1] != len(found.mean):
             checks.reject(owner, "data", f"batches like the first, {shape}", x.shape)
@@ -87,11 +89,15 @@ def moments(
 def batches(data: Any, batch_size: int) -> tuple[Iterable, int | None]:
     """The batches of `data` and their number, None if it is unknown.
 
-    `data` is a structure of arrays, a `PyDataset`, or another iterable of batches.
+    `data` is a structure of arrays, a `PyDataset`, or another iterable of batches, also a list of them.
     """
     if isinstance(data, keras.utils.PyDataset):
         return (data[i] for i in range(len(data))), len(data)
     leaves = keras.tree.flatten(data)
+    if isinstance(data, list) and leaves and not any(hasattr(leaf, "shape") for leaf in leaves):
+        # Nested lists of numbers are one array, and no list of batches.
+        data = np.asarray(data)
+        leaves = [data]
     if not isinstance(data, list) and all(hasattr(leaf, "shape") for leaf in leaves):
         size = leaves[0].shape[0]
         starts = range(0, size, batch_size)

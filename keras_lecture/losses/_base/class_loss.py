@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_lecture._core import checks
@@ -27,8 +28,9 @@ class ClassLoss(Loss):
             return None
         if not is_one_hot(type(self).__name__, y_true, y_pred):
             indices = y_true[..., 0] if len(y_true.shape) == len(y_pred.shape) else y_true
-            # Not compared in the dtype of the labels: 256 is 0 in uint8.
-            return ops.cast(indices, "int32") != self.ignore_class
+            # A label that is no class, as 0.5, is none to ignore. In the dtype of small labels 256 would be 0.
+            is_wide = keras.backend.standardize_dtype(indices.dtype).startswith(("float", "bfloat", "int64"))
+            return (indices if is_wide else ops.cast(indices, "int32")) != self.ignore_class
         if not 0 <= self.ignore_class < y_pred.shape[-1]:
             return None  # No column stands for this class.
         return y_true[..., self.ignore_class] != 1

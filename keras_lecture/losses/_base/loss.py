@@ -46,7 +46,9 @@ class Loss(keras.losses.Loss):
 
     def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         # Keras treats a list as several tensors; here it is one tensor, as a user types it.
-        y_true, y_pred = (ops.convert_to_tensor(t) if isinstance(t, list | tuple) else t for t in (y_true, y_pred))
+        y_true, y_pred = (
+            ops.convert_to_tensor(t) if isinstance(t, list | tuple | int | float) else t for t in (y_true, y_pred)
+        )
         shape = self.sample_shape(tuple(y_pred.shape))
         mask = self._mask(y_true, y_pred, shape)
         if sample_weight is None and mask is None:

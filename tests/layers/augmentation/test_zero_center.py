@@ -189,3 +189,14 @@ def test_statistics_that_the_framework_loads_are_known(kind, tmp_path):
             other.predict(data, verbose=0)
         return
     assert_close(other.predict(data, verbose=0), want, rtol=1e-5, atol=1e-5)
+
+
+def test_nested_lists_of_numbers_are_one_array():
+    """Of each image only the first row was used; a table of two columns ended in an error about an empty shape."""
+    for shape in ((5, 4, 4, 3), (6, 2)):
+        x = np.random.default_rng(0).uniform(0, 255, shape)
+        layer = ZeroCenter()
+        layer.adapt(x.tolist())
+        assert_close(layer.mean, x.reshape(-1, shape[-1]).mean(0), rtol=1e-5)
+    with pytest.raises(TypeError, match="ZeroCenter: `data` must be an array of samples, or batches of them"):
+        ZeroCenter().adapt([{"a": x}])
