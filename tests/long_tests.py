@@ -4,8 +4,8 @@ KERAS_BACKEND=jax python -m pytest --junitxml=runs/jax.xml
 python tests/long_tests.py SECONDS jax runs/jax*.xml
 
 Lines of other backends, and of tests that did not run, stay. A function most of whose cases took longer than `SECONDS`
-is one line. On PyTorch, where the suite is fastest, few tests are long: `make test` runs nearly all of them there. Tests
-of the repository itself (its prose, its pages, the README, files of earlier versions) stay out of the list by hand.
+is one line. On PyTorch, where the suite is fastest, few tests are long: `make test` runs nearly all of them there.
+Tests of the repository itself (its prose, pages, README, files of earlier versions) stay out of the list by hand.
 """
 
 import re

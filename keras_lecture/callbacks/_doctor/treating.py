@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_lecture._core.random_state import same_random_state
 from keras_lecture.callbacks._doctor.clipping import OFF, Clip
 from keras_lecture.callbacks._doctor.rate import Rate
+from keras_lecture.callbacks._doctor.recording import last_loss
 from keras_lecture.callbacks._doctor.refusal import Refused
 from keras_lecture.callbacks._doctor.situation import Situation
 from keras_lecture.callbacks._doctor.state import State
@@ -25,6 +27,8 @@ from keras_lecture.diagnosis._rules.trends import finite
 CONFIDENCE = 0.8
 # The largest numbers of actions and of returns to an earlier state in one `fit`.
 _ACTIONS, _RETURNS = 8, 3
+# A loss that rises may fall again by itself, as after long first steps: these must be found at two looks in a row.
+_MAY_HEAL = ("learning-rate-too-high", "exploding-loss")
 # Actions that change weights need a copy of the state to be undone; it is kept for the latest ones.
 _UNDOABLE = 3
 
@@ -44,6 +48,7 @@ class Treating:
         # Whether the model was treated and has not been measured since.
         self.is_new = False
         self._refused: set[tuple[str, str | None]] = set()
+        self._open: set[tuple[str, str | None]] = set()
         self._undo: list[tuple[dict[str, Any], Any]] = []
         self._kept: State | None = None
         self._lowest: float | None = None
@@ -98,25 +103,29 @@ class Treating:
     def treat(self, model: keras.Model, record: Record, findings: list[Finding], step: int, epoch: int) -> list[str]:
         """Applies the first treatment that is not refused; returns sentences to be printed."""
         said, number = [], len([a for a in record["actions"] if not a["undone"]])
+        before, self._open = self._open, {(f.rule, f.layer) for f in findings if _is_serious(f)}
+        is_finite = np.isfinite(last_loss(record))
         for finding in sorted((f for f in findings if _is_serious(f)), key=lambda f: list(TREATMENTS).index(f.rule)):
             key = finding.rule, finding.layer
             if key in self._refused or self._batch is None or self._kept is None:
+                continue
+            if finding.rule in _MAY_HEAL and key not in before and is_finite:
                 continue
             if number >= _ACTIONS:
                 return said + self._refuse(record, key, f"{number} actions did not help, so that no more are tried")
             reasons, changes = [], []
             for act in TREATMENTS[finding.rule]:
                 situation = self._situation(model, record, finding)
-                before = State(model)
+                state = State(model)
                 try:
                     with same_random_state():
                         changes = act(situation)
                     break
                 except Refused as refused:
-                    before.put_back()
+                    state.put_back()
                     reasons.append(str(refused))
                 except Exception:
-                    before.put_back()
+                    state.put_back()
                     self._refused.add(key)
                     raise
             if changes:

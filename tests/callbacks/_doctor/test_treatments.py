@@ -367,3 +367,17 @@ def test_actions_are_saved_and_go_on_after_an_interruption(tmp_path):
     assert model.evaluate(ROWS, TARGETS, verbose=0) < 0.5 * START
     second.save(tmp_path / "run.json")
     assert read(tmp_path / "run.json")["actions"][0]["rule"] == second.actions[0]["rule"]
+
+
+@pytest.mark.once
+def test_a_loss_that_falls_again_by_itself_is_not_treated():
+    """As a healthy program of the ward, which was taken back after its first steps and slowed: R² 0.84, not 0.98."""
+    keras.utils.set_random_seed(2)
+    rng = np.random.default_rng(2)
+    x = rng.uniform(-1.5, 1.5, (300, 1)).astype("float32")
+    y = (0.8 * x[:, 0] + 0.1 * rng.normal(size=300)).astype("float32")
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(5, "sigmoid"), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.3, momentum=0.9), "mse")
+    doctor = Doctor(verbose=0, treat=True)
+    losses = model.fit(x, y, batch_size=225, epochs=60, verbose=0, callbacks=[doctor]).history["loss"]
+    assert doctor.actions == [] and losses[-1] < 0.02
