@@ -5,7 +5,9 @@ python tests/long_tests.py SECONDS jax runs/jax*.xml
 
 Lines of other backends, and of tests that did not run, stay. A function most of whose cases took longer than `SECONDS`
 is one line. On PyTorch, where the suite is fastest, few tests are long: `make test` runs nearly all of them there.
-Tests of the repository itself (its prose, pages, README, files of earlier versions) stay out of the list by hand.
+Tests of the repository itself (its prose, pages, README, files of earlier versions) stay out of the list by hand; on
+TensorFlow and JAX the files in `figures` whose experiment trains for long are in it as a whole, because the next test
+would train it.
 """
 
 import re
