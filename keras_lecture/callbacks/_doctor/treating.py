@@ -27,7 +27,8 @@ from keras_lecture.diagnosis._rules.trends import finite
 CONFIDENCE = 0.8
 # The largest numbers of actions and of returns to an earlier state in one `fit`.
 _ACTIONS, _RETURNS = 8, 3
-# A loss that rises may fall again by itself, as after long first steps: these must be found at two looks in a row.
+# A loss that rises may fall again by itself, as after long first steps: these are treated if they are still found when
+# treatments are considered the next time, after an epoch or a look.
 _MAY_HEAL = ("learning-rate-too-high", "exploding-loss")
 # Actions that change weights need a copy of the state to be undone; it is kept for the latest ones.
 _UNDOABLE = 3

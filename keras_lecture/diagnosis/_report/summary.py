@@ -137,9 +137,10 @@ def total(document: Document) -> int:
 
 def since_when(document: Document, finding: dict[str, Any]) -> str:
     """`"since step 43 (epoch 1)"`; step 0 is the start, before the first step, and the last one is the end."""
+    steps, _ = steps_and_epochs(document)
     if finding["first_step"] <= 0:
-        return "from the start" if steps_and_epochs(document)[0] else "before the first step"
-    if finding["first_step"] == steps_and_epochs(document)[0]:
+        return "from the start" if steps else "before the first step"
+    if finding["first_step"] == steps:
         return f"at the end, step {finding['first_step']}"
     epoch = epoch_of(document, finding["first_step"])
     return f"since step {finding['first_step']}" + (f" (epoch {epoch})" if epoch else "")

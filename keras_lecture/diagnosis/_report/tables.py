@@ -1,5 +1,6 @@
 """Findings, treatments and open questions of a run as HTML."""
 
+import operator
 from typing import Any
 
 from keras_lecture.diagnosis._report.document import Document
@@ -15,6 +16,7 @@ from keras_lecture.diagnosis._report.summary import (
 )
 from keras_lecture.diagnosis._report.text import esc, listed, prose, short
 from keras_lecture.diagnosis._rules import RULES
+from keras_lecture.diagnosis._rules.ranking import has_serious
 
 # Findings that the page describes in full.
 _MOST = 50
@@ -69,13 +71,13 @@ def _titled(index, finding):
 def findings_table(document: Document, findings: list[dict[str, Any]], prefix: str = "finding") -> str:
     """One row per finding: what, where, since when, how sure."""
     rows = []
-    has_cause = any(finding["is_open"] and finding["severity"] != "low" for finding in findings)
+    serious = has_serious(findings, operator.getitem)
     for index, finding in enumerate(map(bounded, findings[:_MOST]), 1):
         name = f"{index}. {esc(finding['rule'])}"
         name = f'<a href="#{prefix}-{index}">{name}</a>' if prefix else name
         when = since_when(document, finding)
         when += "" if finding["is_open"] else f", closed after step {finding['last_step']:,}"
-        note = " <small>may follow</small>" if has_cause and finding["is_open"] and may_follow(finding) else ""
+        note = " <small>may follow</small>" if serious and finding["is_open"] and may_follow(finding) else ""
         rows.append(
             [
                 name,

@@ -16,7 +16,8 @@ _CURES = {
         "normalize = keras.layers.Normalization()\nnormalize.adapt(x)\nhidden = normalize(inputs)",
     ),
     _NEW: (
-        "Put both parts together, split them at random with the same share of each class, and train anew.",
+        "Put both parts together. Split them at random so that each part has the same share of each class. Then train "
+        "a new model.",
         "x, y = np.concatenate([x, x_val]), np.concatenate([y, y_val])\n"
         "(x, y), validation_data, test_data = keras_lecture.data.split(x, y)",
     ),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_lecture.diagnosis._rules import labels, renumbered
+from keras_lecture.diagnosis._rules.causes import CLASS_KINDS
 from keras_lecture.diagnosis._rules.heads import Head, heads
 from keras_lecture.diagnosis._rules.rule import Rule
 
@@ -128,7 +129,7 @@ def _regression(head):
     if head.activation == "softmax" and head.kind == "numbers":
         cause = f"A softmax makes the {head.units} outputs sum to one, but the targets of the regression do not."
         yield cause, "medium", "Use no activation in the last layer.", f"keras.layers.Dense({head.units})"
-    if head.kind in ("classes", "one-hot"):
+    if head.kind in CLASS_KINDS:
         cause = (
             f"{head.target} contains classes, but {head.loss} measures distances: cross entropy learns classes faster."
         )

@@ -17,14 +17,19 @@ SYMPTOMS = (
 def ranked(findings: Iterable[Any], get: Callable[[Any, str], Any] = getattr) -> list[Any]:
     """The findings in this order; `get(finding, name)` reads one of their fields."""
     findings = list(findings)
-    has_cause = any(get(finding, "is_open") and get(finding, "severity") != "low" for finding in findings)
+    serious = has_serious(findings, get)
 
     def place(finding):
         severity = -SEVERITIES.index(get(finding, "severity"))
-        is_late = has_cause and is_symptom(get(finding, "rule"), get(finding, "first_step"))
+        is_late = serious and is_symptom(get(finding, "rule"), get(finding, "first_step"))
         return not get(finding, "is_open"), severity, is_late, -get(finding, "confidence"), get(finding, "first_step")
 
     return sorted(findings, key=place)
+
+
+def has_serious(findings: Iterable[Any], get: Callable[[Any, str], Any] = getattr) -> bool:
+    """Whether one is open and not of low severity, which the low ones may follow from."""
+    return any(get(finding, "is_open") and get(finding, "severity") != "low" for finding in findings)
 
 
 def is_symptom(rule: str, first_step: int) -> bool:

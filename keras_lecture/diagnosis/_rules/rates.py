@@ -39,7 +39,7 @@ def _too_high(rule, record):
         severity=worst,
         confidence=0.85 if worst != "low" else 0.4,
         steps=(1, max(1, state.steps)),
-        code=_rate_times(record, 0.1, "  # and build the model anew: these weights are spoiled" if signs else ""),
+        code=_rate_times(record, 0.1, "  # in a new model: these weights are damaged" if signs else ""),
     )
 
 

@@ -25,7 +25,7 @@ def _dead_relu(rule, record):
         if share < 0.25 or dead < 2 and units > 1:
             continue
         shares = {s: earlier[name][0] / earlier[name][1] for s, earlier in seen if name in earlier}
-        history = [s for s, dead in shares.items() if dead >= 0.25]
+        history = [s for s, part in shares.items() if part >= 0.25]
         first = f", {shares[history[0]]:.0%} at step {history[0]}" if len(history) > 1 else ""
         worst = "low"
         if share >= 0.9:
