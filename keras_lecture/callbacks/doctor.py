@@ -155,10 +155,13 @@ class Doctor(keras.callbacks.Callback):
         if self.treat:
             loss = (logs or {}).get("loss")
             self._attempt("the state", lambda: self._treating.keep(self.model, self.record, loss))
-        if is_last or (self.every == "epoch" and is_due(epoch + 1, self.treat)):
+        if is_last or (self.every == "epoch" and self._is_due(epoch + 1)):
             self._look(epoch)
         elif not np.isfinite(recording.last_loss(self.record)):
             self._judge()
+        elif self.every != "epoch":
+            # Nothing was judged since the last look, so that a finding would be old.
+            return
         self._treat(epoch, is_last)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -288,11 +291,15 @@ class Doctor(keras.callbacks.Callback):
         steps.exposed(self._model, state)
         self._open(source.from_batch(batch, self._validation))
 
+    def _is_due(self, epoch):
+        """Whether to look after this many epochs; also if a finding is treated only if it is found again."""
+        return is_due(epoch, self.treat) or (self.treat and self._treating.waits)
+
     def _is_observed(self):
         """The first three steps of the run, and the first two of each epoch at whose end the doctor looks."""
         if self._instruments is None:
             return False
-        return self._step < _FIRST_STEPS or (self._in_epoch < 2 and is_due(self._epoch + 1, self.treat))
+        return self._step < _FIRST_STEPS or (self._in_epoch < 2 and self._is_due(self._epoch + 1))
 
     def _snap(self, state):
         self._before = [*self._before[-1:], steps.snapshot(self._model, state, self._step < _FIRST_STEPS)]

@@ -27,8 +27,8 @@ from keras_lecture.diagnosis._rules.trends import finite
 CONFIDENCE = 0.8
 # The largest numbers of actions and of returns to an earlier state in one `fit`.
 _ACTIONS, _RETURNS = 8, 3
-# A loss that rises may fall again by itself, as after long first steps: these are treated if they are still found when
-# treatments are considered the next time, after an epoch or a look.
+# A loss that rises may fall again by itself, as after long first steps: these are treated if the next look finds them
+# again.
 _MAY_HEAL = ("learning-rate-too-high", "exploding-loss")
 # Actions that change weights need a copy of the state to be undone; it is kept for the latest ones.
 _UNDOABLE = 3
@@ -48,6 +48,8 @@ class Treating:
         self._returns, self._saved = saved.get("returns", 0), saved
         # Whether the model was treated and has not been measured since.
         self.is_new = False
+        # Whether a finding is open that is treated only if the next look finds it again.
+        self.waits = False
         self._refused: set[tuple[str, str | None]] = set()
         self._open: set[tuple[str, str | None]] = set()
         self._undo: list[tuple[dict[str, Any], Any]] = []
@@ -105,12 +107,13 @@ class Treating:
         """Applies the first treatment that is not refused; returns sentences to be printed."""
         said, number = [], len([a for a in record["actions"] if not a["undone"]])
         before, self._open = self._open, {(f.rule, f.layer) for f in findings if _is_serious(f)}
-        is_finite = np.isfinite(last_loss(record))
+        is_finite, self.waits = np.isfinite(last_loss(record)), False
         for finding in sorted((f for f in findings if _is_serious(f)), key=lambda f: list(TREATMENTS).index(f.rule)):
             key = finding.rule, finding.layer
             if key in self._refused or self._batch is None or self._kept is None:
                 continue
             if finding.rule in _MAY_HEAL and key not in before and is_finite:
+                self.waits = True
                 continue
             if number >= _ACTIONS:
                 return said + self._refuse(record, key, f"{number} actions did not help, so that no more are tried")
