@@ -1,6 +1,7 @@
 # make demo    train a small image classifier on the bundled digits (KERAS_BACKEND=torch SEED=1 make demo changes both)
 # make test    run the linter and the test suite on TensorFlow, PyTorch and JAX (BACKENDS=jax make test runs one)
 # make test-all      run the long tests, too: every layer in every contract, and the guide and the examples on each backend
+# make test-coverage runs the suite in a shuffled order (SEED=7 changes it) and reports the lines that no test has run
 # make fuzz    compare 10,000 generated cases a backend with independent formulas (CASES=1000 SEED=7 make fuzz changes both)
 # make test-mutants  break the formulas one at a time and count how often the tests notice (SAMPLE=100 takes some of them)
 # make test-hostile  load hostile files and configs under watch, on each backend
@@ -44,7 +45,7 @@ NIGHTLY := .venv-nightly
 OLDEST := .venv-oldest
 OLDEST_KERAS := 3.15.0
 
-.PHONY: demo test test-all fuzz test-mutants test-engines test-hostile soak test-newest test-oldest test-nightly lint docs dist bench ward page-check docs-check divergence-check clean
+.PHONY: demo test test-all test-coverage fuzz test-mutants test-engines test-hostile soak test-newest test-oldest test-nightly lint docs dist bench ward page-check docs-check divergence-check clean
 
 # A residual network with random affine augmentation and weight averaging. oneDNN kernels are off because TensorFlow
 # reports them on standard error. One thread, because in such small operations PyTorch's threads mostly wait for each
@@ -60,6 +61,10 @@ test: $(INSTALLED)
 
 test-all test-newest: $(INSTALLED)
 	@$(VENV)/bin/python tests/suite.py --all $(BACKENDS)
+
+test-coverage: $(INSTALLED)
+	@rm -f runs/coverage*
+	@$(VENV)/bin/python tests/suite.py --coverage --shuffle $(SEED) $(BACKENDS)
 
 test-oldest: $(OLDEST)/.keras
 	@$(OLDEST)/bin/python tests/suite.py --all $(BACKENDS)

@@ -2,7 +2,9 @@
 
 import gc
 import importlib.util
+import itertools
 import os
+import random
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -39,6 +41,17 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if long_tests.is_long(item.nodeid, tests) and not item.get_closest_marker("once"):
             item.add_marker("long")
+    if "SHUFFLE" in os.environ:
+        items[:] = _shuffled(items, int(os.environ["SHUFFLE"]))
+
+
+def _shuffled(items, seed):
+    """The files in another order, and the tests of each file; files stay together because of their fixtures."""
+    files, source = {}, random.Random(seed)
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    groups = [source.sample(tests, len(tests)) for tests in files.values()]
+    return list(itertools.chain.from_iterable(source.sample(groups, len(groups))))
 
 
 def _freeze():

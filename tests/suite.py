@@ -1,11 +1,13 @@
 """Runs the linter, then pytest for each backend in several processes, and prints a summary.
 
-python tests/suite.py [--all] [backend …] [-- pytest arguments]
+python tests/suite.py [--all] [--shuffle SEED] [--coverage] [backend …] [-- pytest arguments]
 
 Tests marked `once` do not depend on the backend and run on the last of the backends alone. Those marked `long` wait for
-`--all`.
+`--all`. `--shuffle` changes the order of the files in a process and of the tests in a file. `--coverage` ends with the
+lines that no backend has run.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -35,14 +37,16 @@ PARTS["others"] = [f"--ignore={room}" for part in PARTS.values() for room in par
 PARTS["others"] += [f"--ignore=tests/{room}" for room in APART]
 
 
-def run(backend, part, arguments):
+def run(backend, part, command, options):
     """Returns the backend, its counts and the seconds it took; prints the output of the run."""
     start = time.perf_counter()
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     # The processes share the cores: PyTorch's threads would spin at every barrier, ten times slower than one thread.
     environment.setdefault("OMP_NUM_THREADS", "1")
+    if options.shuffle is not None:
+        environment["SHUFFLE"] = str(options.shuffle)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments],
+        [sys.executable, "-m", *command],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -69,14 +73,25 @@ def chosen(marks):
     return " and ".join(f"not {mark}" for mark in marks)
 
 
+def parsed(words):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("backends", nargs="*", metavar="backend", help=", ".join(BACKENDS))
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--shuffle", type=int, metavar="SEED")
+    parser.add_argument("--coverage", action="store_true")
+    return parser.parse_args(words)
+
+
 def main():
     before, _, after = " ".join(sys.argv[1:]).partition("-- ")
-    backends = [word for word in before.split() if word != "--all"] or BACKENDS
-    left_out = [] if "--all" in before.split() else ["long"]
+    options = parsed(before.split())
+    backends = options.backends or BACKENDS
+    left_out = [] if options.all else ["long"]
     parts = {"chosen": after.split()} if after else PARTS
+    command = ["coverage", "run", "-m", "pytest"] if options.coverage else ["pytest"]
     clean = subprocess.run([sys.executable, "tests/lint.py"], cwd=ROOT).returncode == 0
     jobs = [
-        (backend, part, ["-m", chosen(left_out + ["once"] * (backend != backends[-1])), *arguments])
+        (backend, part, [*command, "-m", chosen(left_out + ["once"] * (backend != backends[-1])), *arguments], options)
         for backend in backends
         for part, arguments in parts.items()
     ]
@@ -94,6 +109,9 @@ def main():
         print(f"in {sum(s for _, s in mine):.0f} s, {counts['deselected']} left out")
     print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", end=" ")
     print(f"in {time.perf_counter() - start:.0f} s")
+    if options.coverage:
+        subprocess.run([sys.executable, "-m", "coverage", "combine", "--quiet"], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-m", "coverage", "report"], cwd=ROOT, check=True)
     return 1 if total["failed"] else 0
 
 

@@ -86,7 +86,7 @@ def flow_section(document: Document) -> str:
     """The three heat maps."""
     gradient, signal, update = of_layers(document, "gradient"), of_layers(document, "std"), of_updates(document)
     return (
-        _part("gradient", "Gradient", "∂ loss / ∂ signal, root mean square", gradient, gradient_reading)
+        _part("gradient", "Gradient of the signal", "∂ loss / ∂ output, root mean square", gradient, gradient_reading)
         + _part("signal", "Spread of the signal", "standard deviation of the outputs", signal, signal_reading)
         + _part("update", "Update relative to the weights", "‖Δw‖ / ‖w‖ in one step", update, update_reading)
     )

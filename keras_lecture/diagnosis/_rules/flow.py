@@ -60,7 +60,7 @@ def _vanishing_gradient(rule, record):
     yield rule.found(
         "The gradient gets smaller from layer to layer on its way to the first layers, which therefore hardly learn.",
         {
-            "gradient at the first hidden layer": f"{ratio:.1e} of the one at the last (criterion: at most 1e-2)",
+            "signal gradient, first hidden layer": f"{ratio:.1e} of the one at the last (criterion: at most 1e-2)",
             "training loss": state.text,
         },
         severity=worst,
@@ -89,7 +89,9 @@ def _exploding_gradient(rule, record):
         is_fatal = bool(nonfinite_steps(record)) or has_exploded(record)
         evidence = {"training loss": state.text}
         if is_deep:
-            evidence["gradient at the first hidden layer"] = f"{ratio[0]:.1e} of the one at the last (criterion: > 1e3)"
+            evidence["signal gradient, first hidden layer"] = (
+                f"{ratio[0]:.1e} of the one at the last (criterion: > 1e3)"
+            )
         if has_grown:
             evidence["growth of the signal"] = f"{forward[0]:.1e} from the first hidden layer (criterion: > 100)"
         cause = "The gradient is out of proportion to the loss and the weights, so that an ordinary step overshoots."
