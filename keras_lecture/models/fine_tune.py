@@ -5,6 +5,7 @@ import keras
 from keras_lecture._core import checks
 from keras_lecture._core.copies import copied_model
 from keras_lecture._core.types import Tensor
+from keras_lecture._core.weights import layers
 from keras_lecture.models._parts import scoring
 
 SCORE_ACTIVATIONS = ("linear", "sigmoid", "softmax")
@@ -59,7 +60,7 @@ def fine_tune(model: keras.Model, classes: int, *, trainable: str | int = "last"
     copy = copied_model(model)
     head, rest = _head(copy)
     if head is None:
-        x, layer = _pooled(copy.outputs[0]), keras.layers.Dense(classes, **scoring())
+        x, layer = _pooled(copy), keras.layers.Dense(classes, **scoring())
     else:
         x, layer = head.input, _reset(head, classes)
     if "scores" not in {other.name for other in copy.layers if other is not head}:
@@ -134,12 +135,15 @@ def _copied(layer):
     return type(layer).from_config(layer.get_config())
 
 
-def _pooled(x: Tensor) -> Tensor:
-    """Global average pooling of a sequence, an image or a volume."""
+def _pooled(model: keras.Model) -> Tensor:
+    """Global average pooling of the sequence, the image or the volume that `model` outputs."""
+    x = model.outputs[0]
     if len(x.shape) == 2:
         return x
+    # Of the network, which Keras's configured format need not be.
+    formats = [layer.data_format for layer in layers(model) if hasattr(layer, "data_format")]
     layer = getattr(keras.layers, f"GlobalAveragePooling{len(x.shape) - 2}D")
-    return layer()(x)
+    return layer(data_format=formats[-1] if formats else None)(x)
 
 
 def _freeze(model, trainable):

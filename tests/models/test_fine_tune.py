@@ -222,3 +222,13 @@ def test_an_adapted_vocabulary_goes_into_the_copy(kind):
     tuned.layers[-1].set_weights(base.layers[-1].get_weights())
     data = keras.ops.convert_to_tensor(data)
     assert_close(numpy(tuned(data)), numpy(base(data)))
+
+
+@pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
+def test_pooling_follows_the_layout_of_the_network(layout):
+    """It followed Keras's configured layout, and averaged over channels and height."""
+    x = keras.Input((3, 8, 6) if layout == "channels_first" else (8, 6, 3))
+    base = keras.Model(x, keras.layers.Conv2D(5, 3, data_format=layout, activation="relu")(x))
+    for configured in ("channels_first", "channels_last"):
+        keras.config.set_image_data_format(configured)
+        assert models.fine_tune(base, 2).layers[-1].input.shape == (None, 5)

@@ -7,7 +7,7 @@ import optax
 import pytest
 import torch
 from oracles import optimizers as oracle
-from support.harness import TOLERANCES, bound, numpy, precision
+from support.harness import TOLERANCES, bound, double_jax, numpy, precision
 from support.noisy_quadratic import RULES, expected, gradient, run, start, variables
 
 from keras_lecture import optimizers
@@ -96,7 +96,7 @@ def test_200_steps_match_pytorch_where_the_formula_is_the_same(case, float64):
 
 
 def _optax(transformation):
-    with jax.enable_x64(True):
+    with double_jax():
         weights = start()
         state = transformation.init(weights)
         update = jax.jit(transformation.update)

@@ -33,12 +33,18 @@ def precision(dtype):
             stack.callback(table.update, dict(table))
             table.update({name: name for name in table})
         if dtype == "float64" and BACKEND == "jax":
-            import jax
-
-            stack.enter_context(jax.enable_x64(True))
+            stack.enter_context(double_jax())
         keras.config.set_floatx(dtype)
         keras.config.set_dtype_policy(dtype)
         yield dtype
+
+
+def double_jax():
+    """JAX with 64 bits: a public name of JAX itself since 0.8."""
+    import jax
+    from jax import experimental
+
+    return (jax.enable_x64 if hasattr(jax, "enable_x64") else experimental.enable_x64)(True)
 
 
 def in_one(f):

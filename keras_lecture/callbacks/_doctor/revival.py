@@ -95,23 +95,36 @@ def _outgoing(record, by_name, name, units):
     Rows are in the order of the units, repeated as a whole (`"last"`) or one by one, by this number of positions.
     """
     found, behind = [], consumers(record)
-    queue = [(each, False) for each in behind.get(name, ())]
+    rank = 1 + len(next(layer["shape"] for layer in record["model"]["layers"] if layer["name"] == name))
+    axis = channel_axis(by_name[name], rank)
+    queue = [(each, None) for each in behind.get(name, ())]
     if not queue:
         return None
     while queue:
-        facts, is_flat = queue.pop()
+        facts, order = queue.pop()
         layer = by_name.get(facts["name"])
         if type(layer) in _KERNELS and getattr(layer, "groups", 1) == 1 and facts["calls"] == 1:
             rows = layer.kernel.shape[-2]
-            if rows % units or (rows != units and not is_flat) or not layer.trainable:
+            if rows % units or (rows != units and order is None) or not layer.trainable:
                 return None
-            is_first = is_flat and keras.config.image_data_format() == "channels_first"
-            found.append((layer.kernel, rows // units if is_first else "last"))
+            found.append((layer.kernel, rows // units if order == "first" else "last"))
         elif any(word in facts["class"] for word in _PASSING) and behind.get(facts["name"]):
-            queue += [(each, is_flat or facts["class"] == "Flatten") for each in behind[facts["name"]]]
+            if facts["class"] == "Flatten":
+                order = _flat_order(layer, axis, rank)
+                if order is None:
+                    return None
+            queue += [(each, order) for each in behind[facts["name"]]]
         else:
             return None
     return found
+
+
+def _flat_order(flatten, axis, rank):
+    """Where the axis of the units is among those that are flattened, `"first"` or `"last"`, if it is one of these."""
+    if rank > 2 and flatten.data_format == "channels_first":
+        # The axis 1 becomes the last one.
+        axis = rank - 1 if axis == 1 else axis - 1
+    return {rank - 1: "last", 1: "first"}.get(axis)
 
 
 def _reset(model, variable, index):

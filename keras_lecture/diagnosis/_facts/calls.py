@@ -92,6 +92,8 @@ def _snake(layer):
 
 def channel_axis(layer: keras.layers.Layer, rank: int) -> int:
     """The axis of a layer's output that numbers its units."""
+    if isinstance(layer, keras.layers.Dense):
+        return rank - 1
     kind = getattr(layer, "data_format", None) or (keras.config.image_data_format() if rank > 3 else None)
     return 1 if kind == "channels_first" and rank > 2 else rank - 1
 

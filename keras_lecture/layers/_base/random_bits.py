@@ -11,6 +11,9 @@ from keras_lecture._core.types import Tensor
 # The multipliers of Wellons' "lowbias32" hash (2018), found by search for the least bias.
 FIRST, SECOND = 0x7FEB352D, 0x846CA68B - 2**32
 
+# The rates that a layer may drop with: what is nearer to 1 would be rounded to it, and nothing kept.
+RATES = "[0, 0.99999]"
+
 
 def threshold(rate: float) -> int:
     """The smallest signed 16-bit number that `random_keep` keeps; `rate` is rounded to a multiple of 2⁻¹⁶."""

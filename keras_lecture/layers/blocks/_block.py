@@ -1,5 +1,6 @@
 """The base class of blocks of convolutions, and chains of layers."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -28,16 +29,17 @@ class Chain(keras.Layer):
     def __init__(self, layers: list[keras.layers.Layer], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.layers: list[keras.layers.Layer] = list(layers)
+        self._takes_training = ["training" in inspect.signature(layer.call).parameters for layer in layers]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         for layer in self.layers:
             layer.build(input_shape)
             input_shape = layer.compute_output_shape(input_shape)
 
-    # Keras passes `training` on to the layers only if `call` has the argument.
+    # Passed on by hand: Keras's context is gone where `keras.RematScope` computes a call again for its gradient.
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        for layer in self.layers:
-            inputs = layer(inputs)
+        for layer, takes_it in zip(self.layers, self._takes_training, strict=True):
+            inputs = layer(inputs, training=training) if takes_it else layer(inputs)
         return inputs
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

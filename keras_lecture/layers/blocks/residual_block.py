@@ -12,6 +12,7 @@ from keras_lecture._core.saving import plain, register
 from keras_lecture._core.types import Tensor
 from keras_lecture.initializers import Kaiming
 from keras_lecture.layers._base.inputs import floating
+from keras_lecture.layers._base.random_bits import RATES
 from keras_lecture.layers.blocks._block import Block, Chain
 from keras_lecture.layers.dropping.stochastic_depth import StochasticDepth
 
@@ -76,7 +77,7 @@ class ResidualBlock(Block):
         if bottleneck and filters % 4:
             checks.reject("ResidualBlock", "filters", "a multiple of 4 in a bottleneck", filters)
         checks.boolean("ResidualBlock", "preactivation", preactivation)
-        checks.number("ResidualBlock", "drop_path", drop_path, "[0, 1)")
+        checks.number("ResidualBlock", "drop_path", drop_path, RATES)
         checks.instance("ResidualBlock", "seed", seed, (int, type(None)), "a whole number or None")
         super().__init__(normalization=normalization, activation=activation, data_format=data_format, **kwargs)
         self.filters = filters

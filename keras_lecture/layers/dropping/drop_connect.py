@@ -12,7 +12,7 @@ from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.derived_kernel import COMPUTING, KernelWrapper
 from keras_lecture.layers._base.inputs import floating
-from keras_lecture.layers._base.random_bits import drop
+from keras_lecture.layers._base.random_bits import RATES, drop
 from keras_lecture.layers._base.seeded import SeededLayer
 from keras_lecture.layers.maxout import Maxout
 
@@ -36,7 +36,7 @@ class DropConnect(SeededLayer, KernelWrapper):
 
     Args:
         layer: A `Dense`, `EinsumDense`, convolution of any kind, `Maxout` or `MaxoutConv2D`.
-        rate: Fraction of the connections that is dropped, in [0, 1).
+        rate: Fraction of the connections that is dropped, in [0, 0.99999].
         per: `"batch"` for one mask per batch, or `"sample"` for one mask per sample, for `Dense` and `Maxout` only,
             which needs memory for one kernel per sample. Defaults to `"batch"`.
         seed: Seed of the random stream. Defaults to `None`, a random seed.
@@ -57,7 +57,7 @@ class DropConnect(SeededLayer, KernelWrapper):
     def __init__(
         self, layer: keras.layers.Layer, *, rate: float, per: str = "batch", seed: int | None = None, **kwargs: Any
     ) -> None:
-        checks.number("DropConnect", "rate", rate, "[0, 1)", "A rate of 1 would drop every connection.")
+        checks.number("DropConnect", "rate", rate, RATES, "A rate of 1 would drop every connection.")
         checks.one_of("DropConnect", "per", per, ("batch", "sample"))
         super().__init__(layer=layer, seed=seed, **kwargs)
         if per == "sample" and not isinstance(layer, PER_SAMPLE):

@@ -9,7 +9,7 @@ from keras_lecture._core import checks
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.inputs import floating
-from keras_lecture.layers._base.random_bits import drawn_rate, drop
+from keras_lecture.layers._base.random_bits import RATES, drawn_rate, drop
 from keras_lecture.layers._base.seeded import SeededLayer
 
 
@@ -27,7 +27,7 @@ class Dropout(SeededLayer):
     `scaling="train"` has the distribution of `keras.layers.Dropout`, from another random stream.
 
     Args:
-        rate: Fraction of the values that is dropped, in [0, 1).
+        rate: Fraction of the values that is dropped, in [0, 0.99999].
         noise_shape: Shape of the mask, broadcast against the input; a `None` entry stands for the input's size.
             `(None, 1, 1, None)` drops whole channels of an image. Defaults to `None`, one draw per value.
         seed: Seed of the random stream. Defaults to `None`, a random seed.
@@ -55,7 +55,7 @@ class Dropout(SeededLayer):
         scaling: str = "train",
         **kwargs: Any,
     ) -> None:
-        checks.number("Dropout", "rate", rate, "[0, 1)", "A rate of 1 would drop everything.")
+        checks.number("Dropout", "rate", rate, RATES, "A rate of 1 would drop everything.")
         if noise_shape is not None:
             expectation = "a shape, such as (None, 1, 1, None), or None"
             checks.instance("Dropout", "noise_shape", noise_shape, Sequence, expectation)

@@ -8,7 +8,7 @@ from keras_lecture._core import checks
 from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture.layers._base.inputs import floating
-from keras_lecture.layers._base.random_bits import drop
+from keras_lecture.layers._base.random_bits import RATES, drop
 from keras_lecture.layers._base.seeded import SeededLayer
 
 
@@ -27,7 +27,7 @@ class StochasticDepth(SeededLayer):
     On images it is `Dropout` with `noise_shape=(None, 1, 1, 1)`.
 
     Args:
-        rate: Fraction of the samples whose branch is dropped, in [0, 1).
+        rate: Fraction of the samples whose branch is dropped, in [0, 0.99999].
         seed: Seed of the random stream. Defaults to `None`, a random seed.
 
     Example:
@@ -45,7 +45,7 @@ class StochasticDepth(SeededLayer):
     """
 
     def __init__(self, rate: float, *, seed: int | None = None, **kwargs: Any) -> None:
-        checks.number("StochasticDepth", "rate", rate, "[0, 1)", "A rate of 1 would drop every branch.")
+        checks.number("StochasticDepth", "rate", rate, RATES, "A rate of 1 would drop every branch.")
         super().__init__(seed=seed, **kwargs)
         self.rate = rate
         self.supports_masking = True

@@ -91,7 +91,7 @@ class WeightNormalization(KernelWrapper):
 
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         inputs = floating(inputs, self.compute_dtype)
-        if training and self.trainable and self.data_init:
+        if self.data_init and self.trainable and training:
             self._start(inputs)
         with COMPUTING, replaced(self._weights()):
             return self.layer.call(inputs)

@@ -245,6 +245,34 @@ def test_revived_units_do_not_disturb_the_outputs(kind):
     np.testing.assert_array_equal(array(first.kernel), kernel)
 
 
+FIRST, LAST = "channels_first", "channels_last"
+# On a CPU, TensorFlow convolves channels first only with XLA.
+LAYOUTS = [(LAST, LAST), (LAST, FIRST), *([] if BACKEND == "tensorflow" else [(FIRST, LAST), (FIRST, FIRST)])]
+
+
+@pytest.mark.parametrize(("layout", "flatten"), LAYOUTS)
+def test_units_are_revived_in_their_own_rows_behind_each_kind_of_flattening(layout, flatten):
+    """The outputs stay, to 1e-6; with channels first the wrong rows were emptied, and live units lost their way out.
+
+    `Flatten` for channels first moves the axis 1 to the end; where this is a side of an image, the units are refused.
+    """
+    keras.utils.set_random_seed(0)
+    keras.config.set_image_data_format(flatten)
+    convolution = keras.layers.Conv2D(12, 3, activation="relu", data_format=layout, name="hidden")
+    x = X[:64].reshape(-1, *((1, 8, 8) if layout == FIRST else (8, 8, 1)))
+    model = keras.Sequential([keras.Input(x.shape[1:]), convolution, keras.layers.Flatten(), keras.layers.Dense(10)])
+    model.compile(keras.optimizers.Adam(0.01), "mse", **COMPILED)
+    convolution.bias.assign(np.where(np.arange(12) < 5, -50.0, 1.0))
+    before = model.predict(x, verbose=0)
+    record = {"model": model_facts(model, (keras.ops.convert_to_tensor(x), None, None))}
+    if (layout, flatten) == (LAST, FIRST):
+        with pytest.raises(Refused, match="told apart"):
+            revive(model, record, "hidden", keras.ops.convert_to_tensor(x))
+        return
+    assert revive(model, record, "hidden", keras.ops.convert_to_tensor(x)) == (5, 12)
+    np.testing.assert_allclose(model.predict(x, verbose=0), before, atol=1e-6)
+
+
 def test_dead_units_are_treated_in_a_fit():
     """It ends below half of the loss of a constant prediction, ln 10 = 2.30, where it stays without treatment."""
     model, doctor = classifier(bias_initializer=keras.initializers.Constant(-10.0)), Doctor(treat=True, verbose=0)

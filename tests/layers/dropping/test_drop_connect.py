@@ -132,6 +132,7 @@ def test_a_failing_call_restores_the_kernel(per):
     [
         (k.LSTM(2), {"rate": 0.5}, "layer"),
         (k.Dense(2), {"rate": 1.0}, "rate"),
+        (k.Dense(2), {"rate": 0.999995}, "rate"),
         (k.Dense(2), {"rate": "half"}, "rate"),
         (k.Dense(2), {"rate": 0.5, "per": "unit"}, "per"),
         (k.Conv2D(2, 3), {"rate": 0.5, "per": "sample"}, "per"),

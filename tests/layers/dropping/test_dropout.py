@@ -119,6 +119,8 @@ def test_weights_of_a_model_with_keras_dropout_load(tmp_path):
     ("arguments", "argument"),
     [
         ({"rate": 1.0}, "rate"),
+        # It was rounded to 1 and divided by 0.
+        ({"rate": 0.999995}, "rate"),
         ({"rate": "half"}, "rate"),
         ({"rate": 0.5, "noise_shape": (None, 0)}, "noise_shape"),
         ({"rate": 0.5, "noise_shape": 3}, "noise_shape"),

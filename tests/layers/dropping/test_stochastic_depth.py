@@ -63,7 +63,7 @@ def test_a_residual_net_trains_and_continues_its_stream_after_loading(tmp_path):
         assert_close(loaded(x, training=True), numpy(model(x, training=True)))
 
 
-@pytest.mark.parametrize("rate", [1.0, -0.1, "half", True])
+@pytest.mark.parametrize("rate", [1.0, 0.999995, -0.1, "half", True])
 def test_rejects(rate):
     with pytest.raises((ValueError, TypeError), match="StochasticDepth: `rate`"):
         StochasticDepth(rate)
