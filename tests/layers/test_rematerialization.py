@@ -23,6 +23,10 @@ TRAINING = {
     "pyramid": lambda: layers.AtrousSpatialPyramidPooling(4, rates=[1, 2]),
     "weight normalization": lambda: layers.WeightNormalization(keras.layers.Conv2D(4, 2)),
     "batch normalization": lambda: layers.BatchNormalization(),
+    "dropped branches": lambda: layers.ResidualBlock(4, normalization="layer", drop_path=0.5),
+    "dropout": lambda: layers.Dropout(0.5),
+    "stochastic depth": lambda: layers.StochasticDepth(0.5),
+    "dropped connections": lambda: layers.DropConnect(keras.layers.Conv2D(4, 2), rate=0.5),
 }
 OTHERS = {
     "weights alone": lambda: layers.WeightNormalization(keras.layers.Conv2D(4, 2), data_init=False),
@@ -36,7 +40,8 @@ def weights(layer, mode):
     """The weights after a step of gradient descent with rate 1: their changes are gradients."""
     keras.utils.set_random_seed(0)
     with keras.RematScope(mode=mode) if mode else contextlib.nullcontext():
-        model = keras.Sequential([keras.Input(X.shape[1:]), layer(), keras.layers.Flatten(), keras.layers.Dense(3)])
+        between = keras.layers.Conv2D(3, 1), layer(), keras.layers.Flatten(), keras.layers.Dense(3)
+    model = keras.Sequential([keras.Input(X.shape[1:]), *between])
     model.compile(keras.optimizers.SGD(1.0), losses.SoftmaxCrossEntropy(), run_eagerly=BACKEND == "tensorflow")
     model.train_on_batch(X, Y)
     return [numpy(variable) for variable in model.trainable_variables]
@@ -44,7 +49,10 @@ def weights(layer, mode):
 
 @pytest.mark.parametrize("kind", [*OTHERS] if BACKEND == "jax" else [*TRAINING, *OTHERS])
 def test_gradients_are_those_without_rematerialization(kind):
-    """Blocks were computed again as for a prediction; the first batch of `WeightNormalization` raised on PyTorch."""
+    """Blocks were computed again as for a prediction, and layers that draw numbers drew others.
+
+    The first batch of `WeightNormalization` raised an error on PyTorch.
+    """
     layer = (TRAINING | OTHERS)[kind]
     for expected, found in zip(weights(layer, None), weights(layer, "full"), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -1,12 +1,26 @@
 """Base of layers that draw random numbers."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_lecture._core.weights import layers
 
-class SeededLayer(keras.layers.Layer):
+
+class DrawnOnce(keras.layers.Layer):
+    """A layer that `keras.RematScope` does not compute again for its gradient if it or a layer in it draws numbers.
+
+    It would draw other ones. Keras's own layers do, and get a wrong gradient.
+    """
+
+    def rematerialized_call(self, layer_call: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        draws = any(hasattr(part, "seed_generator") for part in layers(self))
+        return layer_call if draws else super().rematerialized_call(layer_call, *args, **kwargs)
+
+
+class SeededLayer(DrawnOnce):
     """A layer whose random state is saved with the model and restored on loading; Keras saves only weights.
 
     A subclass takes a `seed` and calls `self.seed_generator.next()` once per call.

@@ -11,6 +11,7 @@ from keras_lecture._core.saving import plain
 from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import attachments, reattach
 from keras_lecture.initializers import Kaiming
+from keras_lecture.layers._base.seeded import DrawnOnce
 from keras_lecture.layers.normalization.batch_normalization import BatchNormalization
 from keras_lecture.layers.normalization.group_normalization import GroupNormalization, InstanceNormalization
 from keras_lecture.layers.normalization.layer_normalization import LayerNormalization
@@ -23,7 +24,7 @@ NORMALIZATIONS = {
 }
 
 
-class Chain(keras.Layer):
+class Chain(DrawnOnce):
     """A sequence of layers, the identity if empty. It is part of a block, which rebuilds it on loading."""
 
     def __init__(self, layers: list[keras.layers.Layer], **kwargs: Any) -> None:
@@ -48,7 +49,7 @@ class Chain(keras.Layer):
         return input_shape
 
 
-class Block(keras.Layer):
+class Block(DrawnOnce):
     """A layer made of convolutions, normalizations and activations, for sequences, images and volumes."""
 
     def __init__(

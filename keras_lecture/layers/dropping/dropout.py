@@ -43,7 +43,8 @@ class Dropout(SeededLayer):
         Srivastava et al., 2014, JMLR 15:1929. Decks B, D, E. Deviation: the probability is rounded to a multiple of
         2⁻¹⁶, both in the mask and in the scale. Differences from `keras.layers.Dropout`: `scaling`; the random stream
         is the same on every backend and is saved with the model, so that training continues after loading as if it had
-        not stopped; `rate=1` is an error.
+        not stopped; `rate=1` is an error; in `keras.RematScope` the mask is kept, where Keras draws another one for
+        the gradient.
     """
 
     def __init__(
