@@ -15,7 +15,7 @@
 # make docs-check         build the documentation, open every page in a headless Chromium, and check it
 # make divergence-check   compare healthy models on all pairs of backends by diagnosis.divergence
 # make dist    build and check the wheel and the sdist in dist/
-# make test-oldest    run the test suite on the oldest supported Keras, in a separate environment
+# make test-oldest    run the test suite on the oldest supported Keras, TensorFlow, JAX and NumPy, in a separate environment
 # make test-nightly   run it on the latest keras-nightly, in a separate environment
 #
 # Each target installs its requirements into .venv on first use.
@@ -43,7 +43,7 @@ endif
 
 NIGHTLY := .venv-nightly
 OLDEST := .venv-oldest
-OLDEST_KERAS := 3.15.0
+OLDEST_PACKAGES := keras==3.15.0 $(TENSORFLOW)==2.18.1 jax==0.5.0 jaxlib==0.5.0 numpy==1.26.4
 
 .PHONY: demo test test-all test-coverage fuzz test-mutants test-engines test-hostile soak test-newest test-oldest test-nightly lint docs dist bench ward page-check docs-check divergence-check clean
 
@@ -142,7 +142,7 @@ $(NIGHTLY)/.keras: pyproject.toml Makefile
 
 $(OLDEST)/.keras: pyproject.toml Makefile
 	@$(MAKE) --no-print-directory VENV=$(OLDEST) $(OLDEST)/.installed
-	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check keras==$(OLDEST_KERAS)
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check $(OLDEST_PACKAGES)
 	@touch $@
 
 clean:

@@ -5,7 +5,6 @@ import keras
 from keras_lecture._core import checks
 from keras_lecture._core.copies import copied_model
 from keras_lecture._core.types import Tensor
-from keras_lecture._core.weights import layers
 from keras_lecture.models._parts import scoring
 
 SCORE_ACTIVATIONS = ("linear", "sigmoid", "softmax")
@@ -20,6 +19,17 @@ WITHOUT_WEIGHTS = (
     keras.layers.Reshape,
     keras.layers.Softmax,
 )
+
+# Layers without a data format whose outputs have it.
+CHANNELS_LAST = (
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+    keras.layers.Embedding,
+    keras.layers.MultiHeadAttention,
+    keras.layers.RNN,
+)
+# Layers and operations that change where the axes are.
+MOVING = ("Permute", "Reshape", "Transpose", "Moveaxis", "Swapaxes", "ExpandDims", "Squeeze")
 
 
 def fine_tune(model: keras.Model, classes: int, *, trainable: str | int = "last") -> keras.Model:
@@ -140,10 +150,22 @@ def _pooled(model: keras.Model) -> Tensor:
     x = model.outputs[0]
     if len(x.shape) == 2:
         return x
-    # Of the network, which Keras's configured format need not be.
-    formats = [layer.data_format for layer in layers(model) if hasattr(layer, "data_format")]
     layer = getattr(keras.layers, f"GlobalAveragePooling{len(x.shape) - 2}D")
-    return layer(data_format=formats[-1] if formats else None)(x)
+    return layer(data_format=_layout(x))(x)
+
+
+def _layout(tensor):
+    """Where the channels of `tensor` are, which need not be Keras's configured format; `None` if no layer tells."""
+    layer = _before(tensor)
+    while not hasattr(layer, "data_format"):
+        if isinstance(layer, CHANNELS_LAST):
+            return "channels_last"
+        if isinstance(layer, keras.Model):
+            return _layout(layer.outputs[0])
+        if isinstance(layer, keras.layers.InputLayer) or type(layer).__name__ in MOVING:
+            return None
+        layer = _before(keras.tree.flatten(layer.input)[0])
+    return layer.data_format
 
 
 def _freeze(model, trainable):

@@ -7,6 +7,7 @@ import scipy.stats
 from support.harness import numpy, precision
 
 from keras_lecture.initializers import Gaussian, Kaiming, Xavier, initialize
+from keras_lecture.layers import Maxout
 
 layers = keras.layers
 
@@ -270,3 +271,16 @@ def test_initialize_keeps_the_arguments_of_an_initializer_without_a_config():
     first, second = (keras.ops.convert_to_numpy(layer.kernel) for layer in net.layers)
     assert 9.5 < first.std() < 10.5 and np.abs(first - second).max() > 1
     assert initializer.seed == 3
+
+
+def test_seeds_of_32_bits():
+    """PyTorch's streams have 31: `initialize` raised there, and the second piece of `Maxout` on JAX."""
+    seed = 2**32 - 1
+    first, second = layers.Dense(3), layers.Dense(3)
+    for layer in (first, second):
+        layer.build((None, 4))
+        initialize(layer, Xavier(seed=seed))
+    np.testing.assert_array_equal(numpy(first.kernel), numpy(second.kernel))
+    pieces = Maxout(3, pieces=2, kernel_initializer=Xavier(seed=seed))
+    pieces.build((None, 4))
+    assert np.isfinite(numpy(pieces.weights[0])).all()

@@ -232,3 +232,14 @@ def test_pooling_follows_the_layout_of_the_network(layout):
     for configured in ("channels_first", "channels_last"):
         keras.config.set_image_data_format(configured)
         assert models.fine_tune(base, 2).layers[-1].input.shape == (None, 5)
+
+
+def test_pooling_does_not_take_the_layout_of_a_layer_before_a_permutation():
+    """The configured layout holds then; behind a recurrent layer the channels are last under any."""
+    x = keras.Input((3, 8, 6))
+    moved = keras.layers.Permute((2, 3, 1))(keras.layers.Conv2D(5, 3, data_format="channels_first")(x))
+    assert models.fine_tune(keras.Model(x, moved), 2).layers[-1].input.shape == (None, 5)
+    keras.config.set_image_data_format("channels_first")
+    x = keras.Input((7, 3))
+    states = keras.layers.Dropout(0.1)(keras.layers.GRU(5, return_sequences=True)(x))
+    assert models.fine_tune(keras.Model(x, states), 2).layers[-1].input.shape == (None, 5)

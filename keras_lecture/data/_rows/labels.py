@@ -62,7 +62,9 @@ def _of_one_kind(owner, argument, labels, remedy):
     array = np.array(labels.tolist())
     kinds = {str if isinstance(label, str) else bool if isinstance(label, bool) else float for label in labels}
     if len(kinds) > 1 or array.ndim != 1 or array.dtype == object:
-        checks.reject(owner, argument, "labels of one type", labels[:5].tolist(), remedy, TypeError)
+        checks.reject(
+            owner, argument, "numbers, booleans or strings, all of one type", labels[:5].tolist(), remedy, TypeError
+        )
     return array
 
 

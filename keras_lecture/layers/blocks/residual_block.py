@@ -78,14 +78,15 @@ class ResidualBlock(Block):
             checks.reject("ResidualBlock", "filters", "a multiple of 4 in a bottleneck", filters)
         checks.boolean("ResidualBlock", "preactivation", preactivation)
         checks.number("ResidualBlock", "drop_path", drop_path, RATES)
-        checks.instance("ResidualBlock", "seed", seed, (int, type(None)), "a whole number or None")
+        if seed is not None:
+            checks.whole("ResidualBlock", "seed", seed, "[0, ∞)", "Or None, a random seed.")
         super().__init__(normalization=normalization, activation=activation, data_format=data_format, **kwargs)
         self.filters = filters
         self.strides: list[int] = strides
         self.bottleneck = bottleneck
         self.preactivation = preactivation
         self.drop_path = drop_path
-        self.seed = seed
+        self.seed: int | None = None if seed is None else int(seed)
 
     def _make(self, input_shape):
         if len(self.strides) not in (1, self.rank):

@@ -181,6 +181,7 @@ def test_resnet_34_and_50_of_these_blocks_have_the_published_numbers_of_paramete
         ({"normalization": layers.BatchNormalization}, "normalization"),
         ({"drop_path": 1.0}, "drop_path"),
         ({"seed": 1.5}, "seed"),
+        ({"seed": -1}, "seed"),
         ({"data_format": "first"}, "data_format"),
     ],
 )
