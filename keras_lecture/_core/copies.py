@@ -41,8 +41,8 @@ def copy_adapted(new: keras.Layer, old: keras.Layer) -> None:
 def with_seed(initializer: Any, change: Any) -> Any:
     """The initializer, or a copy of it with the seed `change(seed)` if its seed is an integer.
 
-    Without a config, which initializers of the user need for saving only. A `SeedGenerator` goes on by itself. `seed` is
-    below 2³¹: the state of a `SeedGenerator` on PyTorch has no larger numbers.
+    Without a config, which initializers of the user need for saving only. A `SeedGenerator` goes on by itself. The
+    seed is first taken modulo 2³¹: the state of a `SeedGenerator` on PyTorch has no larger numbers.
     """
     seed = getattr(initializer, "seed", None)
     if not isinstance(initializer, keras.initializers.Initializer) or not isinstance(seed, int):

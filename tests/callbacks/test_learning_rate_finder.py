@@ -99,7 +99,8 @@ KINDS = {"PyDataset": Batches, "generator": lambda: itertools.repeat((X, Y))}
 @pytest.mark.parametrize("name", KINDS)
 def test_datasets_and_generators_build_the_model_and_repeat(name):
     options = {key: value for key, value in SWEEP.items() if key != "batch_size"}
-    model = keras.Sequential([keras.layers.Dense(1, use_bias=False, kernel_initializer=lambda *_, **__: START)])
+    start = keras.ops.convert_to_tensor(START, "float32")
+    model = keras.Sequential([keras.layers.Dense(1, use_bias=False, kernel_initializer=lambda *_, **__: start)])
     model.compile("sgd", "mse", **COMPILED)
     found = find_learning_rate(model, KINDS[name](), curvature=True, **options)
     np.testing.assert_allclose(found.losses, descent()[0], **FLOAT32)

@@ -77,7 +77,9 @@ def facts(document: Document) -> str:
     parts = [model.get("name"), f"{model['parameters']:,} weights" if model.get("parameters") else None]
     if optimizer.get("class"):
         rate = optimizer.get("learning_rate")
-        parts.append(f"{optimizer['class']}{'' if rate is None else f', learning rate {short(rate)}'}")
+        later = [short(step.get("learning_rate")) for step in document.get("steps") or [] if step.get("learning_rate")]
+        changed = f" to {later[-1]}" if later and rate is not None and later[-1] != short(rate) else ""
+        parts.append(f"{optimizer['class']}{'' if rate is None else f', learning rate {short(rate)}{changed}'}")
         if optimizer.get("momentum"):
             parts[-1] += f", momentum {short(optimizer['momentum'])}"
     parts.extend(dict.fromkeys(loss.get("class") for loss in model.get("losses") or []))

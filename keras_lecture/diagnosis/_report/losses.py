@@ -110,7 +110,8 @@ def reading(document: Document) -> str:
         start, end = short(finite[0][1]), short(finite[-1][1])
         way = "falls" if finite[-1][1] < finite[0][1] else "rises"
         parts.append(f"The training loss {f'stays at {end}' if start == end else f'{way} from {start} to {end}'}.")
-    finite = [point for point in held_out if math.isfinite(point[1])]
+    from_logs = logged(document, "val_loss")
+    finite = [point for point in (from_logs if len(from_logs) > 1 else held_out) if math.isfinite(point[1])]
     if len(finite) > 1:
         step, best = min(finite, key=lambda point: point[1])
         last = finite[-1]

@@ -160,7 +160,8 @@ def _inner(sentence):
     """A sentence as a clause: without its full stop and, unless it begins with a name, its capital."""
     sentence = sentence.strip().rstrip(".?")
     first = sentence.split(" ")[0].rstrip(",'s")
-    if first in _NAMES or not sentence[1:2].islower() and sentence[1:2] != " ":
+    is_class = any(letter.isupper() for letter in first[1:])
+    if first in _NAMES or is_class or not sentence[1:2].islower() and sentence[1:2] != " ":
         return sentence
     return sentence[:1].lower() + sentence[1:]
 

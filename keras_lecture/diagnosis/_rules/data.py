@@ -55,7 +55,7 @@ def unshuffled_batches(rule: Rule, record: dict[str, Any]):
         elif repeats is not None and repeats > 0.5 and target.get("rows", 0) >= 50:
             yield rule.found(
                 f"Consecutive rows have similar values of {target['name']}, and the batches are not shuffled.",
-                {"correlation of consecutive targets": f"{repeats:.2f} (criterion: below 0.5)"},
+                {"correlation of consecutive targets": f"{repeats:.2f} (healthy: below 0.5)"},
                 severity="medium" if shuffle is False and repeats > 0.98 and is_stuck(record) else "low",
                 confidence=0.6,
             )
@@ -65,7 +65,7 @@ def _first_batch(rule, target, record):
     """A generator shows one batch: with several units, a batch of one class is hardly a random one."""
     if not is_of_one_class(target):
         return
-    is_ill, evidence = has_batches_of_one_class(record), {"classes in the batch": "1 (criterion: several)"}
+    is_ill, evidence = has_batches_of_one_class(record), {"classes in the batch": "1 (healthy: several)"}
     if is_ill:
         evidence["validation rows of other classes"] = percent(value(record, "data", "validation", "new"))
     yield rule.found(
@@ -96,7 +96,7 @@ def unbalanced_batches(rule: Rule, record: dict[str, Any]):
             cause += f", and an accuracy of {accuracy:.1%} is no more than what always predicting it gives"
         yield rule.found(
             f"{cause}.",
-            {"commonest : rarest class": f"{common / rare:.1f} : 1 (criterion: below 4)"},
+            {"commonest : rarest class": f"{common / rare:.1f} : 1 (healthy: below 4)"},
             severity="medium" if ignored and common / rare >= 5 else "low",
             confidence=0.8,
             steps=steps_of(record),
@@ -137,10 +137,10 @@ def _differences(held_out):
     improbable = [entry for entry in missing if entry[2] < 1e-6]
     scale, p = held_out.get("scale"), held_out.get("input_p")
     if new > 0.05:
-        evidence = {_NEW: f"{percent(new)} (criterion: 0)"}
+        evidence = {_NEW: f"{percent(new)} (healthy: 0)"}
         yield "The validation data contain classes that the training data lack.", evidence, "medium"
     if scale is not None and not 0.2 < scale < 5:
-        evidence = {_SCALE: f"{scale:.3g} (criterion: 0.2 to 5)"}
+        evidence = {_SCALE: f"{scale:.3g} (healthy: 0.2 to 5)"}
         yield "The validation inputs have another scale than the training inputs.", evidence, "medium"
     if improbable:
         classes = ", ".join(str(entry[0]) for entry in improbable[:5])
@@ -157,10 +157,10 @@ def _differences(held_out):
         evidence = {"shift of a feature, median": f"{shift:.2f} standard deviations (probability by chance {p:.0e})"}
         yield "The validation inputs are distributed unlike the training inputs.", evidence, _grade(shift, 1.0)
     if held_out["rows"] < 25:
-        evidence = {"validation rows": f"{held_out['rows']} (criterion: at least 25)"}
+        evidence = {"validation rows": f"{held_out['rows']} (healthy: at least 25)"}
         yield "So few validation rows measure the accuracy with an error of 10 % and more.", evidence, "low"
     elif missing:
-        evidence = {"classes without a validation row": f"{len(missing)} (criterion: 0)"}
+        evidence = {"classes without a validation row": f"{len(missing)} (healthy: 0)"}
         yield "The validation data lack rare classes.", evidence, "low"
 
 
@@ -205,7 +205,7 @@ def unrelated_labels(rule: Rule, record: dict[str, Any]):
     if baseline["p"] > 0.01:
         yield rule.found(
             "Nearest neighbors and ridge regression cannot predict the targets from the inputs: are rows paired?",
-            {"probability of their skill by chance": f"{baseline['p']:.2g} (criterion: below 0.01)"},
+            {"probability of their skill by chance": f"{baseline['p']:.2g} (fault: below 0.01)"},
             severity="low",
             confidence=0.6,
         )

@@ -8,6 +8,7 @@ smallest value that the loss can take. Both cancel the scale of the loss. For a 
 
 import dataclasses
 
+import keras
 import numpy as np
 
 from keras_lecture.diagnosis._record.record import Record
@@ -16,6 +17,14 @@ from keras_lecture.diagnosis._rules.trends import finite, fit_losses, is_falling
 
 # Families of losses that cannot fall below zero.
 _NON_NEGATIVE = (*ENTROPIES, "hinge", "squared", "absolute")
+# Layers of Keras that compute something else in training, or may have dropout inside.
+_OTHER_IN_TRAINING = (
+    keras.layers.BatchNormalization,
+    keras.layers.MultiHeadAttention,
+    keras.layers.RNN,
+    keras.layers.SpectralNormalization,
+    keras.layers.Wrapper,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +155,9 @@ def _progress(record):
     if any(loss.get("sums") for loss in (record.get("model") or {}).get("losses") or []):
         # The sum over fewer samples is no progress.
         other = {}
+    if not _differs_in_training(record):
+        # It is the loss of fewer samples, and would be compared with the constant for others.
+        other = {}
     curve = [(p.step, min(p.loss, other.get(p.step, p.loss))) for p in train]
     if len(curve) < 2:
         curve = list(zip(*thin(*fit_losses(record)), strict=True))
@@ -167,6 +179,19 @@ def _progress(record):
     enough = steps >= 40 and (run is None or run >= (0.5 if falling else 0.25))
     return Progress(
         steps, run, start, now, best, error, reference, floor, *shares, gain, falling, stage, stage == "none" and enough
+    )
+
+
+def _differs_in_training(record):
+    """Whether a layer computes something else in training, or may do so."""
+    layers = (record.get("model") or {}).get("layers") or [{"class": ""}]
+    return any(
+        layer.get("rate")
+        or layer.get("samples_batch_statistics")
+        or not hasattr(keras.layers, layer["class"])
+        or issubclass(getattr(keras.layers, layer["class"]), _OTHER_IN_TRAINING)
+        or any(word in layer["class"] for word in ("Dropout", "Noise", "Random"))
+        for layer in layers
     )
 
 

@@ -21,14 +21,14 @@ def batch_size(rule: Rule, record: dict[str, Any]):
     if size > samples / 4 and planned < _FEW_STEPS and samples >= 64:
         yield rule.found(
             f"With batches of {size} of {samples} samples the run has {planned} steps in all.",
-            {"steps of the run": f"{planned} (criterion: at least {_FEW_STEPS}, or batches of at most a quarter)"},
+            {"steps of the run": f"{planned} (healthy: at least {_FEW_STEPS}, or batches of at most a quarter)"},
             cure="Use smaller batches or more epochs.",
             code="model.fit(x, y, batch_size=32, epochs=50)",
         )
     elif size <= 2 and samples >= 256:
         yield rule.found(
             f"With batches of {size} each step follows the noise of single samples, and an epoch takes {steps} steps.",
-            {"samples per batch": f"{size} (criterion: more than 2 of {samples})"},
+            {"samples per batch": f"{size} (healthy: more than 2 of {samples})"},
         )
 
 
@@ -41,7 +41,7 @@ def no_validation(rule: Rule, record: dict[str, Any]):
     if (fit.get("samples") or 0) >= 50:
         yield rule.found(
             "The run has no validation data, so that overfitting stays unseen.",
-            {"validation loss in the logs": "none (criterion: one)"},
+            {"validation loss in the logs": "none (healthy: one)"},
         )
 
 

@@ -29,11 +29,11 @@ def _zero_gradient(rule, record):
     if is_all and step == 0 and worst == "low" and leading(record) is None and state.stage == "unknown":
         worst = "medium"
     yield rule.found(
-        "No kernel has a gradient, so no step changes the model."
+        "No kernel has a gradient, so that none of them learns."
         if is_all
         else "The gradient of some kernels is exactly zero, so they do not learn.",
         {
-            "kernels with zero gradient": f"{len(zero)} of {total} (criterion: exactly zero on the whole probe)",
+            "kernels with zero gradient": f"{len(zero)} of {total} (fault: exactly zero on the whole probe)",
             "layers": ", ".join(zero[:4]) + (" …" if len(zero) > 4 else ""),
             "training loss": state.text,
         },
@@ -60,7 +60,7 @@ def _vanishing_gradient(rule, record):
     yield rule.found(
         "The gradient gets smaller from layer to layer on its way to the first layers, which therefore hardly learn.",
         {
-            "signal gradient, first hidden layer": f"{ratio:.1e} of the one at the last (criterion: at most 1e-2)",
+            "signal gradient, first hidden layer": f"{ratio:.1e} of the one at the last (fault: at most 1e-2)",
             "training loss": state.text,
         },
         severity=worst,
@@ -89,15 +89,13 @@ def _exploding_gradient(rule, record):
         is_fatal = bool(nonfinite_steps(record)) or has_exploded(record)
         evidence = {"training loss": state.text}
         if is_deep:
-            evidence["signal gradient, first hidden layer"] = (
-                f"{ratio[0]:.1e} of the one at the last (criterion: > 1e3)"
-            )
+            evidence["signal gradient, first hidden layer"] = f"{ratio[0]:.1e} of the one at the last (fault: > 1e3)"
         if has_grown:
-            evidence["growth of the signal"] = f"{forward[0]:.1e} from the first hidden layer (criterion: > 100)"
+            evidence["growth of the signal"] = f"{forward[0]:.1e} from the first hidden layer (fault: > 100)"
         cause = "The gradient is out of proportion to the loss and the weights, so that an ordinary step overshoots."
         code, layer = None, ratio[1] if is_deep else path.rsplit("/", 1)[0]
         if is_steep or is_deep:
-            evidence["change of the loss per change of a kernel"] = f"{growth[path]:.1e} (criterion: > 100, relative)"
+            evidence["change of the loss per change of a kernel"] = f"{growth[path]:.1e} (fault: > 100, relative)"
         else:
             cause = (
                 "The signal grows so much from layer to layer that the loss and the first steps are out of proportion."
@@ -146,12 +144,12 @@ def _signal(rule, record, is_wrong, cause, criterion):
 
 def _shrinking_signal(rule, record):
     cause = "The signal gets smaller from layer to layer, and the gradient of the weights with it."
-    yield from _signal(rule, record, lambda ratio: ratio < 0.05, cause, "criterion: below 0.05")
+    yield from _signal(rule, record, lambda ratio: ratio < 0.05, cause, "fault: below 0.05")
 
 
 def _growing_signal(rule, record):
     cause = "The signal grows from layer to layer, and the loss and its gradient with it."
-    yield from _signal(rule, record, lambda ratio: ratio > 30, cause, "criterion: above 30")
+    yield from _signal(rule, record, lambda ratio: ratio > 30, cause, "fault: above 30")
 
 
 RULES = [

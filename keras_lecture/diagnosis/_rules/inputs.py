@@ -36,7 +36,7 @@ def nonfinite_data(rule: Rule, record: dict[str, Any]):
         severity = "low" if replaced else "medium" if entry["name"].startswith("validation") else "high"
         yield rule.found(
             f"{entry['name']} contains NaN or infinite values.",
-            {"rows with such a value": f"{percent(share)} (criterion: 0)"},
+            {"rows with such a value": f"{percent(share)} (healthy: 0)"},
             severity=severity,
             confidence=0.99,
             cure=f"Replace these values of {entry['name']}, or leave the rows out.",
@@ -65,8 +65,8 @@ def unscaled_input(rule: Rule, record: dict[str, Any]):
         yield rule.found(
             cause,
             {
-                "root mean square": f"{rms:.3g} (criterion: {SMALL:g} to {LARGE:g})",
-                "ranges of features": f"{spread:.3g} : 1 (criterion: below {SPREAD:g})",
+                "root mean square": f"{rms:.3g} (healthy: {SMALL:g} to {LARGE:g})",
+                "ranges of features": f"{spread:.3g} : 1 (healthy: below {SPREAD:g})",
             },
             severity=_severity(record, scale > 10, scale > 10 or scale < 0.01 or spread > 1000),
             layer=row["layer"],
@@ -109,7 +109,7 @@ def uncentered_input(rule: Rule, record: dict[str, Any]):
         harm = stuck or is_nonfinite(record) or (stuck is None and ratio is not None and ratio > 5)
         yield rule.found(
             f"The features that enter {row['layer']} have a mean of {offset:.3g} standard deviations (median).",
-            {"|mean| / standard deviation": f"{offset:.3g} (criterion: below 1.5)"},
+            {"|mean| / standard deviation": f"{offset:.3g} (healthy: below 1.5)"},
             severity="medium" if large and harm and (value(row, "feature_std_largest") or 0.0) < LARGE else "low",
             layer=row["layer"],
             steps=steps_of(record),
@@ -129,7 +129,7 @@ def constant_input(rule: Rule, record: dict[str, Any]):
         others = len((record.get("data") or {}).get("inputs") or []) > 1
         yield rule.found(
             f"{'All' if every else constant} of the {features} features of {entry['name']} are the same in every row.",
-            {"constant features": f"{constant} of {features} (criterion: 0)"},
+            {"constant features": f"{constant} of {features} (healthy: 0)"},
             severity="low" if not every or others else "high",
         )
 
@@ -140,7 +140,7 @@ def input_dtype(rule: Rule, record: dict[str, Any]):
     embeddings = [layer for layer in layers(record) if layer.get("class") == "Embedding"]
     classes = {layer.get("class") for layer in layers(record)}
     for entry in inputs:
-        evidence = {"data type": f"{entry.get('dtype')} (criterion: floating point, or whole numbers for an embedding)"}
+        evidence = {"data type": f"{entry.get('dtype')} (healthy: floating point, or whole numbers for an embedding)"}
         if entry.get("kind") in ("strings", "objects") and not classes & {"TextVectorization", "StringLookup"}:
             cause = f"{entry['name']} contains {entry['kind']}, which no layer with weights can read."
             yield rule.found(cause, evidence, confidence=0.99)
@@ -160,7 +160,7 @@ def _out_of_range(rule, record):
         if largest >= rows or smallest < 0:
             yield rule.found(
                 f"{entry['layer']} receives token numbers outside of its {rows} rows.",
-                {"token numbers": f"{smallest:.0f} to {largest:.0f} (criterion: 0 to {rows - 1})"},
+                {"token numbers": f"{smallest:.0f} to {largest:.0f} (healthy: 0 to {rows - 1})"},
                 layer=entry["layer"],
                 confidence=0.95,
                 cure="Give the embedding one row for each token number.",

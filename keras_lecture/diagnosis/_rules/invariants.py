@@ -28,7 +28,7 @@ def _judge(text: Text, rule: Rule, record: Record):
         last = 0 if text.before_training else max([0, *(step.get("step") or 0 for step in record.get("steps") or ())])
         yield rule.found(
             text.cause,
-            {text.fact.replace("_", " "): f"violated: {detail} (criterion: exact)"},
+            {text.fact.replace("_", " "): f"violated: {detail} (healthy: exact)"},
             severity=severity,
             confidence=0.99 if severity == rule.severity else 0.9,
             layer=where,

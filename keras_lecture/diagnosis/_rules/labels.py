@@ -12,7 +12,7 @@ def label_mismatch(rule: Rule, record: dict[str, Any]):
     for facts in (record.get("data") or {}).get("targets") or []:
         if facts.get("kind") in ("strings", "objects"):
             cause = f"{facts['name']} contains {facts['kind']}, but a loss needs numbers."
-            evidence = {"data type": f"{facts.get('dtype')} (criterion: numbers)"}
+            evidence = {"data type": f"{facts.get('dtype')} (healthy: numbers)"}
             yield rule.found(cause, evidence, confidence=0.99, code="classes, y = np.unique(y, return_inverse=True)")
     for head in heads(record):
         if head.facts.get("smallest") is None:
@@ -50,7 +50,7 @@ def _of_validation(rule, record):
         yield rule.found(
             f"The validation targets of {name} have another shape than the training targets"
             + (": their loss cannot be computed." if fails else ", and the loss repeats one of them without an error."),
-            {"training and validation targets": f"shapes {' and '.join(shapes)} (criterion: the same)"},
+            {"training and validation targets": f"shapes {' and '.join(shapes)} (healthy: the same)"},
             severity="high" if fails else "medium",
             confidence=0.95,
             cure="Give the validation targets the form of the training targets.",
@@ -192,7 +192,7 @@ def unscaled_target(rule: Rule, record: dict[str, Any]):
         extreme = rms > 30 or rms / std > 30
         yield rule.found(
             f"{head.target} has a root mean square of {rms:.3g} and a spread of {std:.3g} instead of about 1.",
-            {"root mean square": f"{rms:.3g} (criterion: below 10)", "spread": f"{std:.3g} (criterion: above 0.02)"},
+            {"root mean square": f"{rms:.3g} (healthy: below 10)", "spread": f"{std:.3g} (healthy: above 0.02)"},
             severity="medium" if extreme and is_stuck(record) else "low",
             confidence=0.8,
             layer=head.layer,

@@ -24,7 +24,7 @@ def redundant_bias(rule: Rule, record: dict[str, Any]):
         if all(_takes_batch_statistics(other) for other in behind):
             yield rule.found(
                 f"{behind[0]['name']} subtracts the mean, and with it the bias of {layer['name']}.",
-                {"layer behind": f"{behind[0]['class']} (criterion: not a batch normalization)"},
+                {"layer behind": f"{behind[0]['class']} (healthy: not a batch normalization)"},
                 layer=layer["name"],
                 code=layer_code(layer, "use_bias=False"),
             )
@@ -38,7 +38,7 @@ def batch_of_one(rule: Rule, record: dict[str, Any]):
     if not norms or size is None:
         return
     flat = [layer for layer in norms if len(layer.get("shape") or ()) == 1]
-    evidence = {"samples per batch": f"{size} (criterion: at least 2)"}
+    evidence = {"samples per batch": f"{size} (healthy: at least 2)"}
     if size == 1:
         cause = f"{(flat or norms)[0]['name']} normalizes batches of one sample"
         cause += ": every output is 0 before its gain and shift." if flat else " by the positions of this sample alone."
@@ -46,7 +46,7 @@ def batch_of_one(rule: Rule, record: dict[str, Any]):
         yield rule.found(cause, evidence, severity=severity, confidence=0.95, layer=(flat or norms)[0]["name"])
     elif flat and samples and samples % size == 1:
         cause = f"The last batch of each epoch has one sample, which {flat[0]['name']} turns into 0."
-        evidence = {"samples in the last batch": "1 (criterion: at least 2)"}
+        evidence = {"samples in the last batch": "1 (healthy: at least 2)"}
         yield rule.found(cause, evidence, severity="low", layer=flat[0]["name"])
 
 
@@ -56,7 +56,7 @@ def normalized_output(rule: Rule, record: dict[str, Any]):
         if layer.get("is_output") and _takes_batch_statistics(layer):
             yield rule.found(
                 f"The output passes {layer['name']}, so that in training it depends on the other samples of the batch.",
-                {"last layer": f"{layer['class']} (criterion: no normalization)"},
+                {"last layer": f"{layer['class']} (healthy: no normalization)"},
                 layer=layer["name"],
             )
 

@@ -1,10 +1,12 @@
 """Rules about the output layer and the loss: do the last activation, `from_logits` and the targets agree?"""
 
+import re
 from typing import Any
 
 from keras_lecture.diagnosis._rules import labels, renumbered
 from keras_lecture.diagnosis._rules.causes import CLASS_KINDS
 from keras_lecture.diagnosis._rules.heads import Head, heads
+from keras_lecture.diagnosis._rules.layer_code import own_name
 from keras_lecture.diagnosis._rules.rule import Rule
 
 # The interval of the values of an activation.
@@ -42,7 +44,7 @@ def output_loss_mismatch(rule: Rule, record: dict[str, Any]):
             confidence=0.95 if severity == "high" else 0.85,
             layer=head.layer,
             cure=cure,
-            code=code,
+            code=re.sub(r"(keras\.layers\.Dense\([^()]*)\)", rf"\g<1>{own_name(head.layer)})", code),
         )
 
 
@@ -120,7 +122,8 @@ def _regression(head):
         above = target["largest"] > high + 1e-6
         if below or above:
             reach = f"from {target['smallest']:.3g} to {target['largest']:.3g}"
-            cause = f"{head.activation} has values in [{low:g}, {high:g}], but {head.target} reaches {reach}."
+            span = f"[{low:g}, ∞)" if high == float("inf") else f"[{low:g}, {high:g}]"
+            cause = f"{head.activation} has values in {span}, but {head.target} reaches {reach}."
             cure = "Use no activation in the last layer, or scale the targets into its range."
             yield cause, _unreachable(target, low, high), cure, f"keras.layers.Dense({head.units or 1})"
     if head.activation == "relu" and head.kind == "numbers":

@@ -27,7 +27,7 @@ def dropout_after_output(rule: Rule, record: dict[str, Any]):
         direct = layer.get("is_output")
         yield rule.found(
             f"{layer['name']} drops {'outputs' if direct else 'the scores before the last activation'} of the model.",
-            {"rate": f"{layer['rate']:g} (criterion: no dropout behind the last layer with weights)"},
+            {"rate": f"{layer['rate']:g} (healthy: no dropout behind the last layer with weights)"},
             severity="high" if direct else "medium",
             confidence=0.95 if direct else 0.85,
             layer=layer["name"],
@@ -72,7 +72,7 @@ def linear_stack(rule: Rule, record: dict[str, Any]):
             continue
         yield rule.found(
             f"{layer['name']} and {after['name']} follow each other without a nonlinearity: they are one linear map.",
-            {"activation between": "linear (criterion: a nonlinearity)"},
+            {"activation between": "linear (healthy: a nonlinearity)"},
             layer=layer["name"],
             confidence=0.8,
             code=layer_code(layer, 'activation="relu"'),
@@ -124,7 +124,7 @@ def bottleneck(rule: Rule, record: dict[str, Any]):
             continue
         yield rule.found(
             f"All that {after['name']} with {after['units']} units learns passes the {units} units of {layer['name']}.",
-            {"units": f"{units} (criterion: more than 2 before {after['units']})"},
+            {"units": f"{units} (healthy: more than 2 before {after['units']})"},
             layer=layer["name"],
             confidence=0.6,
             steps=steps_of(record),

@@ -22,7 +22,7 @@ def _non_finite(rule, record):
     has_healed = last is not None and finite(last) is not None and steps[-1] < max(progress(record).steps, 1)
     yield rule.found(
         f"The loss or a signal is no longer finite{f', first in the layer {layer}' if layer else ''}.",
-        {"first step": f"{steps[0]} (criterion: any nan or inf)", "observations": str(len(steps))},
+        {"first step": f"{steps[0]} (fault: any nan or inf)", "observations": str(len(steps))},
         severity="low" if has_healed or has_unusable_data(record) else "high",
         confidence=1.0,
         layer=layer,
@@ -38,7 +38,7 @@ def _non_finite_validation(rule, record):
     if steps:
         yield rule.found(
             "The validation loss is not finite, while the training loss is.",
-            {"first step": f"{min(steps)} (criterion: any nan or inf)"},
+            {"first step": f"{min(steps)} (fault: any nan or inf)"},
             severity="medium",
             steps=(min(steps), max(steps)),
             cure="Look for values that are not finite, or out of range, in the validation data.",
@@ -64,7 +64,7 @@ def _exploding_loss(rule, record):
     if _falls_without_end(record, values):
         yield rule.found(
             "The loss falls below zero, ever faster: nothing bounds it, so that its minimum is no solution.",
-            {"loss": f"{values[-1]:.3g}, from {values[0]:.3g} (criterion: 30 times the start)"},
+            {"loss": f"{values[-1]:.3g}, from {values[0]:.3g} (fault: 30 times the start)"},
             severity="low" if has_other_cause(record) else "medium",
             steps=(0, state.steps),
             cure="Check the sign of the loss: a score that should grow enters with a minus.",
@@ -79,7 +79,7 @@ def _exploding_loss(rule, record):
     yield rule.found(
         "The training loss rose above its start.",
         {
-            "largest loss": f"{peak:.3g} (criterion: three times the start, or a last one above the start by half)",
+            "largest loss": f"{peak:.3g} (fault: three times the start, or a last one above the start by half)",
             "first loss": f"{values[0]:.3g}" if len(values) else "not recorded",
             "training loss": state.text,
         },
@@ -106,10 +106,10 @@ def _oscillating_loss(rule, record):
         return
     is_cause = general_cause(record) == rule.id
     yield rule.found(
-        "The training loss rises and falls from epoch to epoch.",
+        "In the second half of the run the training loss rises and falls from epoch to epoch.",
         {
-            "median change per epoch": f"{swing[0]:.0%} of the range (criterion: 10 %; 5 % with little progress)",
-            "turns": f"{swing[1]:.0%} of the epochs (criterion: half of them)",
+            "median change per epoch": f"{swing[0]:.0%} of the range (fault: from 10 %, with little progress from 5 %)",
+            "turns": f"{swing[1]:.0%} of the epochs in the second half (fault: half of them)",
             "training loss": state.text,
         },
         severity="medium" if is_cause else "low",

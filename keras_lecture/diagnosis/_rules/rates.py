@@ -60,8 +60,10 @@ def _too_low(rule, record):
     ratio, total = travel
     if state.stage == "good" or not 0 < ratio <= 1e-4 or total >= 0.2:
         return
+    start, end, since = _fallen_rate(record)
     # After steps that were too long the units are dead or saturated, and the updates small for this reason.
-    if leading(record) == "learning-rate-too-high" or (measures.first_update_ratio(record) or 0.0) > 0.2:
+    is_long = leading(record) == "learning-rate-too-high" or (measures.first_update_ratio(record) or 0.0) > 0.2
+    if start is None and is_long:
         return
     last = (record.get("probes") or [{"layers": []}])[-1]
     gradients = measures.elasticities(record, last)
@@ -69,19 +71,43 @@ def _too_low(rule, record):
     if gradients and max(gradients.values()) < 1e-6:
         return
     worst = severity(record, rule.id, "medium")
+    evidence = {"update relative to the weights": f"{ratio:.1e} in the kernel that moves most (fault: at most 1e-4)"}
+    how = {"severity": worst, "confidence": 0.9 if worst != "low" else 0.6}
+    if start is not None:
+        yield rule.found(
+            f"The learning rate falls from {start:.3g} to {end:.2g} within {since} steps: nothing is learned after.",
+            {**evidence, "learning rate": f"{end:.2g} at step {since}", "training loss": state.text},
+            **how,
+            steps=(since, max(since, state.steps)),
+            cure="Let the learning rate fall over the whole run: schedules of Keras count batches, not epochs.",
+            code="model.compile(\n    keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay("
+            f"{start:.3g}, {state.steps}), momentum=0.9),\n    loss=model.loss,\n)",
+        )
+        return
     yield rule.found(
         "The steps are so short that the whole run can hardly change the weights.",
         {
-            "update relative to the weights": f"{ratio:.1e} in the kernel that moves most (criterion: at most 1e-4)",
-            "over the whole run": f"at most {total:.1%} of a kernel (criterion: below 20 %; 5 % for medium)",
+            **evidence,
+            "over the whole run": f"at most {total:.1%} of a kernel (fault: below 20 %, medium below 5 %)",
             "training loss": state.text,
         },
-        severity=worst,
-        confidence=0.9 if worst != "low" else 0.6,
+        **how,
         steps=(1, max(1, state.steps)),
         # Ten times, or a hundred where the run could still not change a kernel by a fifth of its size.
         code=_rate_times(record, 10 if 10 * total >= 0.2 else 100),
     )
+
+
+def _fallen_rate(record):
+    """The first learning rate, the first seen of those below a thousandth of it, and its step; else three `None`s."""
+    rates = [(step["step"], measures.finite(step.get("learning_rate"))) for step in record.get("steps") or []]
+    rates = [(step, rate) for step, rate in rates if rate is not None]
+    start = rates[0][1] if rates else 0.0
+    fallen = [(step, rate) for step, rate in rates if rate < 1e-3 * start]
+    # A warm-up and a fall at the very end are usual.
+    if not fallen or fallen[0][0] > 0.5 * progress(record).steps or rates[-1][1] >= 1e-3 * start:
+        return None, None, None
+    return start, fallen[0][1], fallen[0][0]
 
 
 def _slow_learning(rule, record):
@@ -100,7 +126,7 @@ def _slow_learning(rule, record):
     yield rule.found(
         "The training loss falls so slowly that most of the way is left."
         if state.falling
-        else "The updates have become so small that the training loss falls no further.",
+        else "The updates are so small that the training loss hardly falls any further.",
         {
             "training loss": state.text,
             "fall in the last third of the steps": f"{min(late, 1.0):.0%} of the whole fall (a line has 33 %)",
@@ -109,7 +135,15 @@ def _slow_learning(rule, record):
         severity="medium" if is_cause else "low",
         confidence=0.8 if is_cause else 0.5,
         steps=(0, state.steps),
+        cure=None if _is_plain(record) else "Use a larger learning rate, normalized inputs, or more epochs.",
+        code=None if _is_plain(record) else _rate_times(record, 10),
     )
+
+
+def _is_plain(record):
+    """Whether the optimizer is gradient descent without momentum."""
+    optimizer = (record.get("model") or {}).get("optimizer") or {}
+    return optimizer.get("class") in (None, "SGD") and not optimizer.get("momentum")
 
 
 def _zig_zag(rule, record):
@@ -126,7 +160,7 @@ def _zig_zag(rule, record):
     is_cause = is_turning and general_cause(record) == rule.id
     evidence = {"training loss": state.text}
     if is_turning:
-        evidence["cosine of consecutive updates"] = f"{cosine:.2f} (criterion: below −0.3)"
+        evidence["cosine of consecutive updates"] = f"{cosine:.2f} (fault: below −0.3)"
     if positive:
         evidence["layers with only positive outputs"] = ", ".join(positive[:4])
     yield rule.found(

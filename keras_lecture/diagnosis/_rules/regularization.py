@@ -34,7 +34,7 @@ def _batch_norm_drift(rule, record):
     yield rule.found(
         "On the same data the loss with moving statistics is far above the one with the statistics of the batch.",
         {
-            "inference loss − training-mode loss": f"{gap:.3g} ± {error:.2g} (criterion: 4 errors and 10 % of "
+            "inference loss − training-mode loss": f"{gap:.3g} ± {error:.2g} (fault: 4 errors and 10 % of "
             f"a constant prediction's loss, {scale:.3g})",
             "seen": f"{sum(d >= 0.1 * scale for d, _, _ in drifts)} of {len(drifts)} probes",
         },
@@ -50,12 +50,12 @@ def _too_much_regularization(rule, record):
     state = progress(record)
     evidence = {}
     if share is not None and share > 0.5:
-        evidence["penalty before the first step"] = f"{share:.0%} of the whole loss (criterion: above 50 %)"
+        evidence["penalty before the first step"] = f"{share:.0%} of the whole loss (fault: above 50 %)"
     if shrunk is not None and shrunk < 0.1 and state.stage != "good":
-        evidence["norm of the kernels"] = f"{shrunk:.1%} of the start (criterion: below 10 %)"
+        evidence["norm of the kernels"] = f"{shrunk:.1%} of the start (fault: below 10 %)"
     if strong:
         rates = ", ".join(f"{rate:.0%} in {name}" for name, rate in strong[:4])
-        evidence["dropout"] = f"{rates} (criterion: below 70 %)"
+        evidence["dropout"] = f"{rates} (healthy: below 70 %)"
     if _is_hampered(record, state):
         evidence["loss with dropout"] = "no better than a constant prediction, without dropout far better"
     if share is None and shrunk is None and not evidence:

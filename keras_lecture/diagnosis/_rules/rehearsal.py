@@ -33,7 +33,7 @@ def _cannot_fit(rule: Rule, record: dict[str, Any]):
     # The noise of dropout may raise a loss, too.
     if losses[0] > 0 and end.mean() - 3 * end.std() > 1.1 * losses[0]:
         cause = "Steps on one batch raise the loss of this very batch: they are too long."
-        evidence = {"loss of the batch": f"{text} (criterion: lower)"}
+        evidence = {"loss of the batch": f"{text} (healthy: lower)"}
         yield rule.found(cause, evidence, severity="medium", cure=_LOWER, code=_LOWER_CODE)
     elif abs(fall) < 0.01 * scale and error < 0.01 * scale:
         if (record.get("model", {}).get("optimizer") or {}).get("schedule"):
@@ -43,7 +43,7 @@ def _cannot_fit(rule: Rule, record: dict[str, Any]):
             return
         yield rule.found(
             "Steps on one batch hardly change the loss of this very batch.",
-            {"loss of the batch": f"{text} (criterion: a change above 1 %)"},
+            {"loss of the batch": f"{text} (healthy: a change above 1 %)"},
             severity="low",
             confidence=0.6,
         )

@@ -48,7 +48,7 @@ def _renumbered(rule: Rule, record: dict[str, Any]):
         "The classes of the validation data are numbered apart from those of the training data.",
         {
             "validation accuracy": percent(accuracy),
-            "with other class numbers": f"{percent(renumbered)} (criterion: 30 % and 4.5 standard errors more)",
+            "with other class numbers": f"{percent(renumbered)} (fault: 30 % and 4.5 standard errors more)",
         },
         confidence=0.95,
         steps=(step, step),

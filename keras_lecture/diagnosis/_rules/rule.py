@@ -17,7 +17,7 @@ class Finding:
         confidence: A probability that the finding is right, in (0, 1].
         layer: The name of the layer, or `None` if it concerns the whole run.
         first_step, last_step: The steps between which it was seen; step 0 is before the first step.
-        evidence: The numbers with their criteria, as `{"dead units": "128 of 128 (criterion: over 90 %)"}`.
+        evidence: The numbers, with what is healthy or a fault, as `{"dead units": "128 of 128 (fault: over 90 %)"}`.
         cause: One sentence that names the cause.
         cure: One sentence that says what to do.
         code: The cure as Keras code.

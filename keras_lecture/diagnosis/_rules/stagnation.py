@@ -23,7 +23,7 @@ def _stagnation(rule, record, cause, needs):
         cause,
         {
             "training loss": state.text,
-            "trend": "none in the second half (criterion: the slope's 95 % interval holds zero, or a fall below 2 % of "
+            "trend": "none in the second half (fault: the slope's 95 % interval holds zero, or a fall below 2 % of "
             "the range)"
             if flat
             else "not measured, but the run is over",
@@ -57,8 +57,8 @@ def _cut_short(rule, record):
     yield rule.found(
         "The run ends while the training loss still falls.",
         {
-            "fall in the last third of the steps": f"{min(late, 1.0):.0%} of the whole fall (criterion: at least 10 %)",
-            "steps": f"{state.steps} (criterion for medium: at most {FEW_STEPS}, without progress)",
+            "fall in the last third of the steps": f"{min(late, 1.0):.0%} of the whole fall (fault: at least 10 %)",
+            "steps": f"{state.steps} (medium: at most {FEW_STEPS}, without progress)",
             "training loss": state.text,
         },
         severity="medium" if is_cause else "low",

@@ -4,6 +4,7 @@ from typing import Any
 
 from keras_lecture.diagnosis._rules.harm import layers, start_against_chance, value
 from keras_lecture.diagnosis._rules.heads import ENTROPIES, heads
+from keras_lecture.diagnosis._rules.layer_code import layer_code
 from keras_lecture.diagnosis._rules.rule import Rule
 
 LIMIT = 3.0
@@ -25,10 +26,18 @@ def bad_start(rule: Rule, record: dict[str, Any]):
         return
     yield rule.found(
         f"Before the first step the loss is {ratio:.3g} times that of the best constant prediction.",
-        {"loss / loss of a constant": f"{ratio:.3g} (criterion: below {LIMIT:g})"},
+        {"loss / loss of a constant": f"{ratio:.3g} (healthy: below {LIMIT:g})"},
         severity="medium" if ratio > 30 and not _explained(record) else "low",
         confidence=0.7,
+        code=_last_layer(record),
     )
+
+
+def _last_layer(record):
+    """Code of the last layer of a model with one output, if it can be written."""
+    last = [layer for layer in layers(record) if layer.get("is_output")]
+    options = "kernel_initializer=keras.initializers.RandomNormal(stddev=0.01)"
+    return layer_code(last[0], options) if len(last) == 1 else None
 
 
 def _explained(record):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_lecture._core.listing import listed
 from keras_lecture.diagnosis._rules import normalization, placement, strength, weight_paths
 from keras_lecture.diagnosis._rules.harm import last_probe, layers, percent, steps_of
 from keras_lecture.diagnosis._rules.rule import Rule
@@ -35,7 +36,7 @@ def symmetric_units(rule: Rule, record: dict[str, Any]):
             steps = probe["step"] if probe else 0
             yield rule.found(
                 f"All units of {names} start with equal incoming weights, and learn the same.",
-                {"layers with equal units": f"{len(found)} after {steps} steps (criterion: 0)"},
+                {"layers with equal units": f"{len(found)} after {steps} steps (healthy: 0)"},
                 severity=severity,
                 confidence=confidence,
                 layer=found[0]["name"],
@@ -79,7 +80,7 @@ def frozen_layer(rule: Rule, record: dict[str, Any]):
         cause = f"The weights of {names} are frozen at their random start."
     yield rule.found(
         cause,
-        {"frozen parameters": f"{percent(share)} (criterion: 0, unless trained before)"},
+        {"frozen parameters": f"{percent(share)} (healthy: 0, unless trained before)"},
         severity=severity,
         confidence=0.95 if severity != "low" else 0.6,
         layer=frozen[0]["name"],
@@ -110,16 +111,18 @@ def unused_weights(rule: Rule, record: dict[str, Any]):
         own = [weight["path"] for weight in kernels(layer) if weight.get("trainable") and weight["path"] in paths]
         if own and not _is_at_rest(rows.get(layer["name"], {})):
             found.append((layer["name"], own[0]))
-    if not found:
+    is_branch = _is_a_branch(record, paths)
+    if not found or (not is_branch and _is_blocked(probes[-1])):
         return
-    remains = bool(always) and not zero and any(path in always for _, path in found) and _is_a_branch(record, paths)
+    remains = bool(always) and not zero and any(path in always for _, path in found) and is_branch
     model = record.get("model") or {}
     # The branch of an output without a loss has no gradient on purpose.
     remains = remains and len(model.get("losses") or ()) >= len(model.get("outputs") or ())
-    names = ", ".join(path for _, path in found[:4]) + (" …" if len(found) > 4 else "")
+    names = listed([path for _, path in found])
+    gradients = "its gradient is" if len(found) == 1 else "their gradients are"
     yield rule.found(
-        f"The loss does not depend on {names}: the gradient is exactly zero.",
-        {"kernels without a gradient": f"{len(found)} in {len(probes)} probes (criterion: 0)"},
+        f"The loss does not depend on {names}: {gradients} exactly zero.",
+        {"kernels without a gradient": f"{len(found)} (healthy: 0)", "probes": f"{len(probes)}"},
         severity="medium" if remains else "low",
         confidence=0.9 if remains else 0.6,
         layer=found[0][0],
@@ -132,6 +135,12 @@ def _is_a_branch(record, paths):
     trained = [w["path"] for layer in layers(record) for w in kernels(layer) if w.get("trainable")]
     without = [path in paths for path in trained]
     return any(first < second for first, second in zip(without, without[1:], strict=False))
+
+
+def _is_blocked(probe):
+    """Whether units at rest or saturated ones keep the gradient from the layers before them: rules of their own."""
+    rows = probe.get("layers") or []
+    return any(_is_at_rest(row) or (row.get("saturated") or 0.0) > 0.9 for row in rows)
 
 
 def _is_at_rest(row):

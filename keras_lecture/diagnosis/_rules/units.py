@@ -1,5 +1,7 @@
 """Rules on units that no longer react: dead ReLUs and saturated sigmoids."""
 
+import math
+
 from keras_lecture.diagnosis._rules import measures
 from keras_lecture.diagnosis._rules.causes import has_other_cause, leading, severity
 from keras_lecture.diagnosis._rules.evidence import progress
@@ -26,7 +28,7 @@ def _dead_relu(rule, record):
             continue
         shares = {s: earlier[name][0] / earlier[name][1] for s, earlier in seen if name in earlier}
         history = [s for s, part in shares.items() if part >= 0.25]
-        first = f", {shares[history[0]]:.0%} at step {history[0]}" if len(history) > 1 else ""
+        first = f" and {shares[history[0]]:.0%} at step {history[0]}" if len(history) > 1 else ""
         worst = "low"
         if share >= 0.9:
             worst = severity(record, rule.id, "high" if share == 1 else "medium")
@@ -34,7 +36,7 @@ def _dead_relu(rule, record):
         yield rule.found(
             f"{dead} of {units} units are dead: their output is 0 on every sample, and they get no gradient.",
             {
-                "dead units": f"{share:.0%} at step {step}{first} (criterion: below 25 %; 90 % without progress)",
+                "dead units": f"{share:.0%} at step {step}{first} (fault: from 25 %, medium from 90 %)",
                 "seen in probes": f"{len(history)} of {len(seen)}",
                 "training loss": state.text,
             },
@@ -67,7 +69,7 @@ def _gates(rule, record):
         if sums and max(sums) > 4.4:
             yield rule.found(
                 "The recurrent weights are so large that the gates of this layer are open or shut from the start.",
-                {"sum of a gate at states of ½": f"{max(sums):.3g} (criterion: below 4.4)"},
+                {"sum of a gate at states of ½": f"{max(sums):.3g} (healthy: below 4.4)"},
                 severity="low",
                 confidence=0.7,
                 layer=layer["name"],
@@ -87,18 +89,40 @@ def _saturation(rule, record):
     if not history or (state.stage == "good" and layers[name] < 0.9):
         return
     worst = severity(record, rule.id, "high" if layers[name] > 0.99 and (state.run or 0) >= 0.5 else "medium")
+    if worst == "low" and len(history) == len(seen) > 2 and layers[name] > 0.99 and _blocks_most(record):
+        worst = "medium"
+    wide = _wide_kernel(record, name)
     yield rule.found(
         "Most outputs of this layer lie where the activation is flat, so that hardly any gradient passes.",
         {
-            "saturated share": f"{layers[name]:.0%} (criterion: at least 50 % in a hidden layer)",
+            "saturated share": f"{layers[name]:.0%} (fault: from 50 % in a hidden layer)",
             "seen in probes": f"{len(history)} of {len(seen)}",
+            **({"kernel, root mean square": wide} if wide else {}),
             "training loss": state.text,
         },
         severity=worst,
         confidence=0.9 if worst != "low" else 0.5,
         layer=name,
         steps=(history[0], history[-1]),
+        cure="Initialize the kernels of all layers with Glorot's variance, which is Keras's default." if wide else None,
+        code='keras.layers.Dense(64, kernel_initializer="glorot_uniform")' if wide else None,
     )
+
+
+def _blocks_most(record):
+    """Whether half of the kernels have no gradient at all at any probe: these layers learn nothing, ever."""
+    found = [measures.zero_kernels(record, probe) for probe in record.get("probes") or []]
+    return all(total and 2 * len(zero) >= total for zero, total in found)
+
+
+def _wide_kernel(record, name):
+    """The size of a kernel that starts far above Glorot's variance, as evidence, or `None`."""
+    for weight in measures.layers_by_name(record)[name].get("weights") or []:
+        rms, shape = measures.finite(weight.get("rms")), weight.get("shape") or []
+        if weight.get("role") == "kernel" and len(shape) >= 2 and rms:
+            glorot = math.sqrt(2 / (math.prod(shape[:-2]) * (shape[-2] + shape[-1])))
+            return f"{rms:.3g} at the start (healthy: {glorot:.2g}, Glorot's)" if rms > 4 * glorot else None
+    return None
 
 
 RULES = [

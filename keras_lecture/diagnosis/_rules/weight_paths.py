@@ -20,7 +20,7 @@ def shared_weight_path(rule: Rule, record: dict[str, Any]):
     yield rule.found(
         f"Several weights have the path {listed(paths)}, and Keras on PyTorch sets the gradient of only one of them to "
         "zero: those of the others add up from step to step.",
-        {"paths of weights out of reach of zero_grad": f"{len(paths)} (criterion: 0)"},
+        {"paths of weights out of reach of zero_grad": f"{len(paths)} (healthy: 0)"},
         severity="low" if is_own else rule.severity,
         confidence=0.6 if is_own else 0.99,
         layer=paths[0],

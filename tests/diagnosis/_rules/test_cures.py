@@ -22,6 +22,8 @@ STUBS = {
     "head": types.SimpleNamespace(units=3, layer="output"),
     "entry": {"units": 8, "rows": 4},
     "largest": 9.0,
+    "start": 0.1,
+    "state": types.SimpleNamespace(steps=100),
     "loss": "sparse_categorical_crossentropy",
 }
 # Cures of regressions, and of one that changes a global setting.
@@ -109,7 +111,16 @@ def test_a_finding_gets_code_for_its_own_layer():
     code = adapted(
         equal.found("", {}, layer="b", code='keras.layers.Dense(64, kernel_initializer="he_normal")'), record
     )
-    assert code.code == 'keras.layers.Dense(32, activation="tanh", kernel_initializer="he_normal")'
+    # The name is the user's, who may have set a loss by it.
+    assert code.code == 'keras.layers.Dense(32, activation="tanh", kernel_initializer="he_normal", name="b")'
+
+
+@pytest.mark.parametrize(("entering", "expected"), [([8, 8, 3], True), ([10, 10, 3], False), (None, False)])
+def test_code_of_a_convolution_keeps_its_padding(entering, expected):
+    """A page's code had none: the network behind it got a quarter of the features, without an error."""
+    layer = {"class": "Conv2D", "units": 4, "shape": [8, 8, 4], "weights": [kernel((3, 3, 3, 4))]}
+    code = layer_code(layer, "use_bias=False", entering)
+    assert ('padding="same"' in code) == expected
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,21 @@ def test_saturation_of_a_trained_model_is_success():
     assert severities(flow, "saturation", change_rows(healthy(activation="tanh"), saturated=0.7)) == []
 
 
+def test_saturated_layers_that_never_learn_are_a_fault_of_a_run_that_learns():
+    """The output layer alone learned, up to 43 % of the way, and the page said that there was no serious fault."""
+    record = change_rows(healthy(activation="tanh"), saturated=1.0)
+    for layer in record["model"]["layers"][:-1]:
+        layer["weights"][0] |= {"rms": 26.0, "shape": [32, 32]}
+    assert severities(flow, "saturation", record) == ["low"]
+    for probe in record["probes"]:
+        for row in probe["layers"][:-1]:
+            row["weights"][0]["gradient"] = 0.0
+    found = answers(flow, "saturation", record)[0][0]
+    assert found.severity == "medium" and "glorot_uniform" in found.code
+    # Glorot's standard deviation for 32 inputs and 32 outputs: √(2/64) = 0.177.
+    assert found.evidence["kernel, root mean square"] == "26 at the start (healthy: 0.18, Glorot's)"
+
+
 def test_the_audits_cause_keeps_symptoms_low():
     record = change_rows(stuck(), names=["b"], dead=32)
     record["start"]["first_inputs"] = [{"layer": "a", "rms": 150.0, "offset": 1.0}]

@@ -1,5 +1,7 @@
 """Rules on the training loss and the learning rate: sick records, near misses of healthy runs, unknown."""
 
+import copy
+
 import numpy as np
 import pytest
 from diagnosis._rules.runs import (
@@ -116,6 +118,9 @@ def test_a_summed_loss_is_not_compared_between_batches_of_different_size():
     record = run([52.0, 51.0, 50.0, 50.0], update=0.01)
     for probe in record["probes"]:
         probe["training_mode"] = {"loss": probe["train"]["loss"] / 4}
+    # Without a layer that differs in training, the loss of other samples tells nothing.
+    assert evidence.progress(record).now == 50.0
+    record["model"]["layers"].append({"name": "drop", "class": "Dropout", "rate": 0.5})
     assert evidence.progress(record).now == 12.5
     record["model"] = {**record.get("model", {}), "losses": [{"family": "squared", "sums": True}]}
     assert evidence.progress(record).now == 50.0
@@ -125,6 +130,25 @@ def test_learning_rate_too_low():
     record = run(linear(2.4, 2.37), update=1e-6)
     assert severities(progress, "learning-rate-too-low", record) == ["medium"]
     assert alarms(record, progress, flow) == ["learning-rate-too-low"]
+
+
+def test_a_schedule_that_falls_too_soon_is_the_cause_of_short_steps():
+    """A page told the reader to multiply a rate by ten that moved the weights by a third, and then fell to 1e-21."""
+    record = run(linear(2.31, 2.3), update=1e-6)
+    record["steps"] = [copy.deepcopy(record["steps"][0]) | {"step": number} for number in (1, 2, 51, 52, 101, 102)]
+    for number, step in enumerate(record["steps"]):
+        step["learning_rate"] = 0.1 * 0.5 ** step["step"]
+        for entry in step["weights"].values():
+            entry["update"] = 0.3 if number == 0 else 1e-6
+    found = answers(progress, "learning-rate-too-low", record)[0][0]
+    assert found.cause.startswith("The learning rate falls from 0.05 to ")
+    assert found.first_step > 1 and "CosineDecay(0.05, " in found.code
+    # A rate that falls at the very end has done its work.
+    for step in record["steps"]:
+        step["learning_rate"] = 0.1
+    record["steps"][-1] |= {"step": record["probes"][-1]["step"], "learning_rate": 1e-9}
+    found = [f.cause for f in answers(progress, "learning-rate-too-low", record)[0]]
+    assert not any("falls from" in cause for cause in found)
 
 
 def test_short_steps_of_a_trained_model_are_fine():

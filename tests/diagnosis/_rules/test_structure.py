@@ -61,6 +61,10 @@ def test_weights_without_a_gradient():
     assert severities(RULES, "unused-weights", record(*model, probes=probes)) == ["medium"]
     # All layers up to a point: the gradient is blocked on the way back, and another rule names the cause.
     assert severities(RULES, "unused-weights", record(*model[1:], probes=probes)) == ["low"]
+    # Saturated units keep it: a page asked to connect a layer that was connected.
+    for probe in probes:
+        probe["layers"] = [{"layer": "hidden", "saturated": 1.0}]
+    assert not severities(RULES, "unused-weights", record(*model[1:], probes=probes))
     for probe in probes:
         probe["layers"] = [{"layer": "hidden", "dead": 32, "units": 32}]
     assert not severities(RULES, "unused-weights", record(*model, probes=probes))
