@@ -88,7 +88,7 @@ def flow_section(document: Document) -> str:
     return (
         _part("gradient", "Gradient of the signal", "∂ loss / ∂ output, root mean square", gradient, gradient_reading)
         + _part("signal", "Spread of the signal", "standard deviation of the outputs", signal, signal_reading)
-        + _part("update", "Update relative to the weights", "‖Δw‖ / ‖w‖ in one step", update, update_reading)
+        + _part("update", "Update relative to the kernels", "‖Δw‖ / ‖w‖ in one step", update, update_reading)
     )
 
 
@@ -182,10 +182,10 @@ def update_reading(found: Table) -> str:
     low, high = min(rows, key=_value), max(rows, key=_value)
     step = f"{found.steps[-1]:,}"
     if high[1] == 0:
-        return f"Step {step} moves no weight; {usual}."
+        return f"Step {step} moves no kernel; {usual}."
     between = f"between {short(low[1])} ({low[0]}) and {short(high[1])} ({high[0]})"
     amount = between if low[1] != high[1] else f"by {short(high[1])}"
-    return f"Step {step} changes the weights of a layer {amount} of their size; {usual}."
+    return f"Step {step} changes the kernels {amount} of their size; {usual}."
 
 
 def _even(word: str, found: Table) -> str:

@@ -81,7 +81,7 @@ def verdict(document: Document) -> str:
     is_named = not worst["layer"] or worst["layer"] in re.split(r"[^\w/]+", worst["cause"])
     place = "" if is_named else f"in layer {worst['layer']}, "
     others = sum(f["is_open"] and f["severity"] != "low" for f in document["findings"]) - 1
-    more = f", the worst of {others + 1} findings that are not of low severity" if others else ""
+    more = f", the worst of {others + 1} serious findings" if others else ""
     return (
         f"{_HEADS[status]}: {since_when(document, worst)}, {place}{_inner(worst['cause'])} "
         f"({percent(worst['confidence'])} sure{more}); to do: {_inner(worst['cure'])}."

@@ -116,9 +116,16 @@ def _body(document, finding):
     return (
         f"<p>{prose(finding['cause'])}</p><p><small>{seen[:1].upper() + seen[1:]}</small></p>"
         f'<dl class="evidence">{evidence}</dl>'
-        f"<p><strong>To do.</strong> {prose(finding['cure'])}</p>{code(finding['code'])}"
+        f"<p><strong>To do.</strong> {prose(finding['cure'])}</p>{_anew(finding)}{code(finding['code'])}"
         f"<p><small>Lectures: {esc(finding['lecture'])}</small></p>"
     )
+
+
+def _anew(finding):
+    """What to do with code that is a layer."""
+    text = "In place of the present layer; then build, compile and train the model anew."
+    is_layer = finding["code"].startswith("keras.layers.") and finding["layer"]
+    return f"<p><small>{text}</small></p>" if is_layer else ""
 
 
 def code(text: str) -> str:

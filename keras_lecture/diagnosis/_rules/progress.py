@@ -153,7 +153,8 @@ RULES = [
         unknown_when="Fewer than six finite losses were recorded.",
         lecture="Deck C, learning rate: implications",
         cure="Lower the learning rate towards the end of the run, or enlarge the batch.",
-        code="keras.callbacks.ReduceLROnPlateau(factor=0.3, patience=3)",
+        code='quieter = keras.callbacks.ReduceLROnPlateau("loss", factor=0.3, patience=3)\n'
+        "model.fit(x, y, epochs=50, callbacks=[quieter])",
         judge=_oscillating_loss,
     ),
     *stagnation.RULES,

@@ -33,8 +33,11 @@ def _dead_relu(rule, record):
         if share >= 0.9:
             worst = severity(record, rule.id, "high" if share == 1 else "medium")
             worst = "medium" if worst == "low" and _stops_output(record, share, state) else worst
+        # Before any step: no rate has done it.
+        is_born = shares.get(0, 0.0) >= 0.9
         yield rule.found(
-            f"{dead} of {units} units are dead: their output is 0 on every sample, and they get no gradient.",
+            f"{dead} of {units} units {'have been dead since before the first step' if is_born else 'are dead'}: their "
+            "output is 0 on every sample, and they get no gradient.",
             {
                 "dead units": f"{share:.0%} at step {step}{first} (fault: from 25 %, medium from 90 %)",
                 "seen in probes": f"{len(history)} of {len(seen)}",
@@ -44,6 +47,7 @@ def _dead_relu(rule, record):
             confidence=0.95 if worst != "low" else 0.6,
             layer=name,
             steps=(history[0], step),
+            cure="Use He initialization with zero biases, or a leaky ReLU or ELU." if is_born else None,
         )
         if worst != "low":
             return
