@@ -24,6 +24,12 @@ def carry(model, variables):
         model._seed_generators[:] = [*_own(model), *map(_Carried, variables)]
 
 
+def carried_by(model) -> list:
+    """The variables that `model` carries now."""
+    generators = getattr(model, "_seed_generators", ())
+    return [generator.state for generator in generators if isinstance(generator, _Carried)]
+
+
 @contextlib.contextmanager
 def hidden(model):
     """Hides the carried variables from the model inside the block."""

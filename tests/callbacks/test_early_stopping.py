@@ -8,7 +8,7 @@ from support.watched_model import X, Y, fit, model
 
 from keras_lecture import optimizers
 from keras_lecture._core.stateful import Stateful
-from keras_lecture.callbacks import EarlyStopping
+from keras_lecture.callbacks import Doctor, EarlyStopping, GradientClipping, GradientMonitor, TerminateOnNonFinite
 
 OPTIMIZERS = {
     "keras": lambda: keras.optimizers.Adam(0.05),
@@ -70,6 +70,19 @@ def test_training_continues_from_the_best_epoch(name):
     fit(short, epochs=4, batch_size=8)
     for a, b in zip(state_of(trained), state_of(short), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("before", [[GradientClipping], [TerminateOnNonFinite, GradientMonitor]])
+def test_the_best_epoch_is_restored_between_callbacks_that_act_in_the_step(before):
+    """On JAX `fit` ended in an error: those before it had ended, and their readings were taken for the model's seeds.
+
+    The soak test found it, with all callbacks of the package at once. `Doctor` behind it keeps the step of the run.
+    """
+    trained = model(keras.optimizers.Adam(0.01), **COMPILED)
+    script = Scripted([3.0, 2.0, 2.5], keep=1)
+    acting = [GradientClipping(1.0) if kind is GradientClipping else kind() for kind in before]
+    fit(trained, script, *acting, restoring(), Doctor(verbose=0), epochs=3, batch_size=8)
+    assert_same(state_of(trained), script.kept)
 
 
 def test_the_seeds_of_dropout_are_restored_too():
