@@ -80,6 +80,34 @@ def test_a_model_trains_after_it_was_changed(change):
     assert all(np.isfinite(value).all() for value in values(model))
 
 
+@pytest.mark.parametrize("kind", ["Adam", "Adam, overwriting", "LBFGS", "average of Keras's Adam"])
+def test_a_second_fit_with_keras_moving_averages(kind):
+    """On JAX Keras 3.15 assigns the averages' arrays to the weights; with its own optimizers the second `fit` raises.
+
+    Oracle: the weights after `fit` are the averages; changing the weights does not change them.
+    """
+    options = {"use_ema": True, "ema_momentum": 0.5}
+    optimizer = {
+        "Adam": lambda: optimizers.Adam(**options),
+        "Adam, overwriting": lambda: optimizers.Adam(**options, ema_overwrite_frequency=1),
+        "LBFGS": lambda: optimizers.LBFGS(**options),
+        "average of Keras's Adam": lambda: optimizers.Lookahead(keras.optimizers.Adam(**options)),
+    }[kind]()
+    model = compiled(keras.layers.Dense(3))
+    if kind == "LBFGS":
+        optimizer.bind(model)
+    model.compile(optimizer, "mse")
+    train(model, epochs=2)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    averages = [np.array(numpy(v)) for v in optimizer._model_variables_moving_average]
+    for weight, mean in zip(model.trainable_variables, averages, strict=True):
+        assert_close(weight, mean)
+    model.trainable_variables[0].assign(model.trainable_variables[0] + 1.0)
+    assert_close(optimizer._model_variables_moving_average[0], averages[0])
+    train(model, epochs=2, callbacks=[callbacks.GradientMonitor()] if kind == "Adam" else [])
+    assert all(np.isfinite(value).all() for value in values(model))
+
+
 @pytest.mark.parametrize("kind", ["average", "lookahead"])
 def test_a_second_fit_with_averaged_weights(kind):
     """At the end of `fit` the averages are assigned to the weights; the next step would donate shared arrays twice."""

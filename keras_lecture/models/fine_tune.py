@@ -151,17 +151,17 @@ def _pooled(model: keras.Model) -> Tensor:
     if len(x.shape) == 2:
         return x
     layer = getattr(keras.layers, f"GlobalAveragePooling{len(x.shape) - 2}D")
-    return layer(data_format=_layout(x))(x)
+    return layer(data_format=_format_of(x))(x)
 
 
-def _layout(tensor):
+def _format_of(tensor):
     """Where the channels of `tensor` are, which need not be Keras's configured format; `None` if no layer tells."""
     layer = _before(tensor)
     while not hasattr(layer, "data_format"):
         if isinstance(layer, CHANNELS_LAST):
             return "channels_last"
         if isinstance(layer, keras.Model):
-            return _layout(layer.outputs[0])
+            return _format_of(layer.outputs[0])
         if isinstance(layer, keras.layers.InputLayer) or type(layer).__name__ in MOVING:
             return None
         layer = _before(keras.tree.flatten(layer.input)[0])

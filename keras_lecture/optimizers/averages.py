@@ -11,6 +11,7 @@ from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture._training.chain import chain
 from keras_lecture.optimizers._binding import BuiltWhenReady
+from keras_lecture.optimizers._own_averages import own_memory
 from keras_lecture.optimizers._search.closure import Closure
 from keras_lecture.optimizers.schedules import Scheduled
 
@@ -87,6 +88,8 @@ class Average(BuiltWhenReady, keras.optimizers.Optimizer):
 
     def finalize_variable_values(self, var_list: list[keras.Variable]) -> None:
         self.inner_optimizer.finalize_variable_values(var_list)
+        if self.inner_optimizer.use_ema:
+            own_memory(var_list)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "optimizer": keras.saving.serialize_keras_object(self.inner_optimizer)}

@@ -15,11 +15,12 @@ from keras_lecture._core.saving import register
 from keras_lecture._core.types import Tensor
 from keras_lecture._core.weights import role
 from keras_lecture._training.step import dense, over_replicas, per_replica
+from keras_lecture.optimizers._own_averages import OwnAverages
 from keras_lecture.optimizers.schedules import Scheduled, checked_rate
 
 
 @register
-class Rule(keras.optimizers.Optimizer):
+class Rule(OwnAverages):
     """The base class of the update rules: write `slots` and `step`, and the rest works.
 
     Subclass it to try an update rule of your own. `step` is the formula for one weight tensor, in plain arithmetic and

@@ -16,6 +16,7 @@ from keras_lecture._training.chain import innermost
 from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture._training.stage import Rank
 from keras_lecture.optimizers._binding import Bindable, BoundStage
+from keras_lecture.optimizers._own_averages import OwnAverages
 from keras_lecture.optimizers._search import vectors
 
 # Keras keeps a learning rate in float32.
@@ -84,7 +85,7 @@ class Search(BoundStage):
         return logs, (list(weights), non_trainable, list(slots), metrics)
 
 
-class Closure(Bindable, keras.optimizers.Optimizer):
+class Closure(Bindable, OwnAverages):
     """Base class of the searches, which work under `fit`: a subclass writes `slots_for` and `search`.
 
     Keras passes an optimizer only gradients. After `bind(model)` the model's training steps also pass it the loss as a
