@@ -53,6 +53,11 @@ def _takes_training(compute_loss):
     return "training" in inspect.signature(compute_loss).parameters
 
 
+# The length of vectors in products with the curvature under float16's loss scaling: the largest scale, 2¹⁵, times it and
+# times curvatures of up to 128 is within the type. The gradient's own length can be anything.
+SHORT = 2.0**-6
+
+
 class Objective:
     """The loss of one batch for a search: value, gradients and curvature, unscaled, in one float type.
 
@@ -94,7 +99,16 @@ class Objective:
 
     def curvature(self, weights: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
         """The Hessian times `vectors`."""
-        return self._unscaled(self._mean(self._product(weights, vectors)))
+        short, length = self._shortened(vectors)
+        return _times(length, self._unscaled(self._mean(self._product(weights, short))))
+
+    def _shortened(self, vectors):
+        """`vectors` of the length `SHORT` under loss scaling, and the factor by which they were longer."""
+        if self.scale is None:
+            return vectors, None
+        length = ops.sqrt(sum(ops.sum(ops.square(v)) for v in vectors)) / SHORT
+        length = ops.where(length > 0, length, ops.ones_like(length))
+        return _times(1 / length, vectors), length
 
     def gauss_newton(self, weights: Sequence[Tensor]) -> Callable[[Sequence[Tensor]], list[Tensor]]:
         """The product with the Gauss-Newton matrix at `weights`, JᵀℓJ + R, as a function of the vectors.
@@ -119,11 +133,13 @@ class Objective:
             return value, None
 
         def product(vectors):
+            short, length = self._shortened(vectors)
             zeros = [ops.zeros_like(z) for z in outputs]
-            along = _backend.hessian_vector_product(projected)([*weights, *zeros], [*vectors, *zeros])[count:]
-            bent = _backend.hessian_vector_product(split)([*weights, *outputs], [*vectors, *along])
+            along = _backend.hessian_vector_product(projected)([*weights, *zeros], [*short, *zeros])[count:]
+            bent = _backend.hessian_vector_product(split)([*weights, *outputs], [*short, *along])
             _, back = _backend.value_and_grad(lambda w: projected([*w, *bent[count:]]))(weights)
-            return self._unscaled(self._mean([a + b for a, b in zip(back, bent[:count], strict=True)]))
+            bent = [a + b for a, b in zip(back, bent[:count], strict=True)]
+            return _times(length, self._unscaled(self._mean(bent)))
 
         return product
 
@@ -131,3 +147,7 @@ class Objective:
         if self.scale is None:
             return tensors
         return [t / ops.cast(self.scale, t.dtype) for t in tensors]
+
+
+def _times(factor, tensors):
+    return tensors if factor is None else [ops.cast(factor, tensor.dtype) * tensor for tensor in tensors]
