@@ -53,8 +53,8 @@ def _takes_training(compute_loss):
     return "training" in inspect.signature(compute_loss).parameters
 
 
-# The length of vectors in products with the curvature under float16's loss scaling: the largest scale, 2¹⁵, times it and
-# times curvatures of up to 128 is within the type. The gradient's own length can be anything.
+# The length of vectors in products with the curvature under float16's loss scaling: the largest scale, 2¹⁵, times it
+# and curvatures of up to 128 is within the type. The gradient's own length can be anything.
 SHORT = 2.0**-6
 
 
