@@ -115,7 +115,9 @@ def reading(document: Document) -> str:
     if len(finite) > 1:
         step, best = min(finite, key=lambda point: point[1])
         last = finite[-1]
-        end = "its end" if short(best) == short(last[1]) else f"step {step:,.0f} and ends at {short(last[1])}"
+        end = (
+            "its end" if math.isclose(best, last[1], rel_tol=1e-3) else f"step {step:,.0f} and ends at {short(last[1])}"
+        )
         parts.append(f"The validation loss is smallest, {short(best)}, at {end}.")
     if chance(document) is not None:
         parts.append(f"A constant prediction has {short(chance(document)[0])}.")

@@ -116,16 +116,17 @@ def _body(document, finding):
     return (
         f"<p>{prose(finding['cause'])}</p><p><small>{seen[:1].upper() + seen[1:]}</small></p>"
         f'<dl class="evidence">{evidence}</dl>'
-        f"<p><strong>To do.</strong> {prose(finding['cure'])}</p>{_anew(finding)}{code(finding['code'])}"
+        f"<p><strong>To do.</strong> {prose(finding['cure'])}</p>{_anew(document, finding)}{code(finding['code'])}"
         f"<p><small>Lectures: {esc(finding['lecture'])}</small></p>"
     )
 
 
-def _anew(finding):
-    """What to do with code that is a layer."""
+def _anew(document, finding):
+    """What to do with code that is a layer of the class of the one that is named."""
     text = "In place of the present layer; then build, compile and train the model anew."
-    is_layer = finding["code"].startswith("keras.layers.") and finding["layer"]
-    return f"<p><small>{text}</small></p>" if is_layer else ""
+    layers = (document.get("model") or {}).get("layers") or []
+    name = next((layer.get("class") for layer in layers if layer["name"] == finding["layer"]), None)
+    return f"<p><small>{text}</small></p>" if name and finding["code"].startswith(f"keras.layers.{name}(") else ""
 
 
 def code(text: str) -> str:

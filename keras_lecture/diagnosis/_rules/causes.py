@@ -33,6 +33,7 @@ def has_other_cause(record: Record) -> bool:
         or repaired(record) is not None
         or has_unusable_data(record)
         or has_batches_of_one_class(record)
+        or is_in_order(record)
         or _is_symmetric(record)
         or _is_frozen(record)
     )
@@ -46,6 +47,14 @@ def has_nonfinite_data(record: Record) -> bool:
     """Whether the training data hold values that are not finite."""
     data = record.get("data") or {}
     return any(entry.get("nonfinite") for entry in [*(data.get("inputs") or []), *(data.get("targets") or [])])
+
+
+def is_in_order(record: Record) -> bool:
+    """Whether the rows are sorted by a target that is a number, and the batches are not shuffled."""
+    fit, targets = record.get("fit") or {}, (record.get("data") or {}).get("targets") or []
+    shuffle = fit["shuffle"] if "shuffle" in fit else (record.get("data") or {}).get("shuffle")
+    alike = [target.get("autocorrelation") or 0.0 for target in targets if (target.get("rows") or 0) >= 50]
+    return shuffle is False and max(alike, default=0.0) > 0.98
 
 
 def has_batches_of_one_class(record: Record) -> bool:
@@ -112,7 +121,7 @@ def harms(record: Record, state: Progress) -> list[str]:
     if has_exploded(record):
         signs.append("the loss stays above its start")
     if state.lost >= 0.5:
-        signs.append(f"{state.lost:.0%} of the best gain is lost")
+        signs.append(f"{min(state.lost, 1.0):.0%} of the best gain is lost")
     if state.stage in ("none", "little") and _died(record):
         signs.append("units died since the start")
     if state.stage == "none" and len(probes) > 1:

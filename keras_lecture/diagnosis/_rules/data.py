@@ -3,8 +3,9 @@
 from typing import Any
 
 from keras_lecture.diagnosis._rules import fitting, inputs
-from keras_lecture.diagnosis._rules.causes import CLASS_KINDS, has_batches_of_one_class, is_of_one_class
-from keras_lecture.diagnosis._rules.harm import is_stuck, last_probe, percent, steps_of, value
+from keras_lecture.diagnosis._rules.causes import CLASS_KINDS, has_batches_of_one_class, is_in_order, is_of_one_class
+from keras_lecture.diagnosis._rules.evidence import progress
+from keras_lecture.diagnosis._rules.harm import last_probe, percent, steps_of, value
 from keras_lecture.diagnosis._rules.rule import Rule
 
 _SCALE = "scale of validation / training inputs"
@@ -56,8 +57,8 @@ def unshuffled_batches(rule: Rule, record: dict[str, Any]):
             yield rule.found(
                 f"Consecutive rows have similar values of {target['name']}, and the batches are not shuffled.",
                 {"correlation of consecutive targets": f"{repeats:.2f} (healthy: below 0.5)"},
-                severity="medium" if shuffle is False and repeats > 0.98 and is_stuck(record) else "low",
-                confidence=0.6,
+                severity="medium" if is_in_order(record) and progress(record).stage != "good" else "low",
+                confidence=0.9 if is_in_order(record) else 0.6,
             )
 
 
@@ -204,8 +205,9 @@ def unrelated_labels(rule: Rule, record: dict[str, Any]):
         return
     if baseline["p"] > 0.01:
         yield rule.found(
-            "Nearest neighbors and ridge regression cannot predict the targets from the inputs: are rows paired?",
-            {"probability of their skill by chance": f"{baseline['p']:.2g} (fault: below 0.01)"},
+            "Nearest neighbors and ridge regression cannot predict the targets from the inputs, "
+            "as if rows were not paired.",
+            {"probability of their skill by chance": f"{baseline['p']:.2g} (healthy: below 0.01)"},
             severity="low",
             confidence=0.6,
         )

@@ -5,6 +5,8 @@ from keras_lecture.diagnosis._rules.causes import has_exploded, has_other_cause,
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.rule import Rule
 
+# Code that shows where the gradient ends.
+_LOOK = "import keras_lecture\n\nprint(keras_lecture.diagnosis.signals(model, x[:64], y[:64]))"
 _HIDDEN = "a probe with the gradients of at least three hidden layers with kernels"
 
 
@@ -28,20 +30,48 @@ def _zero_gradient(rule, record):
     worst = severity(record, rule.id, "high")
     if is_all and step == 0 and worst == "low" and leading(record) is None and state.stage == "unknown":
         worst = "medium"
+    blocker = None if is_all else _blocker(record)
+    if blocker and worst == "low" and leading(record) is None and not has_other_cause(record):
+        worst = "medium"
+    cause = "The gradient of some kernels is exactly zero, so they do not learn."
+    if is_all:
+        cause = "No kernel has a gradient, so that none of them learns."
+    elif blocker:
+        cause = f"No gradient passes {blocker}, so that the layers before it never learn."
     yield rule.found(
-        "No kernel has a gradient, so that none of them learns."
-        if is_all
-        else "The gradient of some kernels is exactly zero, so they do not learn.",
+        cause,
         {
             "kernels with zero gradient": f"{len(zero)} of {total} (fault: exactly zero on the whole probe)",
             "layers": ", ".join(zero[:4]) + (" …" if len(zero) > 4 else ""),
             "training loss": state.text,
         },
         severity=worst,
-        confidence=0.95 if is_all else 0.6,
-        layer=zero[0],
+        confidence=0.95 if is_all or worst != "low" else 0.6,
+        layer=blocker or zero[0],
+        cure=None
+        if not blocker
+        else f"Look at what {blocker} computes: argmax, round, stop_gradient and conversions to "
+        "NumPy have no gradient.",
+        code=None if not blocker else _LOOK,
         steps=(ends[0]["step"] if measures.zero_kernels(record, ends[0])[0] else step, step),
     )
+
+
+def _blocker(record):
+    """The layer without units at rest that lets no gradient pass at any probe, half of the kernels being before it."""
+    probes = [probe for probe in record.get("probes") or [] if probe.get("layers")]
+    found = set()
+    for probe in probes:
+        zero, total = measures.zero_kernels(record, probe)
+        rows = [row for row in probe["layers"] if measures.finite(row.get("gradient")) is not None]
+        pairs = [(a, b) for a, b in zip(rows, rows[1:], strict=False) if not a["gradient"] and b["gradient"]]
+        if 2 * len(zero) < total or len(pairs) != 1:
+            return None
+        before, after = pairs[0]
+        if after.get("dead") or before.get("dead") or (after.get("saturated") or 0.0) > 0.5:
+            return None
+        found.add(after["layer"])
+    return found.pop() if len(found) == 1 and len(probes) > 2 else None
 
 
 def _vanishing_gradient(rule, record):
@@ -61,6 +91,7 @@ def _vanishing_gradient(rule, record):
         "The gradient gets smaller from layer to layer on its way to the first layers, which therefore hardly learn.",
         {
             "signal gradient, first hidden layer": f"{ratio:.1e} of the one at the last (fault: at most 1e-2)",
+            **_bounded(record),
             "training loss": state.text,
         },
         severity=worst,
@@ -68,6 +99,13 @@ def _vanishing_gradient(rule, record):
         layer=layer,
         steps=(small[0][0]["step"], small[-1][0]["step"]),
     )
+
+
+def _bounded(record):
+    """The activation of all hidden layers, as evidence, if its slope is small or bounded."""
+    layers = (record.get("model") or {}).get("layers") or []
+    hidden = {layer.get("activation") for layer in layers if layer.get("weights") and not layer.get("is_output")}
+    return {"hidden layers": f"all {hidden.pop()}"} if len(hidden) == 1 and hidden <= {"sigmoid", "tanh"} else {}
 
 
 def _exploding_gradient(rule, record):
@@ -174,9 +212,8 @@ RULES = [
         scale_free="Both gradients are of the same loss on the same samples, so its scale and the batch size cancel.",
         unknown_when="The model has fewer than three hidden layers with kernels, or their gradients were not measured.",
         lecture="Deck C, gradients that vanish through small outputs and saturated activations",
-        cure="Use ReLU with He initialization, batch normalization or residual connections.",
-        code='keras.Sequential([keras.layers.Dense(64, kernel_initializer="he_normal", use_bias=False), '
-        'keras.layers.BatchNormalization(), keras.layers.Activation("relu")])',
+        cure="Use ReLU with He initialization in all hidden layers, batch normalization or residual connections.",
+        code='keras.layers.Dense(64, activation="relu", kernel_initializer="he_normal")',
         judge=_vanishing_gradient,
     ),
     Rule(

@@ -199,7 +199,9 @@ RULES = [
         "the inputs of the first layers were not measured",
         "Decks A, B, C (zero mean, unit variance)",
         "Standardize the inputs with a normalization layer that is adapted to the training data.",
-        "normalize = keras.layers.Normalization()\nnormalize.adapt(x)\nhidden = normalize(inputs)",
+        "normalize = keras.layers.Normalization()\nnormalize.adapt(x)\n"
+        "# A new model with new weights: compile it as the present one.\n"
+        "model = keras.Sequential([normalize, keras.models.clone_model(model)])",
         unscaled_input,
     ),
     Rule(
@@ -210,7 +212,9 @@ RULES = [
         "the inputs of the first layers were not measured",
         "Decks A, B, C (subtract the mean of the training data)",
         "Subtract the mean of the training data from every feature.",
-        "center = keras_lecture.layers.ZeroCenter()\ncenter.adapt(x)\nhidden = center(inputs)",
+        "import keras_lecture\n\ncenter = keras_lecture.layers.ZeroCenter()\ncenter.adapt(x)\n"
+        "# A new model with new weights: compile it as the present one.\n"
+        "model = keras.Sequential([center, keras.models.clone_model(model)])",
         uncentered_input,
     ),
     Rule(

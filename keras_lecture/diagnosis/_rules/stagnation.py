@@ -1,12 +1,13 @@
 """Rules on a training loss that ends too high: underfit, too little capacity, cut short."""
 
+from keras_lecture.diagnosis._rules import measures
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.general import FEW_STEPS, capacity_hint, general_cause
 from keras_lecture.diagnosis._rules.rule import Rule
 from keras_lecture.diagnosis._rules.trends import is_plateau, late_fall
 
 
-def _stagnation(rule, record, cause, needs):
+def _stagnation(rule, record, cause, needs, cure=None):
     """A finding that the training loss has stopped falling too early."""
     state, flat = progress(record), is_plateau(record)
     if (flat is None and (state.run or 0.0) < 0.99) or state.stage == "unknown":
@@ -23,27 +24,32 @@ def _stagnation(rule, record, cause, needs):
         cause,
         {
             "training loss": state.text,
-            "trend": "none in the second half (fault: the slope's 95 % interval holds zero, or a fall below 2 % of "
-            "the range)"
-            if flat
-            else "not measured, but the run is over",
+            "second half of the run": "no fall beyond the noise" if flat else "too few losses for a trend",
             **({"structure": needs} if needs else {}),
         },
         severity="medium" if is_cause else "low",
         confidence=0.8 if is_cause else 0.4,
         steps=(0, state.steps),
-        cure=f"Train for more than these {state.steps} steps first." if is_short else None,
+        cure=f"Train for more than these {state.steps} steps first." if is_short else cure,
         code="model.fit(x, y, epochs=50)" if is_short else None,
     )
 
 
 def _underfit(rule, record):
-    yield from _stagnation(rule, record, "The training loss ends far from that of a perfect prediction.", None)
+    is_regular = not measures.dropout_rates(record) and not measures.regularization_share(record)
+    cure = "Increase the capacity, and check that labels belong to their inputs." if is_regular else None
+    yield from _stagnation(rule, record, "The training loss ends far from that of a perfect prediction.", None, cure)
 
 
 def _too_little_capacity(rule, record):
-    cause = "The model is too small, or too linear, for the training data: their loss stays high."
-    yield from _stagnation(rule, record, cause, capacity_hint(record) or "")
+    hint = capacity_hint(record) or ""
+    cause, cure = "The model is too small for the training data, whose loss stays high.", None
+    if "linear" in hint:
+        cause, cure = (
+            "The model is linear, and the loss of the training data stays high.",
+            "Put activations between layers.",
+        )
+    yield from _stagnation(rule, record, cause, hint, cure)
 
 
 def _cut_short(rule, record):
@@ -78,7 +84,7 @@ RULES = [
         unknown_when="Fewer than five training losses, or a loss without a known floor or chance level.",
         lecture=_TUNING + "the training error is huge: underfitting",
         cure="Decrease the regularization, increase the capacity, and check that labels belong to their inputs.",
-        code='keras.layers.Dense(256, activation="relu")  # more units; and less Dropout and weight decay',
+        code='keras.layers.Dense(256, activation="relu")  # more units',
         judge=_underfit,
     ),
     Rule(

@@ -121,7 +121,7 @@ def unused_weights(rule: Rule, record: dict[str, Any]):
     names = listed([path for _, path in found])
     gradients = "its gradient is" if len(found) == 1 else "their gradients are"
     yield rule.found(
-        f"The loss does not depend on {names}: {gradients} exactly zero.",
+        f"No gradient reaches {names} from the loss: {gradients} exactly zero.",
         {"kernels without a gradient": f"{len(found)} (healthy: 0)", "probes": f"{len(probes)}"},
         severity="medium" if remains else "low",
         confidence=0.9 if remains else 0.6,
@@ -167,7 +167,7 @@ RULES = [
         "never: a custom initializer leaves the finding low",
         "Deck B (fine-tuning: freeze all but the last layers)",
         "Set `trainable = True` before `compile`, or load trained weights.",
-        'layer.trainable = True\nmodel.compile(optimizer="adam", loss=model.loss)',
+        'for layer in model.layers:\n    layer.trainable = True\nmodel.compile(optimizer="adam", loss=model.loss)',
         frozen_layer,
     ),
     Rule(
@@ -178,7 +178,8 @@ RULES = [
         "never: weights of units that are at rest are left to `dead-relu`",
         'Deck A ("the learning goes on only if the gradient is non-zero")',
         "Connect the layer to the output without argmax, round or stop_gradient between them, or remove it.",
-        "outputs = keras.layers.Dense(10)(hidden)  # no keras.ops.stop_gradient between them",
+        "import keras_lecture\n\n# The gradient ends where it is 0.\n"
+        "print(keras_lecture.diagnosis.signals(model, x[:64], y[:64]))",
         unused_weights,
     ),
     *normalization.RULES,

@@ -124,6 +124,11 @@ def test_consecutive_rows_of_a_regression():
     assert severities(RULES, "unshuffled-batches", record) == ["low"]
     target["autocorrelation"] = 0.1
     assert not severities(RULES, "unshuffled-batches", record)
+    # Rows sorted by the target: the loss rose and fell with each epoch, and a page blamed the learning rate.
+    target["autocorrelation"] = 0.99
+    assert severities(RULES, "unshuffled-batches", record) == ["medium"]
+    assert has_other_cause(record)
+    assert not has_other_cause({**record, "fit": {"shuffle": True}})
 
 
 def test_class_balance():

@@ -1,7 +1,7 @@
 """Rules on signals, gradients and units: sick records, near misses of healthy runs, and records that cannot tell."""
 
 import pytest
-from diagnosis._rules.runs import alarms, answers, change_rows, healthy, severities, stuck
+from diagnosis._rules.runs import alarms, answers, change_rows, falling, healthy, run, severities, stuck
 
 from keras_lecture.diagnosis._rules import flow
 
@@ -110,6 +110,20 @@ def test_saturation_without_progress():
 
 def test_saturation_of_a_trained_model_is_success():
     assert severities(flow, "saturation", change_rows(healthy(activation="tanh"), saturated=0.7)) == []
+
+
+def test_a_layer_that_no_gradient_passes_is_named():
+    """A page said that there was no serious fault: a `Lambda` kept the recurrent layer before it from learning."""
+    record = run(falling(10), names=("a", "b", "c"))
+    for probe in record["probes"]:
+        for measured in probe["layers"][:2]:
+            measured["gradient"] = measured["weights"][0]["gradient"] = 0.0
+    found = answers(flow, "zero-gradient", record)[0][0]
+    assert (found.severity, found.layer) == ("medium", "c")
+    assert "No gradient passes c" in found.cause and "signals(" in found.code
+    # A layer at rest has a rule of its own.
+    record["probes"][-1]["layers"][2]["dead"] = 32
+    assert severities(flow, "zero-gradient", record) == ["low"]
 
 
 def test_saturated_layers_that_never_learn_are_a_fault_of_a_run_that_learns():
