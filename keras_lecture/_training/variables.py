@@ -19,6 +19,6 @@ def groups_of(model) -> dict[str, list]:
 
 def own_non_trainable(model) -> list:
     """Statistics and seeds, without the readings that the train step carries for callbacks."""
-    # Those of a stage that has ended stay in the model until the last stage of its `fit` ends.
-    ours = set(map(id, [*carried(model), *carried_by(model)]))
+    # Not `carried(model)`: those of a stage that has ended stay in the model until the last stage of its `fit` ends.
+    ours = set(map(id, carried_by(model)))
     return [variable for variable in getattr(model, "non_trainable_variables", ()) if id(variable) not in ours]

@@ -70,7 +70,7 @@ def fine_tune(model: keras.Model, classes: int, *, trainable: str | int = "last"
     copy = copied_model(model)
     head, rest = _head(copy)
     if head is None:
-        x, layer = _pooled(copy), keras.layers.Dense(classes, **scoring())
+        x, layer = _pooled(copy.outputs[0]), keras.layers.Dense(classes, **scoring())
     else:
         x, layer = head.input, _reset(head, classes)
     if "scores" not in {other.name for other in copy.layers if other is not head}:
@@ -145,9 +145,8 @@ def _copied(layer):
     return type(layer).from_config(layer.get_config())
 
 
-def _pooled(model: keras.Model) -> Tensor:
-    """Global average pooling of the sequence, the image or the volume that `model` outputs."""
-    x = model.outputs[0]
+def _pooled(x: Tensor) -> Tensor:
+    """Global average pooling of a sequence, an image or a volume."""
     if len(x.shape) == 2:
         return x
     layer = getattr(keras.layers, f"GlobalAveragePooling{len(x.shape) - 2}D")
@@ -155,7 +154,7 @@ def _pooled(model: keras.Model) -> Tensor:
 
 
 def _format_of(tensor):
-    """Where the channels of `tensor` are, which need not be Keras's configured format; `None` if no layer tells."""
+    """The data format of the last layer before `tensor` that has one, or `None` if no such layer decides."""
     layer = _before(tensor)
     while not hasattr(layer, "data_format"):
         if isinstance(layer, CHANNELS_LAST):

@@ -91,7 +91,6 @@ RULES = {
     "NewtonCG": lambda: optimizers.NewtonCG(iterations=5),
     "Newton": lambda: optimizers.Newton(),
 }
-SLOW = lambda: optimizers.Adam(0.002)  # noqa: E731
 WATCHING = {
     "GradientClipping, value": lambda: callbacks.GradientClipping(value=0.01),
     "GradientClipping, norm": lambda: callbacks.GradientClipping(norm=0.1),
@@ -139,9 +138,10 @@ def in_float32(area, name):
     return trained("float32", **AREAS[area](name))
 
 
+NUMBERS = {"targets": MEANS, "rule": lambda: optimizers.Adam(0.002)}
 AREAS = {
     "layer": lambda name: {"network": NETWORKS[name]},
-    "loss": lambda name: {"loss": LOSSES[name]} | ({"targets": MEANS, "rule": SLOW} if name in ("L1", "L2") else {}),
+    "loss": lambda name: {"loss": LOSSES[name]} | (NUMBERS if name in ("L1", "L2") else {}),
     "optimizer": lambda name: {"rule": RULES[name]} | ({"network": _linear} if name == "Newton" else {}),
     "callback": lambda name: {"watching": [WATCHING[name]()]},
 }

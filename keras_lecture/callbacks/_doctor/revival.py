@@ -13,6 +13,7 @@ from keras_lecture.callbacks._doctor.state import slots
 from keras_lecture.diagnosis._facts.calls import channel_axis, intercepted
 from keras_lecture.diagnosis._record.record import Record
 from keras_lecture.diagnosis._rules.harm import consumers
+from keras_lecture.diagnosis._rules.measures import layers_by_name
 
 _KERNELS = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 # Layers that leave units apart and turn zeros into zeros.
@@ -95,7 +96,7 @@ def _outgoing(record, by_name, name, units):
     Rows are in the order of the units, repeated as a whole (`"last"`) or one by one, by this number of positions.
     """
     found, behind = [], consumers(record)
-    rank = 1 + len(next(layer["shape"] for layer in record["model"]["layers"] if layer["name"] == name))
+    rank = 1 + len(layers_by_name(record)[name]["shape"])
     axis = channel_axis(by_name[name], rank)
     queue = [(each, None) for each in behind.get(name, ())]
     if not queue:
@@ -120,7 +121,7 @@ def _outgoing(record, by_name, name, units):
 
 
 def _flat_order(flatten, axis, rank):
-    """Where the axis of the units is among those that are flattened, `"first"` or `"last"`, if it is one of these."""
+    """`"first"` or `"last"`: the place of the units' axis among the flattened axes; `None` if it is between others."""
     if rank > 2 and flatten.data_format == "channels_first":
         # The axis 1 becomes the last one.
         axis = rank - 1 if axis == 1 else axis - 1

@@ -77,9 +77,12 @@ def facts(document: Document) -> str:
     parts = [model.get("name"), f"{model['parameters']:,} weights" if model.get("parameters") else None]
     if optimizer.get("class"):
         rate = optimizer.get("learning_rate")
-        later = [short(step.get("learning_rate")) for step in document.get("steps") or [] if step.get("learning_rate")]
-        changed = f" to {later[-1]}" if later and rate is not None and later[-1] != short(rate) else ""
-        parts.append(f"{optimizer['class']}{'' if rate is None else f', learning rate {short(rate)}{changed}'}")
+        words = [optimizer["class"]]
+        if rate is not None:
+            known = [step["learning_rate"] for step in document.get("steps") or [] if step.get("learning_rate")]
+            last = short(known[-1]) if known else short(rate)
+            words.append(f"learning rate {short(rate)}" + (f" to {last}" if last != short(rate) else ""))
+        parts.append(", ".join(words))
         if optimizer.get("momentum"):
             parts[-1] += f", momentum {short(optimizer['momentum'])}"
     parts.extend(dict.fromkeys(loss.get("class") for loss in model.get("losses") or []))

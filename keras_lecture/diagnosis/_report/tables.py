@@ -16,6 +16,7 @@ from keras_lecture.diagnosis._report.summary import (
 )
 from keras_lecture.diagnosis._report.text import esc, listed, prose, short
 from keras_lecture.diagnosis._rules import RULES
+from keras_lecture.diagnosis._rules.measures import layers_by_name
 from keras_lecture.diagnosis._rules.ranking import has_serious
 
 # Findings that the page describes in full.
@@ -116,16 +117,15 @@ def _body(document, finding):
     return (
         f"<p>{prose(finding['cause'])}</p><p><small>{seen[:1].upper() + seen[1:]}</small></p>"
         f'<dl class="evidence">{evidence}</dl>'
-        f"<p><strong>To do.</strong> {prose(finding['cure'])}</p>{_anew(document, finding)}{code(finding['code'])}"
+        f"<p><strong>To do.</strong> {prose(finding['cure'])}</p>{_replacing(document, finding)}{code(finding['code'])}"
         f"<p><small>Lectures: {esc(finding['lecture'])}</small></p>"
     )
 
 
-def _anew(document, finding):
-    """What to do with code that is a layer of the class of the one that is named."""
-    text = "In place of the present layer; then build, compile and train the model anew."
-    layers = (document.get("model") or {}).get("layers") or []
-    name = next((layer.get("class") for layer in layers if layer["name"] == finding["layer"]), None)
+def _replacing(document, finding):
+    """A sentence on how to use the code, if the code is a layer of the same class as the layer of the finding."""
+    text = "Write this layer in place of the old one. Then build a new model, compile it and train it."
+    name = layers_by_name(document).get(finding["layer"], {}).get("class")
     return f"<p><small>{text}</small></p>" if name and finding["code"].startswith(f"keras.layers.{name}(") else ""
 
 

@@ -51,10 +51,15 @@ def has_nonfinite_data(record: Record) -> bool:
 
 def is_in_order(record: Record) -> bool:
     """Whether the rows are sorted by a target that is a number, and the batches are not shuffled."""
-    fit, targets = record.get("fit") or {}, (record.get("data") or {}).get("targets") or []
-    shuffle = fit["shuffle"] if "shuffle" in fit else (record.get("data") or {}).get("shuffle")
+    targets = (record.get("data") or {}).get("targets") or []
     alike = [target.get("autocorrelation") or 0.0 for target in targets if (target.get("rows") or 0) >= 50]
-    return shuffle is False and max(alike, default=0.0) > 0.98
+    return shuffles(record) is False and max(alike, default=0.0) > 0.98
+
+
+def shuffles(record: Record) -> bool | None:
+    """Whether the rows are shuffled before each epoch; `None` if it is not known."""
+    fit = record.get("fit") or {}
+    return fit["shuffle"] if "shuffle" in fit else (record.get("data") or {}).get("shuffle")
 
 
 def has_batches_of_one_class(record: Record) -> bool:

@@ -3,7 +3,13 @@
 from typing import Any
 
 from keras_lecture.diagnosis._rules import fitting, inputs
-from keras_lecture.diagnosis._rules.causes import CLASS_KINDS, has_batches_of_one_class, is_in_order, is_of_one_class
+from keras_lecture.diagnosis._rules.causes import (
+    CLASS_KINDS,
+    has_batches_of_one_class,
+    is_in_order,
+    is_of_one_class,
+    shuffles,
+)
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.harm import last_probe, percent, steps_of, value
 from keras_lecture.diagnosis._rules.rule import Rule
@@ -14,7 +20,7 @@ _NEW = "validation rows of classes without a training row"
 _CURES = {
     _SCALE: (
         "Prepare both parts by the same code, best by a layer in the model.",
-        "normalize = keras.layers.Normalization()\nnormalize.adapt(x)\nhidden = normalize(inputs)",
+        inputs.NORMALIZE,
     ),
     _NEW: (
         "Put both parts together. Split them at random so that each part has the same share of each class. Then train "
@@ -31,8 +37,7 @@ def _data(record):
 
 def unshuffled_batches(rule: Rule, record: dict[str, Any]):
     """Rows sorted by class, or neighbors that resemble each other, in batches that are not shuffled."""
-    fit, data = record.get("fit") or {}, _data(record)
-    shuffle = fit["shuffle"] if "shuffle" in fit else data.get("shuffle")
+    data, shuffle = _data(record), shuffles(record)
     if shuffle:
         return
     for target in data.get("targets") or []:

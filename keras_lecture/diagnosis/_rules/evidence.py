@@ -152,11 +152,9 @@ def progress(record: Record) -> Progress:
 def _progress(record):
     train = points(record, "train")
     other = {point.step: point.loss for point in points(record, "training_mode")}
-    if any(loss.get("sums") for loss in (record.get("model") or {}).get("losses") or []):
-        # The sum over fewer samples is no progress.
-        other = {}
-    if not _differs_in_training(record):
-        # It is the loss of fewer samples, and would be compared with the constant for others.
+    sums = any(loss.get("sums") for loss in (record.get("model") or {}).get("losses") or [])
+    if sums or not _differs_in_training(record):
+        # It is the loss of fewer samples: their sum is smaller, and the best constant for the others is another one.
         other = {}
     curve = [(p.step, min(p.loss, other.get(p.step, p.loss))) for p in train]
     if len(curve) < 2:

@@ -18,6 +18,11 @@ from keras_lecture.diagnosis._rules.rule import Rule
 LARGE, SMALL = 5.0, 0.02
 SPREAD = 50.0
 OFFSET = 3.0
+NORMALIZE = (
+    "normalize = keras.layers.Normalization()\nnormalize.adapt(x)\n"
+    "# A new model with new weights: compile it as the present one.\n"
+    "model = keras.Sequential([normalize, keras.models.clone_model(model)])"
+)
 
 
 def nonfinite_data(rule: Rule, record: dict[str, Any]):
@@ -199,9 +204,7 @@ RULES = [
         "the inputs of the first layers were not measured",
         "Decks A, B, C (zero mean, unit variance)",
         "Standardize the inputs with a normalization layer that is adapted to the training data.",
-        "normalize = keras.layers.Normalization()\nnormalize.adapt(x)\n"
-        "# A new model with new weights: compile it as the present one.\n"
-        "model = keras.Sequential([normalize, keras.models.clone_model(model)])",
+        NORMALIZE,
         unscaled_input,
     ),
     Rule(

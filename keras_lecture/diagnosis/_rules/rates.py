@@ -43,9 +43,13 @@ def _too_high(rule, record):
     )
 
 
+def _optimizer(record):
+    return (record.get("model") or {}).get("optimizer") or {}
+
+
 def _rate_times(record, factor, note=""):
     """Code that sets a multiple of the learning rate; `None` if it is not known or follows a schedule."""
-    optimizer = (record.get("model") or {}).get("optimizer") or {}
+    optimizer = _optimizer(record)
     rate = measures.finite(optimizer.get("learning_rate"))
     if not rate or optimizer.get("schedule"):
         return None
@@ -60,10 +64,10 @@ def _too_low(rule, record):
     ratio, total = travel
     if state.stage == "good" or not 0 < ratio <= 1e-4 or total >= 0.2:
         return
-    start, end, since = _fallen_rate(record)
+    fallen = _fallen_rate(record)
     # After steps that were too long the units are dead or saturated, and the updates small for this reason.
     is_long = leading(record) == "learning-rate-too-high" or (measures.first_update_ratio(record) or 0.0) > 0.2
-    if start is None and is_long:
+    if fallen is None and is_long:
         return
     last = (record.get("probes") or [{"layers": []}])[-1]
     gradients = measures.elasticities(record, last)
@@ -73,7 +77,8 @@ def _too_low(rule, record):
     worst = severity(record, rule.id, "medium")
     evidence = {"update relative to the weights": f"{ratio:.1e} in the kernel that moves most (fault: at most 1e-4)"}
     how = {"severity": worst, "confidence": 0.9 if worst != "low" else 0.6}
-    if start is not None:
+    if fallen is not None:
+        start, end, since = fallen
         yield rule.found(
             f"The learning rate falls from {start:.3g} to {end:.2g} within {since} steps: nothing is learned after.",
             {**evidence, "learning rate": f"{end:.2g} at step {since}", "training loss": state.text},
@@ -99,14 +104,14 @@ def _too_low(rule, record):
 
 
 def _fallen_rate(record):
-    """The first learning rate, the first seen of those below a thousandth of it, and its step; else three `None`s."""
+    """The first learning rate, the first seen rate below a thousandth of it, and its step; `None` if it stays above."""
     rates = [(step["step"], measures.finite(step.get("learning_rate"))) for step in record.get("steps") or []]
     rates = [(step, rate) for step, rate in rates if rate is not None]
     start = rates[0][1] if rates else 0.0
     fallen = [(step, rate) for step, rate in rates if rate < 1e-3 * start]
     # A warm-up and a fall at the very end are usual.
     if not fallen or fallen[0][0] > 0.5 * progress(record).steps or rates[-1][1] >= 1e-3 * start:
-        return None, None, None
+        return None
     return start, fallen[0][1], fallen[0][0]
 
 
@@ -142,7 +147,7 @@ def _slow_learning(rule, record):
 
 def _is_plain(record):
     """Whether the optimizer is gradient descent without momentum."""
-    optimizer = (record.get("model") or {}).get("optimizer") or {}
+    optimizer = _optimizer(record)
     return optimizer.get("class") in (None, "SGD") and not optimizer.get("momentum")
 
 
