@@ -26,7 +26,8 @@ class Termination:
         """Handles the signal from now on."""
         if threading.current_thread() is not threading.main_thread():
             return
-        if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        present = signal.getsignal(signal.SIGTERM)
+        if present is not signal.SIG_DFL and not _is_left_over(present):
             return
         signal.signal(signal.SIGTERM, self._received)
         self._installed = True
@@ -52,3 +53,9 @@ class Termination:
         else:
             self.end()
             signal.raise_signal(number)
+
+
+def _is_left_over(handler):
+    """Whether `handler` is that of an interrupted `fit`, whose traceback keeps it alive, as in a notebook."""
+    owner = getattr(handler, "__self__", None)
+    return isinstance(owner, Termination) and not is_running(owner._callbacks())

@@ -77,6 +77,21 @@ def test_the_handler_is_gone_after_every_end_of_fit(tmp_path):
     assert handler is signal.SIG_DFL or not handler.__self__.is_asked
 
 
+def test_the_handler_of_an_interrupted_fit_does_not_stand_in_for_that_of_the_next(tmp_path):
+    """A notebook keeps the traceback of Ctrl-C: SIGTERM then ended the next `fit` at once, without a save."""
+
+    def fail():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        fit(tmp_path / "a", At(0, 1, fail))
+    taken = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        fit(tmp_path / "b", At(0, 1, lambda: signal.getsignal(signal.SIGTERM) is not taken and terminate()))
+    assert ended.value.code == 143
+    assert interrupted.value is not None
+
+
 def test_a_handler_of_the_user_stays_in_charge(tmp_path):
     received = []
     previous = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
