@@ -253,7 +253,9 @@ class Doctor(keras.callbacks.Callback):
         if self.treat and not self._step:
             self._instruments.rehearse(opened)
         probe = opened["probes"][0]
-        self._invariants = self._attempt("the invariants", lambda: Invariants(model, batches[0], probe))
+        self._invariants = self._attempt(
+            "the invariants", lambda: Invariants(model, batches[0], probe, self.record["fit"].get("source", ""))
+        )
         # Not 0 in a resumed run: one that is finished already is not measured again.
         self._looked = self._step
         self._judge()

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_lecture.callbacks._doctor import monitored, steps
+from keras_lecture.diagnosis._facts.entries import absent
 from keras_lecture.diagnosis._facts.invariants import Watch, static
 from keras_lecture.diagnosis._record.record import number
 
@@ -13,11 +14,13 @@ from keras_lecture.diagnosis._record.record import number
 class Invariants:
     """Collects the invariants of a run: those of the model and one batch, and those of its first steps."""
 
-    def __init__(self, model: keras.Model, batch: tuple[Any, Any, Any], probe: dict[str, Any]) -> None:
+    def __init__(self, model: keras.Model, batch: tuple[Any, Any, Any], probe: dict[str, Any], source: str) -> None:
         self._static = static(model, batch)
         self._watch = Watch(model, self._static)
         self._no_gradient = without_gradient(probe)
-        self._monitored: dict[str, Any] = {}
+        self._others: dict[str, Any] = {}
+        if source == "arrays":
+            self._others["order_changes"] = absent("`fit` itself puts the rows of arrays in order")
         self._before_evaluation: dict[str, np.ndarray] | None = None
         self._evaluated = False
 
@@ -48,11 +51,11 @@ class Invariants:
 
     def monitored(self, callbacks: Any, model: keras.Model) -> None:
         """Notes whether the other callbacks know which values are better; see `monitored.fact`."""
-        self._monitored = {"improvement_known": monitored.fact(getattr(callbacks, "callbacks", ()), model)}
+        self._others["improvement_known"] = monitored.fact(getattr(callbacks, "callbacks", ()), model)
 
     def result(self) -> dict[str, Any]:
         """The facts for `record["invariants"]`."""
-        return {**self._static, **self._monitored, **self._watch.result(self._no_gradient)}
+        return {**self._static, **self._others, **self._watch.result(self._no_gradient)}
 
 
 def without_gradient(probe: dict[str, Any]) -> list[str]:

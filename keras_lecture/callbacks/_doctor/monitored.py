@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_lecture._core.listing import listed
-from keras_lecture.diagnosis._facts.entries import entry
+from keras_lecture.diagnosis._facts.entries import absent, entry
 
 _MODES = {"min": "smaller", "max": "larger"}
 
@@ -24,7 +24,7 @@ def fact(callbacks: Iterable[Any], model: keras.Model) -> dict[str, Any]:
             if mode != expected:
                 wrong.append(f"{type(each).__name__} takes a {_MODES[mode]} {monitor} for an improvement")
     if not judged:
-        return entry(None, None, "no callback monitors a known number with a given mode")
+        return absent("no callback monitors a known number with a given `mode`")
     return entry(not wrong, None, listed(wrong))
 
 

@@ -9,6 +9,8 @@ from keras import ops
 from keras_lecture import _backend
 from keras_lecture._core.masks import mask_of, with_mask
 from keras_lecture._core.objective import loss_on
+from keras_lecture._core.replacement import replaced
+from keras_lecture._core.weights import layers
 from keras_lecture.diagnosis._facts import calls, variables
 from keras_lecture.diagnosis._facts.losses import compiled_losses
 
@@ -25,6 +27,7 @@ class Evaluation:
     def __init__(self, model: keras.Model) -> None:
         self.model = model
         self._losses = compiled_losses(model)
+        self._penalized = [layer for layer in layers(model) if layer.activity_regularizer is not None]
         self._run = _backend.compile(self._evaluate)
         self._constant = _backend.compile(self._loss_of)
 
@@ -57,7 +60,18 @@ class Evaluation:
         for block, outputs in zip(_blocks(batch), _blocks(predicted), strict=True):
             part, _ = loss_on(self.model, block, others, metrics, training=False)(weights, outputs)
             parts.append(ops.cast(part, "float32"))
-        return predicted, loss, ops.stack(parts), self._regularization(weights, others, metrics)
+        penalty = self._regularization(weights, others, metrics) + self._on_outputs(
+            loss, weights, others, metrics, batch
+        )
+        return predicted, loss, ops.stack(parts), penalty
+
+    def _on_outputs(self, loss, weights, others, metrics, batch):
+        """The penalties on outputs of layers: by how much the loss is smaller without them."""
+        if not self._penalized:
+            return ops.zeros(())
+        with replaced([(layer, "activity_regularizer", None) for layer in self._penalized]):
+            bare, _ = loss_on(self.model, batch, others, metrics, training=False)(weights)
+        return ops.cast(loss - bare, "float32")
 
     def _loss_of(self, weights, others, metrics, batch, constant):
         loss, _ = loss_on(self.model, batch, others, metrics, training=False)(weights, constant)

@@ -3,7 +3,8 @@
     {name: {"holds": True | False | None, "where": str | None, "detail": str, …}}
 
 `where` is the first layer or variable concerned. `None` under `holds` means that the invariant could not be judged;
-`detail` says why. An entry may have a lower `"severity"` than its rule, and `"paths"`: variables, for later checks.
+`detail` says why; `"absent": True` says that the run has no such part. An entry may have a lower `"severity"` than its
+rule, and `"paths"`: variables, for later checks.
 
 Before the first step, from the model and one batch (`static`):
 
@@ -176,7 +177,7 @@ def _of_weighting(passes):
     loss = Loss(model, passes.batch, passes.training.outputs)
     samples = loss_terms.sample_weights_reach(loss)
     terms = loss_terms.loss_weights_reach(loss, variables.has_custom_loss(model))
-    return {name: entry(holds, None, detail) for name, (holds, detail) in zip(names, (samples, terms), strict=True)}
+    return dict(zip(names, (samples, terms), strict=True))
 
 
 def _of_tracking(passes):

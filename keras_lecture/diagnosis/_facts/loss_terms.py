@@ -9,6 +9,7 @@ from keras import ops
 from keras_lecture import _backend
 from keras_lecture._core.objective import loss_on
 from keras_lecture._core.replacement import replaced
+from keras_lecture.diagnosis._facts.entries import absent, entry
 from keras_lecture.diagnosis._facts.recorded_pass import array, same
 
 
@@ -37,17 +38,17 @@ class Loss:
         return [array(g) for g in _backend.value_and_grad(loss)([ops.stop_gradient(leaf) for leaf in leaves])[1]]
 
 
-def sample_weights_reach(loss: Loss) -> tuple[bool | None, str]:
-    """Whether the loss depends on the sample weights of the batch, and a sentence.
+def sample_weights_reach(loss: Loss) -> dict[str, Any]:
+    """The fact whether the loss depends on the sample weights of the batch.
 
     A loss that divides by the sum of the weights does not change with their scale, and no weighted mean changes while
     all samples have the same loss; the gradients in the outputs then do.
     """
     given = loss.batch[2]
     if given is None:
-        return None, "the batch has no sample weights"
+        return absent("the batch has no sample weights")
     if all((array(leaf) == 1).all() for leaf in keras.tree.flatten(given)):
-        return None, "all sample weights of the batch are 1"
+        return absent("all sample weights of the batch are 1")
     generator = np.random.default_rng(0)
 
     def drawn(leaf):
@@ -59,23 +60,23 @@ def sample_weights_reach(loss: Loss) -> tuple[bool | None, str]:
     ]
     value = array(loss.value(given))
     if not all(same(value, array(loss.value(other))) for other in others):
-        return True, "other sample weights give another loss"
+        return entry(True, None, "other sample weights give another loss")
     first, second = loss.gradients(given), loss.gradients(others[1])
     if not all(map(same, first, second)):
-        return True, "other sample weights give other gradients"
+        return entry(True, None, "other sample weights give other gradients")
     if not any((gradient != 0).any() for gradient in second):
-        return None, "the loss of this batch has no gradient"
-    return False, "other sample weights give the same loss and the same gradients"
+        return entry(None, None, "the loss of this batch has no gradient")
+    return entry(False, None, "other sample weights give the same loss and the same gradients")
 
 
-def loss_weights_reach(loss: Loss, is_custom: bool) -> tuple[bool | None, str]:
-    """Whether the loss depends on the `loss_weights` that the model was compiled with, and a sentence."""
+def loss_weights_reach(loss: Loss, is_custom: bool) -> dict[str, Any]:
+    """The fact whether the loss depends on the `loss_weights` that the model was compiled with."""
     compiled = getattr(loss.model, "_compile_loss", None)
     weights = getattr(compiled, "_user_loss_weights", None)
     if not weights or all(weight in (None, 1) for weight in keras.tree.flatten(weights)):
-        return None, "the model was compiled without loss weights other than 1"
+        return absent("the model was compiled without loss weights other than 1")
     if not is_custom:
-        return True, "the compiled loss multiplies its terms by them"
+        return entry(True, None, "the compiled loss multiplies its terms by them")
     other = keras.tree.map_structure(lambda weight: 3.0 * (weight or 0.0) + 1.0, weights)
     # New objects: a compiled loss adds metrics to the model when it is called first.
     pair = [type(compiled)(compiled._user_loss, each, output_names=compiled.output_names) for each in (weights, other)]
@@ -87,7 +88,7 @@ def loss_weights_reach(loss: Loss, is_custom: bool) -> tuple[bool | None, str]:
         with replaced([(loss.model, "_compile_loss", each)]):
             values.append(array(loss.value()))
     if not same(*values):
-        return True, "other loss weights give another loss"
+        return entry(True, None, "other loss weights give another loss")
     if same(*terms):
-        return None, "the compiled losses of this batch are all 0"
-    return False, "other loss weights give the same loss"
+        return entry(None, None, "the compiled losses of this batch are all 0")
+    return entry(False, None, "other loss weights give the same loss")

@@ -6,7 +6,8 @@ The fields are those of `record["model"]`:
     shared_paths paths of trainable weights whose gradients PyTorch's `zero_grad` does not reset
     optimizer    class, learning_rate, schedule, momentum, clips
     losses       output, class, family, from_logits, label_smoothing: see `_facts/losses.py`
-    layers       name, class, activation, shape, units, trainable, use_bias, rate, calls, sources, is_output, weights
+    layers       name, class, activation, shape, units, trainable, use_bias, rate, calls, sources, is_output, penalties,
+                 weights
     outputs      name, shape, layer, activation; after `start_facts` also smallest, largest, sums_to_one, constant
 """
 
@@ -158,8 +159,31 @@ def _layer(call):
         "sources": call.sources,
         "is_output": call.is_output,
         "samples_batch_statistics": isinstance(layer, keras.layers.BatchNormalization) and bool(layer.trainable),
+        "penalties": _penalties(layer),
         "weights": [_weight(layer, variable) for variable in layer.weights],
     }
+
+
+def _penalties(layer):
+    """`[{"on": "kernel" or "activity", …, "class": "L2", "factors": {"l2": 0.01}}]` of the regularizers of a layer."""
+    ending = "_regularizer"
+    found = [(name, value) for name, value in vars(layer).items() if name.endswith(ending) and value is not None]
+    return [
+        {
+            "on": name.strip("_").removesuffix(ending),
+            "class": getattr(value, "__name__", type(value).__name__),
+            "factors": _factors(value),
+        }
+        for name, value in found
+    ]
+
+
+def _factors(regularizer):
+    config = getattr(regularizer, "get_config", dict)
+    try:
+        return {name: float(value) for name, value in config().items() if isinstance(value, int | float)}
+    except NotImplementedError:
+        return {}
 
 
 def _weight(layer, variable):

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_lecture._core.listing import listed
 from keras_lecture.diagnosis._facts import variables
-from keras_lecture.diagnosis._facts.entries import Facts, entry
+from keras_lecture.diagnosis._facts.entries import Facts, absent, entry
 from keras_lecture.diagnosis._facts.recorded_pass import same
 from keras_lecture.optimizers._search.closure import Closure
 
@@ -93,7 +93,7 @@ class Movement:
         found = self._weights(custom, no_gradient)
         moving = [key for key in self.frozen if key in self.moved]
         if not self.frozen:
-            found["frozen_weights_stay"] = entry(None, None, "no weight is frozen")
+            found["frozen_weights_stay"] = absent("no weight is frozen")
         elif custom:
             found["frozen_weights_stay"] = entry(None, None, "the model's own `train_step` may assign frozen weights")
         else:
@@ -175,7 +175,8 @@ class Movement:
         if fact.get("holds") is False:
             return fact
         if not paths:
-            return entry(None, None, "a training pass moves no such variable")
+            word = "the model has nothing that a training pass moves in this way"
+            return absent(word) if "paths" in fact else entry(None, None, "no training pass could be made")
         still = [path for path in paths if path not in self.moved]
         detail = f"{listed(still)} did not move in {self.steps} steps" if still else f"{len(paths)} variables moved"
         return {**entry(not still, still[0] if still else None, detail), "paths": paths}

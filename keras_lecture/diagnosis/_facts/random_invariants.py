@@ -7,7 +7,7 @@ import keras
 from keras_lecture._core.listing import listed
 from keras_lecture._core.weights import layers
 from keras_lecture.diagnosis._facts import random_layers, variables
-from keras_lecture.diagnosis._facts.entries import Facts, entry
+from keras_lecture.diagnosis._facts.entries import Facts, absent, entry
 
 
 def of_random_layers(passes: Any) -> Facts:
@@ -34,7 +34,7 @@ def of_random_layers(passes: Any) -> Facts:
 
 def _verdict(names, judged, what):
     if not judged:
-        return entry(None, None, "the model calls no such layer in training mode")
+        return absent("the model calls no dropout, noise or augmentation layer in training mode")
     detail = f"{listed(names)} {what}" if names else f"{len(judged)} layers judged"
     return entry(not names, names[0] if names else None, detail)
 
@@ -53,7 +53,7 @@ def _in_inference(passes, behaviors, kind):
             # `Dropout(…)(x, training=True)` is Monte Carlo dropout; an augmented validation has no such use.
             found.append((call.layer.name, told and not ignores and kind == "dropout"))
     if not calls:
-        return entry(None, None, f"the model calls no {kind} layer")
+        return absent(f"the model calls no {kind} layer")
     found.sort(key=lambda each: each[1])
     names = [name for name, _ in found]
     facts = entry(not found, names[0] if names else None, f"{listed(names)} act in inference mode" if names else "")
@@ -65,7 +65,7 @@ def _in_inference(passes, behaviors, kind):
 def _host_numbers(passes):
     eager = getattr(passes.model, "run_eagerly", False) or keras.backend.backend() not in ("jax", "tensorflow")
     if eager:
-        return entry(None, None, "the training step is not compiled")
+        return absent("the training step is not compiled")
     detail = "the forward pass draws numbers from Python's or NumPy's generators" if passes.host_draws else ""
     return entry(not passes.host_draws, None, detail)
 
@@ -77,7 +77,7 @@ def _written_modes(passes):
     """
     written = variables.written_modes(passes.model)
     if not written:
-        return entry(None, None, "no layer of a functional model was given `training`")
+        return absent("no layer of a functional model was given `training`")
     found = []
     for layer, mode in written:
         modes = (passes.inference if mode else passes.training).modes.get(id(layer), {mode})

@@ -102,8 +102,8 @@ def _part(uid, title, quantity, found, read) -> str:
     return (
         f"<h3>{title}</h3><p>{esc(sentence)}</p><figure>{legend(f'{uid}-scale', quantity, small.values)}"
         f'<div class="map"><div class="names" aria-hidden="true">{rows}</div>{drawn}</div>'
-        f"<figcaption>Rows: layers in call order. Columns: steps at which the doctor looked.{_left_out(found, small)}"
-        f"</figcaption></figure>{_numbers(title, small)}"
+        "<figcaption>Rows: layers in call order. Columns: the steps at which the run was measured."
+        f"{_left_out(found, small)}</figcaption></figure>{_numbers(title, small)}"
     )
 
 
@@ -183,9 +183,8 @@ def update_reading(found: Table) -> str:
     step = f"{found.steps[-1]:,}"
     if high[1] == 0:
         return f"Step {step} moves no kernel; {usual}."
-    between = f"between {short(low[1])} ({low[0]}) and {short(high[1])} ({high[0]})"
-    amount = between if low[1] != high[1] else f"by {short(high[1])}"
-    return f"Step {step} changes the kernels {amount} of their size; {usual}."
+    span = f"{short(low[1])} ({low[0]}) to {short(high[1])} ({high[0]})" if low[1] != high[1] else short(high[1])
+    return f"In step {step} the kernels change by {span} of their size; {usual}."
 
 
 def _even(word: str, found: Table) -> str:

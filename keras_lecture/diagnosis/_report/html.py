@@ -89,6 +89,10 @@ def facts(document: Document) -> str:
     parts.append(f"{counted(steps, 'step')} in {counted(epochs, 'epoch')}")
     if fit.get("batch_size"):
         parts.append(f"batches of {fit['batch_size']}")
+    data = document.get("data") or {}
+    if data.get("rows") and data.get("whole"):
+        sizes = " × ".join(map(str, data["inputs"][0]["shape"])) if len(data.get("inputs") or []) == 1 else ""
+        parts.append(f"{counted(data['rows'], 'row')} of training data" + (f" of {sizes} numbers" if sizes else ""))
     return " · ".join(esc(part) for part in parts if part)
 
 
@@ -98,7 +102,8 @@ def _versions(document):
         for name, key in (("keras_lecture", "library"), ("Keras", "keras"))
         if document.get(key)
     ]
-    return esc(f"Made from the record of the run by {', '.join(words)}, on {document.get('backend')}.")
+    decks = "Decks A to E are the five lectures whose methods keras_lecture implements."
+    return esc(f"Made from the record of the run by {', '.join(words)}, on {document.get('backend')}. {decks}")
 
 
 def fragment(document: Document) -> str:

@@ -63,7 +63,10 @@ def loss_section(document: Document, findings: list[dict[str, Any]]) -> str:
         marks=marks(document, shown),
         level=chance(document),
     )
-    note = "<figcaption>Measured: in inference mode, on the same samples each time.</figcaption>"
+    note = (
+        "<figcaption>Measured: in inference mode, on the same samples each time. The losses of the steps and of the "
+        "logs are those that <code>fit</code> reports.</figcaption>"
+    )
     parts = [f"<p>{esc(described)}</p>{figure(lines, drawn, note)}"]
     parts.append(timeline(document, shown, len(findings) - len(shown), x))
     parts.append(loss_table(document))
@@ -98,7 +101,7 @@ def first_nonfinite(points: list[tuple[float, float]]) -> float | None:
 
 
 def reading(document: Document) -> str:
-    """Sentences that say what to see in the chart of the losses."""
+    """Sentences that say what to see in the chart of the losses, measured ones if there are any."""
     train, held_out = (probe_losses(document, part) for part in ("train", "validation"))
     everything = sorted([*step_losses(document), *train])
     broken, parts = first_nonfinite(everything), []
@@ -109,16 +112,17 @@ def reading(document: Document) -> str:
     if len(finite) > 1:
         start, end = short(finite[0][1]), short(finite[-1][1])
         way = "falls" if finite[-1][1] < finite[0][1] else "rises"
-        parts.append(f"The training loss {f'stays at {end}' if start == end else f'{way} from {start} to {end}'}.")
-    from_logs = logged(document, "val_loss")
-    finite = [point for point in (from_logs if len(from_logs) > 1 else held_out) if math.isfinite(point[1])]
+        of = ", measured in inference mode," if train else ""
+        parts.append(f"The training loss{of} {f'stays at {end}' if start == end else f'{way} from {start} to {end}'}.")
+    start = document.get("start") or {}
+    if is_finite(start.get("regularization")) and start["regularization"] > 0.1 * abs(start["loss"]):
+        parts.append(f"At the start {short(start['regularization'])} of {short(start['loss'])} are penalties.")
+    finite = [point for point in held_out or logged(document, "val_loss") if math.isfinite(point[1])]
     if len(finite) > 1:
         step, best = min(finite, key=lambda point: point[1])
-        last = finite[-1]
-        end = (
-            "its end" if math.isclose(best, last[1], rel_tol=1e-3) else f"step {step:,.0f} and ends at {short(last[1])}"
-        )
-        parts.append(f"The validation loss is smallest, {short(best)}, at {end}.")
+        last, least = short(finite[-1][1]), short(best)
+        where = "at the end of the run" if last == least else f"at step {step:,.0f}, and ends at {last}"
+        parts.append(f"The validation loss is smallest, {least}, {where}.")
     if chance(document) is not None:
         parts.append(f"A constant prediction has {short(chance(document)[0])}.")
     return " ".join(parts)
@@ -230,4 +234,5 @@ def metric_section(document: Document) -> str:
     if not parts:
         return ""
     rest = f"<p><small>Not drawn: {esc(listed(plain[_METRICS:], 12))}.</small></p>" if plain[_METRICS:] else ""
-    return f'<h3>Metrics that <code>fit</code> logged</h3><div class="panels">{"".join(parts)}</div>{rest}'
+    head = "Metrics that <code>fit</code> logged, those of training as means over an epoch"
+    return f'<h3>{head}</h3><div class="panels">{"".join(parts)}</div>{rest}'

@@ -38,6 +38,10 @@ def _settings(layer: dict[str, Any], weights: list[dict[str, Any]]) -> list[str]
         found.append(str(layer["activation"]))
     if number(layer.get("rate")):
         found.append(f"rate {short(layer['rate'])}")
+    for penalty in layer.get("penalties") or []:
+        factors = " and ".join(short(value) for value in penalty["factors"].values())
+        place = "outputs" if penalty["on"] == "activity" else penalty["on"]
+        found.append(" ".join(word for word in (penalty["class"], factors, f"on the {place}") if word))
     if layer.get("use_bias") is False:
         found.append("no bias")
     if weights and not any(weight.get("trainable") for weight in weights):

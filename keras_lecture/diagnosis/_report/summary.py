@@ -95,7 +95,7 @@ def unexplained(document: Document) -> str | None:
 
 def _healthy(document):
     steps, epochs = steps_and_epochs(document)
-    able = f"{judging(document)} of {total(document)} rules could judge"
+    able = judged_rules(document)
     low = [finding for finding in ordered(document["findings"]) if finding["is_open"]]
     more = ""
     if low:
@@ -124,15 +124,25 @@ def _unjudged(document):
     return f"Nothing could be judged: {seen.rstrip('.')}."
 
 
-def judging(document: Document) -> int:
-    """The number of rules that could judge."""
-    return total(document) - len({answer["rule"] for answer in document.get("unknown") or []})
+def judged_rules(document: Document) -> str:
+    """`"50 of the 58 rules that apply could judge"`."""
+    answers = document.get("unknown") or []
+    open_rules = {answer["rule"] for answer in answers if applies(answer)}
+    absent = {answer["rule"] for answer in answers} - open_rules
+    asked = len(rules_of(document)) - len(absent)
+    those = f"the {asked} rules that apply" if absent else f"{asked} rules"
+    return f"{asked - len(open_rules)} of {those} could judge"
 
 
-def total(document: Document) -> int:
-    """The number of rules that were asked."""
+def rules_of(document: Document) -> list[str]:
+    """The rules that were asked."""
     rules = document.get("rules", "default")
-    return len(RULES) if isinstance(rules, str) else len(rules)
+    return list(RULES) if isinstance(rules, str) else list(rules)
+
+
+def applies(answer: dict[str, Any]) -> bool:
+    """Whether a rule without an answer is about something that the run has."""
+    return bool(answer["needed"])
 
 
 def since_when(document: Document, finding: dict[str, Any]) -> str:

@@ -6,16 +6,16 @@ from typing import Any
 from keras_lecture.diagnosis._report.document import Document
 from keras_lecture.diagnosis._report.markup import badge, folded, table
 from keras_lecture.diagnosis._report.summary import (
+    applies,
     bounded,
     counted,
-    judging,
+    judged_rules,
     may_follow,
     percent,
+    rules_of,
     since_when,
-    total,
 )
 from keras_lecture.diagnosis._report.text import esc, listed, prose, short
-from keras_lecture.diagnosis._rules import RULES
 from keras_lecture.diagnosis._rules.measures import layers_by_name
 from keras_lecture.diagnosis._rules.ranking import has_serious
 
@@ -36,7 +36,7 @@ _PLACES = {
 def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
     """The table of findings, and each of them in full."""
     if not findings:
-        return f"<p>None. {judging(document)} of {total(document)} rules could judge.</p>"
+        return f"<p>None. {judged_rules(document)}.</p>"
     numbered = list(enumerate(map(bounded, findings), 1))
     heavy = [entry for entry in numbered if entry[1]["is_open"] and entry[1]["severity"] != "low"]
     light = [entry for entry in numbered if entry[1]["is_open"] and entry[1]["severity"] == "low"]
@@ -91,10 +91,8 @@ def findings_table(document: Document, findings: list[dict[str, Any]], prefix: s
     rest = len(findings) - _MOST
     left_out = f"<p><small>{rest} more are in the JSON file.</small></p>" if rest > 0 else ""
     head = ("Finding", "Severity", "Where", "When", "Sure")
-    return (
-        table("The most severe first, likely consequences last", head, rows, "findings" if prefix else "beside")
-        + left_out
-    )
+    caption = "The most severe first, likely consequences last. Sure: how probable it is that the finding is right"
+    return table(caption, head, rows, "findings" if prefix else "beside") + left_out
 
 
 def _place(finding):
@@ -118,7 +116,7 @@ def _body(document, finding):
         f"<p>{prose(finding['cause'])}</p><p><small>{seen[:1].upper() + seen[1:]}</small></p>"
         f'<dl class="evidence">{evidence}</dl>'
         f"<p><strong>To do.</strong> {prose(finding['cure'])}</p>{_replacing(document, finding)}{code(finding['code'])}"
-        f"<p><small>Lectures: {esc(finding['lecture'])}</small></p>"
+        f"<p><small>Taught in: {esc(finding['lecture'])}</small></p>"
     )
 
 
@@ -160,29 +158,37 @@ def actions_section(document: Document) -> str:
 
 
 def judged_section(document: Document) -> str:
-    """The rules that found nothing, those that could not tell, by what they need, and what could not be measured."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for answer in document.get("unknown") or []:
-        groups.setdefault((answer["reason"], answer["needed"]), []).append(answer["rule"])
-    lacked = "; the others lacked something" if groups else ""
-    parts = [f"<p>{judging(document)} of {total(document)} rules could judge{lacked}.</p>"]
+    """The rules that found nothing, those that could not tell or do not apply, and what could not be measured."""
+    parts = [f"<p>{judged_rules(document)}.</p>"]
     unseen = "".join(f"<li>{esc(sentence)}</li>" for sentence in (document.get("unseen") or [])[:50])
     silent = _silent(document)
     if silent:
-        parts.append(folded(f"{counted(len(silent), 'rule')} found nothing", f"<p>{esc(', '.join(silent))}.</p>"))
+        parts.append(folded(f"Found nothing: {counted(len(silent), 'rule')}", f"<p>{esc(', '.join(silent))}.</p>"))
     if unseen:
         parts.append(f"<h3>Not measured</h3><ul>{unseen}</ul>")
-    rows = [
-        [esc(listed(rules, 12)), prose(reason), prose(needed)] for (reason, needed), rules in list(groups.items())[:60]
-    ]
-    if rows:
-        content = table("Rules without an answer", ("Rule", "Why it cannot tell", "Needed"), rows, "open")
-        parts.append(folded(f"{counted(sum(map(len, groups.values())), 'answer')} left open", content))
+    answers = document.get("unknown") or []
+    missing, absent = [each for each in answers if applies(each)], [each for each in answers if not applies(each)]
+    head = ("Rule", "Why it cannot tell", "Needed")
+    parts.append(_answers("Could not tell", head, missing))
+    parts.append(_answers("Not about this run", ("Rule", "Why"), absent))
     return "".join(parts)
+
+
+def _answers(title, head, answers):
+    """A folded table of rules without an answer, those of one reason in one row."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for answer in answers:
+        groups.setdefault(tuple(answer[key] for key in ("reason", "needed")[: len(head) - 1]), []).append(
+            answer["rule"]
+        )
+    if not groups:
+        return ""
+    rows = [[esc(listed(rules, 12)), *map(prose, words)] for words, rules in list(groups.items())[:60]]
+    count = len({answer["rule"] for answer in answers})
+    return folded(f"{title}: {counted(count, 'rule')}", table(title, head, rows, "open"))
 
 
 def _silent(document):
     """The rules that could judge and found nothing."""
-    rules = document.get("rules", "default")
     spoke = {answer["rule"] for key in ("findings", "unknown") for answer in document.get(key) or []}
-    return [name for name in (RULES if isinstance(rules, str) else rules) if name not in spoke]
+    return [name for name in rules_of(document) if name not in spoke]

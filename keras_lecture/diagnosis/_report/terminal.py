@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from keras_lecture.diagnosis._report.summary import counted, may_follow, percent
+from keras_lecture.diagnosis._report.summary import applies, counted, may_follow, percent
 from keras_lecture.diagnosis._report.text import clean, listed, short
 
 _COLORS = {"high": "31", "medium": "33", "low": "2", "healthy": "32", "unjudged": "33"}
@@ -54,7 +54,7 @@ def _finding(finding: dict[str, Any], width: int, color: bool) -> Iterator[str]:
 
 
 def _open_questions(summary, width):
-    rules = {answer["rule"] for answer in summary["unknown"]}
+    rules = {answer["rule"] for answer in summary["unknown"] if applies(answer)}
     if rules:
         yield from wrapped(f"{counted(len(rules), 'rule')} could not tell: {listed(sorted(rules), 6)}.", width)
     for sentence in summary["unseen"][:10]:

@@ -244,11 +244,16 @@ def _has_no_gradient(record, state):
     return state.stuck and total > 0 and len(zero) == total
 
 
+def _is_outweighed(record, state):
+    """Whether a penalty is the larger part of the loss, which may silence units and shrink weights."""
+    share = measures.regularization_share(record)
+    return state.stuck and share is not None and share > 0.5
+
+
 def _is_overregularized(record, state):
-    share, shrunk = measures.regularization_share(record), measures.shrunk_weights(record)
+    shrunk = measures.shrunk_weights(record)
     drops = max((rate for _, rate in measures.dropout_rates(record)), default=0.0)
-    is_strong = (share is not None and share > 0.5) or (shrunk is not None and shrunk < 0.1) or drops >= 0.9
-    return state.stuck and is_strong
+    return state.stuck and ((shrunk is not None and shrunk < 0.1) or drops >= 0.9)
 
 
 def _is_saturated(record, state):
@@ -272,6 +277,7 @@ def _is_too_slow(record, state):
 _LEADERS: tuple[tuple[str, Callable[[Record, Progress], bool]], ...] = (
     ("exploding-gradient", _explodes_from_start),
     ("learning-rate-too-high", _is_too_fast),
+    ("too-much-regularization", _is_outweighed),
     ("dead-relu", _is_dead),
     ("zero-gradient", _has_no_gradient),
     ("too-much-regularization", _is_overregularized),

@@ -88,7 +88,8 @@ def points(record: Record, part: str) -> list[Point]:
         state = probe.get(part) or {}
         loss = finite(state.get("loss"))
         if loss is not None:
-            loss -= finite((probe.get("train") or {}).get("regularization")) or 0.0
+            own = finite(state.get("regularization"))
+            loss -= (finite((probe.get("train") or {}).get("regularization")) if own is None else own) or 0.0
             error = finite(state.get("error")) or 0.0
             result.append(Point(int(probe["step"]), loss, error, finite(state.get("accuracy"))))
     return result

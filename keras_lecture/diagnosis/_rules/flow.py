@@ -7,7 +7,13 @@ from keras_lecture.diagnosis._rules.rule import Rule
 
 # Code that shows where the gradient ends.
 _LOOK = "import keras_lecture\n\nprint(keras_lecture.diagnosis.signals(model, x[:64], y[:64]))"
-_HIDDEN = "a probe with the gradients of at least three hidden layers with kernels"
+
+
+def _too_few(rule, record):
+    """The answer if fewer than three hidden layers can be compared."""
+    if measures.has_few_hidden(record):
+        return rule.absent("The model has fewer than three hidden layers with kernels to compare.")
+    return rule.unknown("Fewer than three hidden layers were measured.", "the gradients of three of them")
 
 
 def _ends(record):
@@ -79,13 +85,16 @@ def _vanishing_gradient(rule, record):
     seen = [(probe, measures.backward_ratio(record, probe)) for probe in ends]
     seen = [(probe, ratio) for probe, ratio in seen if ratio is not None]
     if not seen:
-        yield rule.unknown("Fewer than three hidden layers have a gradient.", _HIDDEN)
+        yield _too_few(rule, record)
         return
     small = [(probe, ratio) for probe, ratio in seen if ratio[0] <= 1e-2]
     # A converged model may keep a small ratio, and it means nothing there.
     if not small or (state.stage == "good" and seen[-1][1][0] > 1e-4):
         return
     ratio, layer = small[-1][1]
+    if ratio == 0:
+        # The rule on zero gradients names it.
+        return
     worst = severity(record, rule.id, "high" if ratio <= 1e-6 and (state.run or 0) >= 0.5 else "medium")
     yield rule.found(
         "The gradient gets smaller from layer to layer on its way to the first layers, which therefore hardly learn.",
@@ -157,7 +166,7 @@ def _signal(rule, record, is_wrong, cause, criterion):
     probe = next(iter(_ends(record)), None)
     ratio = measures.forward_ratio(record, probe) if probe else None
     if ratio is None:
-        yield rule.unknown("Fewer than three hidden layers with kernels were measured.", _HIDDEN)
+        yield _too_few(rule, record)
         return
     state = progress(record)
     if not is_wrong(ratio[0]):

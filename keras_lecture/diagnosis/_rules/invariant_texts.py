@@ -21,8 +21,8 @@ class Text(NamedTuple):
     before_training: bool = True
 
 
-_BATCH = "a compiled model with a forward pass, and one batch with targets"
-_STEPS = "snapshots of the variables around the first training steps of a standard `train_step`"
+_BATCH = "a compiled model that can be called, and one batch with targets"
+_STEPS = "the first training steps of a standard `train_step`"
 
 TEXTS = (
     Text(

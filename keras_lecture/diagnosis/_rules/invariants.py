@@ -15,11 +15,11 @@ def _judge(text: Text, rule: Rule, record: Record):
     """A finding if the fact says that the invariant is violated, the answer `unknown` if it could not be judged."""
     fact = (record.get("invariants") or {}).get(text.fact)
     if not isinstance(fact, dict):
-        yield rule.unknown("this invariant was not looked at", text.needed)
+        yield rule.unknown("Nothing of it was seen.", text.needed)
         return
     detail = str(fact.get("detail") or "no more is known")
     if fact.get("holds") is None:
-        yield rule.unknown(detail, text.needed)
+        yield rule.absent(detail) if fact.get("absent") else rule.unknown(detail, text.needed)
     elif fact["holds"] is False:
         where = fact.get("where")
         severity = fact.get("severity", rule.severity)

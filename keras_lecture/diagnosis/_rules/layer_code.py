@@ -34,6 +34,15 @@ def own_name(name: str | None) -> str:
     return "" if not name or re.fullmatch(r"(dense|conv[123]d)(_\d+)?", name) else f', name="{name}"'
 
 
+def with_weaker_penalty(layer: dict[str, Any]) -> str | None:
+    """The layer with a hundredth of its first penalty; `None` if the penalty or the layer is not Keras's."""
+    penalty = layer["penalties"][0]
+    if penalty["class"] not in ("L1", "L2", "L1L2") or not penalty["factors"]:
+        return None
+    factors = ", ".join(f"{name}={value / 100:.3g}" for name, value in penalty["factors"].items())
+    return layer_code(layer, f"{penalty['on']}_regularizer=keras.regularizers.{penalty['class']}({factors})")
+
+
 def layer_code(layer: dict[str, Any], options: str, entering: list[int | None] | None = None) -> str | None:
     """The layer with other options; `None` if its class needs arguments that the record does not have."""
     name, units = layer.get("class"), layer.get("units")

@@ -52,6 +52,13 @@ def backward_norms(record: Record, probe: dict[str, Any]) -> list[tuple[str, flo
     return list(result.items())
 
 
+def has_few_hidden(record: Record) -> bool:
+    """Whether the model is known to have fewer than three hidden layers with a kernel, too few to compare."""
+    layers = layers_by_name(record).values()
+    hidden = [layer for layer in layers if not layer.get("is_output") and layer.get("class") != "Embedding"]
+    return bool(layers) and sum(any(w.get("role") == "kernel" for w in each["weights"]) for each in hidden) < 3
+
+
 def backward_ratio(record: Record, probe: dict[str, Any]) -> tuple[float, str] | None:
     """Gradient at the first hidden layer over the gradient at the last one; `None` below three hidden layers."""
     norms = backward_norms(record, probe)

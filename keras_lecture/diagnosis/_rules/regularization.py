@@ -3,6 +3,7 @@
 from keras_lecture.diagnosis._rules import measures
 from keras_lecture.diagnosis._rules.causes import has_other_cause, severity
 from keras_lecture.diagnosis._rules.evidence import points, progress
+from keras_lecture.diagnosis._rules.layer_code import with_weaker_penalty
 from keras_lecture.diagnosis._rules.rule import Rule
 
 # Keras's moving statistics with momentum 0.99 forget their start within so many steps.
@@ -49,8 +50,10 @@ def _too_much_regularization(rule, record):
     strong = [(name, rate) for name, rate in measures.dropout_rates(record) if rate >= 0.7]
     state = progress(record)
     evidence = {}
+    penalized = None
     if share is not None and share > 0.5:
         evidence["penalty before the first step"] = f"{share:.0%} of the whole loss (fault: above 50 %)"
+        penalized = next((layer for layer in measures.layers_by_name(record).values() if layer.get("penalties")), None)
     if shrunk is not None and shrunk < 0.1 and state.stage != "good":
         evidence["norm of the kernels"] = f"{shrunk:.1%} of the start (fault: below 10 %)"
     if strong:
@@ -68,12 +71,18 @@ def _too_much_regularization(rule, record):
             cause = f"Dropout lets hardly anything through: {rates}."
             cure = "Lower the rate of dropout to at most 0.5 in each of these layers."
             code = "keras.layers.Dropout(0.3)"
+        elif penalized is not None:
+            cause = (
+                "The penalty outweighs the loss of the predictions, so that the model learns to make the penalty small."
+            )
+            code = with_weaker_penalty(penalized)
+        place = strong[0][0] if list(evidence) == ["dropout"] else penalized and penalized["name"]
         yield rule.found(
             cause,
             {**evidence, "training loss": state.text},
             severity=worst,
             confidence=0.9 if worst != "low" else 0.4,
-            layer=strong[0][0] if list(evidence) == ["dropout"] else None,
+            layer=place,
             steps=(0, state.steps),
             cure=cure,
             code=code,
@@ -112,7 +121,7 @@ RULES = [
         scale_free="Penalty and loss have one unit, and norms are compared with their start.",
         unknown_when="Neither penalties nor norms of kernels were measured.",
         lecture="Deck A, tuning table: the training error is huge, decrease the regularization strength",
-        cure="Divide the factor of the penalty by ten, and lower the dropout rate to at most 0.5.",
+        cure="Divide the factor of the penalty by a hundred, and lower the dropout rate to at most 0.5.",
         code="keras.layers.Dense(64, kernel_regularizer=keras.regularizers.L2(1e-4))",
         judge=_too_much_regularization,
     ),

@@ -53,7 +53,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Unknown:
-    """A rule that cannot tell: why, and what would decide it."""
+    """A rule that cannot tell: why, and what would decide it; `""` if the run has nothing that the rule is about."""
 
     rule: str
     reason: str
@@ -109,3 +109,7 @@ class Rule:
     def unknown(self, reason: str, needed: str) -> Unknown:
         """The answer that this rule cannot tell."""
         return Unknown(self.id, reason, needed)
+
+    def absent(self, reason: str) -> Unknown:
+        """The answer that the run has nothing that this rule is about."""
+        return Unknown(self.id, reason, "")

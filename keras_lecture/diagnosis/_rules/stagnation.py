@@ -4,7 +4,7 @@ from keras_lecture.diagnosis._rules import measures
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.general import FEW_STEPS, capacity_hint, general_cause
 from keras_lecture.diagnosis._rules.rule import Rule
-from keras_lecture.diagnosis._rules.trends import is_plateau, late_fall
+from keras_lecture.diagnosis._rules.trends import is_plateau, late_fall, measured_fall
 
 
 def _stagnation(rule, record, cause, needs, cure=None):
@@ -17,6 +17,8 @@ def _stagnation(rule, record, cause, needs, cure=None):
     is_over = (state.run or 0.0) >= 0.99 and state.stage in ("none", "little")
     # Far from perfect may be the noise in the data: only a run that is no better than a constant is surely ill.
     if not (flat and state.steps >= 20 or is_over) or (state.stage == "good" and not is_far) or needs == "":
+        return
+    if _hidden_fall(record, state) >= 0.1:
         return
     is_cause = general_cause(record) == rule.id
     is_short = rule.id == "underfit" and state.steps <= FEW_STEPS
@@ -52,12 +54,19 @@ def _too_little_capacity(rule, record):
     yield from _stagnation(rule, record, cause, hint, cure)
 
 
+def _hidden_fall(record, state):
+    """The share of the fall in the last third that few steps hide in the noise of their batches; else 0."""
+    return (measured_fall(record) or 0.0) if state.steps <= FEW_STEPS else 0.0
+
+
 def _cut_short(rule, record):
     state, late = progress(record), late_fall(record)
     if late is None or state.falling is None or state.run is None:
         yield rule.unknown("Too few losses, or the planned number of steps is not known.", "six training losses")
         return
-    if state.run < 0.99 or not state.falling or late < 0.1 or (state.share or 0.0) > 0.9:
+    if not state.falling:
+        late = _hidden_fall(record, state)
+    if state.run < 0.99 or late < 0.1 or (state.share or 0.0) > 0.9:
         return
     is_cause = general_cause(record) == rule.id
     yield rule.found(

@@ -78,6 +78,19 @@ def is_falling(record: Record) -> bool | None:
     return bool(slope.high < 0 and explained >= 0.3 * np.ptp(thin(steps, values)[1]))
 
 
+def measured_fall(record: Record) -> float | None:
+    """The last third's share of the fall of the loss on the probe's samples, if it falls at each of three last looks.
+
+    It has no noise of batches, so that a few looks tell a fall that the steps of a short run hide; else `None`.
+    """
+    looks = [(probe["step"], finite((probe.get("train") or {}).get("loss"))) for probe in record.get("probes") or []]
+    looks = [(step, loss) for step, loss in looks if loss is not None]
+    steps, values = (np.array(part, float) for part in zip(*looks, strict=True)) if looks else (np.empty(0),) * 2
+    if len(values) < 4 or not np.all(np.diff(values[-4:]) < 0) or steps[-1] <= 0:
+        return None
+    return float((np.interp(steps[-1] * 2 / 3, steps, values) - values[-1]) / (values.max() - values[-1]))
+
+
 def is_plateau(record: Record) -> bool | None:
     """Whether the recent training loss has no trend, or one that moves it by 2 % of its whole range at most."""
     (steps, _), slope = _recent(record), recent_slope(record)

@@ -14,10 +14,16 @@ def _measured(record, measure):
     return [(step, layers) for step, layers in found if layers]
 
 
+def _unmeasured(rule, record, absent):
+    """The answer if no probe holds such a layer: the model has none, or no layer was measured."""
+    is_seen = any(probe.get("layers") for probe in record.get("probes") or [])
+    return rule.absent(absent) if is_seen else rule.unknown("No layer was measured.", "a look at the model")
+
+
 def _dead_relu(rule, record):
     seen = _measured(record, measures.dead_layers)
     if not seen:
-        yield rule.unknown("No layer of the ReLU family was measured.", "a probe of a layer with a ReLU")
+        yield _unmeasured(rule, record, "The model has no layer of the ReLU family.")
         return
     state = progress(record)
     step, layers = seen[-1]
@@ -84,7 +90,7 @@ def _saturation(rule, record):
     yield from _gates(rule, record)
     seen = _measured(record, measures.saturated_layers)
     if not seen:
-        yield rule.unknown("No hidden layer has a sigmoid or tanh that was measured.", "a probe of such a layer")
+        yield _unmeasured(rule, record, "No hidden layer has a sigmoid or tanh.")
         return
     state = progress(record)
     step, layers = seen[-1]

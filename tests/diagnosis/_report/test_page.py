@@ -206,7 +206,7 @@ def test_findings_are_marked_where_they_began_and_ended():
             {"std": lambda i: 0.0},
             "The outputs of dense_0, dense_1 and dense_2 are the same for all samples from the start",
         ),
-        ({}, "Step 3 changes the kernels by 0.001 of their size; about 1e-3 is usual."),
+        ({}, "In step 3 the kernels change by 0.001 of their size; about 1e-3 is usual."),
     ],
 )
 def test_sentences_say_what_to_see_in_the_maps(facts, sentence):

@@ -75,7 +75,23 @@ def test_the_page_has_the_layers_and_the_rules_that_found_nothing():
     assert cells["drop&lt;1&gt;"] == ["Dropout", "6", "–", "–", "rate 0.95"]
     settings = "tanh; no bias; frozen; all units have equal weights"
     assert cells["dense"] == ["Dense", "4 × 3", "18", "0.25", settings]
-    assert "2 rules found nothing" in written or "1 rule found nothing" in written
+    assert re.search("Found nothing: (2 rules|1 rule)<", written)
+
+
+def test_rules_about_what_a_run_does_not_have_are_told_from_those_that_lack_a_number():
+    """A reader of a plain network was told twelve times to measure dropout, frozen weights or a recurrent layer."""
+    unknown = [
+        {"rule": "underfit", "reason": "Too few losses.", "needed": "five losses"},
+        {"rule": "inactive-dropout", "reason": "the model calls no dropout", "needed": ""},
+        {"rule": "frozen-weight-moves", "reason": "no weight is frozen", "needed": ""},
+    ]
+    rules = ["overfit", *(answer["rule"] for answer in unknown)]
+    run = document(findings=[], rules=rules, unknown=unknown)
+    assert "1 of the 2 rules that apply could judge" in summary(run)["verdict"]
+    written = page(run)
+    assert all(f"{title}: {count}<" in written for title, count in (
+        ("Found nothing", "1 rule"), ("Could not tell", "1 rule"), ("Not about this run", "2 rules")))  # fmt: skip
+    assert "1 rule could not tell: underfit." in text(summary(run))
 
 
 def test_the_verdict_on_a_healthy_run_says_how_much_was_judged():

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from diagnosis._rules.runs import alarms, answers, falling, healthy, run, severities, stuck
+from diagnosis._rules.runs import alarms, answers, change_rows, falling, healthy, run, severities, stuck
 
-from keras_lecture.diagnosis._rules import flow, generalization, progress
+from keras_lecture.diagnosis._rules import flow, generalization, progress, units
 
 pytestmark = pytest.mark.once
 
@@ -109,6 +109,23 @@ def test_too_much_regularization():
     fine = healthy()
     fine["start"] |= {"loss": 2.5, "regularization": 0.2}
     assert severities(generalization, "too-much-regularization", fine) == []
+
+
+def test_a_penalty_that_silences_units_is_the_cause():
+    """A page named dead units, and a leaky ReLU as the cure, where an L1 penalty of 1 lay on the outputs."""
+    record = stuck()
+    record["start"] |= {"loss": 4.6, "regularization": 4.4}
+    record = change_rows(record, names=["b"], dead=32)
+    assert alarms(record, generalization, progress, flow, units) == ["too-much-regularization"]
+    penalty = {"on": "activity", "class": "L1", "factors": {"l1": 1.0}}
+    record["model"]["layers"][1]["penalties"] = [penalty]
+    (found,), _ = answers(generalization, "too-much-regularization", record)
+    assert found.layer == "b"
+    regularizer = "activity_regularizer=keras.regularizers.L1(l1=0.01)"
+    assert found.code == f'keras.layers.Dense(32, activation="relu", {regularizer}, name="b")'
+    record["model"]["layers"][1]["penalties"] = [penalty | {"class": "<lambda>", "factors": {}}]
+    (found,), _ = answers(generalization, "too-much-regularization", record)
+    assert "keras.regularizers.L2(1e-4)" in found.code
 
 
 def test_dropout_that_lets_hardly_anything_through_is_the_cause():

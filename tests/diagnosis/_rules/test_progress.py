@@ -245,6 +245,25 @@ def test_a_schedule_that_ends_too_soon():
     assert severities(progress, "slow-learning", record) == ["low"]
 
 
+def test_a_fall_that_the_noise_of_few_steps_hides_is_cut_short():
+    """A page said "no fall beyond the noise" beside a table of losses that fell at each look of five epochs."""
+    record = run([2.3, 1.9, 1.75, 1.6, 1.5, 1.4])
+    for probe in record["probes"]:
+        probe["step"] //= 5
+    record["fit"] |= {"epochs": 5, "steps_per_epoch": 10}
+    record["epochs"] = [entry | {"step": entry["step"] // 5} for entry in record["epochs"]]
+    noise = np.random.default_rng(0).normal(0, 0.5, 50)
+    record["losses"] = {"steps": list(range(1, 51)), "values": list(np.linspace(1.9, 1.5, 50) + noise)}
+    assert not evidence.progress(record).falling
+    (found,), _ = answers(progress, "cut-short", record)
+    assert found.severity == "low" and found.evidence["fall in the last third of the steps"].startswith("19%")
+    assert severities(progress, "underfit", record) == []
+    for probe in record["probes"][-2:]:
+        probe["train"]["loss"] = 1.6
+    assert severities(progress, "cut-short", record) == []
+    assert severities(progress, "underfit", record) == ["low"]
+
+
 def test_underfit_of_a_short_run_asks_for_more_steps_first():
     """A page told the reader of a run of one epoch to enlarge the model and to decrease a regularization of zero."""
     (found,), _ = answers(progress, "underfit", stuck(epochs=2))
