@@ -46,12 +46,19 @@ def test_weights_loaded_after_build_and_before_the_first_step_are_the_first_slow
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-def test_the_stochastic_average_is_the_mean_of_the_weights_it_counts(float64):
-    optimizer, ws = optimizers.StochasticWeightAverage(optimizers.Adam(0.05), start=3, period=2), variables("float64")
+@pytest.mark.parametrize(
+    ("first", "period", "counted"), [(3, 2, (3, 5, 7)), (2, 3, (2, 5, 8)), (4, 3, (4, 7)), (8, 1, (8,))]
+)
+def test_the_stochastic_average_is_the_mean_of_the_weights_it_counts(float64, first, period, counted):
+    averages = optimizers.StochasticWeightAverage(optimizers.Adam(0.05), start=first, period=period)
+    optimizer, ws = averages, variables("float64")
     run(optimizer, ws, 8)
-    path = [expected("Adam", k, 0.05) for k in (3, 5, 7)]
+    path = [expected("Adam", k, 0.05) for k in counted]
     np.testing.assert_allclose(numpy(ws[0]), expected("Adam", 8, 0.05)[0], rtol=1e-10)
+    shown = [numpy(mean) for _, mean in optimizer.current()]
     optimizer.finalize_variable_values(ws)
+    for mean, w in zip(shown, ws, strict=True):
+        np.testing.assert_array_equal(mean, numpy(w))
     for w, seen in zip(ws, zip(*path, strict=True), strict=True):
         np.testing.assert_allclose(numpy(w), np.mean(seen, 0), **TOLERANCES["float64"])
 
@@ -59,6 +66,7 @@ def test_the_stochastic_average_is_the_mean_of_the_weights_it_counts(float64):
 def test_before_step_start_it_is_the_optimizer_alone(float64):
     optimizer, ws = optimizers.StochasticWeightAverage(optimizers.Adam(0.05), start=30), variables("float64")
     run(optimizer, ws, 4)
+    assert optimizer.current() == []
     optimizer.finalize_variable_values(ws)
     np.testing.assert_allclose(numpy(ws[0]), expected("Adam", 4, 0.05)[0], rtol=1e-10)
 

@@ -21,8 +21,11 @@ def ranked(findings: Iterable[Any], get: Callable[[Any, str], Any] = getattr) ->
 
     def place(finding):
         severity = -SEVERITIES.index(get(finding, "severity"))
-        is_late = serious and is_symptom(get(finding, "rule"), get(finding, "first_step"))
-        return not get(finding, "is_open"), severity, is_late, -get(finding, "confidence"), get(finding, "first_step")
+        rule, first = get(finding, "rule"), get(finding, "first_step")
+        is_late = serious and is_symptom(rule, first)
+        # Something made the numbers grow until they were none; a rule as severe may say what.
+        is_last = rule == "non-finite" and first > 0
+        return not get(finding, "is_open"), severity, is_late, is_last, -get(finding, "confidence"), first
 
     return sorted(findings, key=place)
 
