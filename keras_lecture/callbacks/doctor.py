@@ -318,7 +318,8 @@ class Doctor(keras.callbacks.Callback):
 
     def _write_epoch(self, epoch, logs):
         offset = self._step - self._in_epoch
-        recording.add_losses(self.record, [(offset + within, loss) for within, loss in self._losses.finish()])
+        losses = self._losses.finish(*(self.record["fit"].get(name) for name in ("batch_size", "samples")))
+        recording.add_losses(self.record, [(offset + within, loss) for within, loss in losses])
         recording.add_epoch(self.record, epoch, self._step, logs)
         if self._invariants is not None:
             known = recording.samples_of_epoch(self.record, self._in_epoch)

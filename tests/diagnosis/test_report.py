@@ -42,7 +42,7 @@ def test_the_saved_file_is_the_document(doctor, tmp_path):
 def test_the_page_of_a_doctor(doctor, tmp_path):
     assert doctor.report(tmp_path / "run.html") == report(doctor)
     written = (tmp_path / "run.html").read_text(encoding="utf-8")
-    assert "This run will not work" in written and "Two runs" not in written
+    assert "This run does not work" in written and "Two runs" not in written
     assert "a&gt;b" in written and "a>b" not in written
     doctor.report(tmp_path / "run.html", compare=doctor)
     assert "The runs do not part" in (tmp_path / "run.html").read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ def test_the_page_of_a_doctor(doctor, tmp_path):
 
 
 def test_a_notebook_shows_the_verdict_and_before_a_fit_that_there_is_none(doctor):
-    assert "This run will not work" in doctor._repr_html_() and "output-loss-mismatch" in doctor._repr_html_()
+    assert "This run does not work" in doctor._repr_html_() and "output-loss-mismatch" in doctor._repr_html_()
     assert "Nothing was judged: the doctor has not seen a <code>fit</code> yet." in Doctor()._repr_html_()
     assert report(Doctor())["exit_code"] == 6
 

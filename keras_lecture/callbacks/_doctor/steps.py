@@ -33,15 +33,21 @@ class Losses:
             self._stride *= 2
             self._kept = [(step, value) for step, value in self._kept if step % self._stride == 0]
 
-    def finish(self) -> list[tuple[int, float]]:
-        """`(steps, mean loss of the steps since the previous entry)` of this epoch."""
+    def finish(self, size: int | None = None, rows: int | None = None) -> list[tuple[int, float]]:
+        """`(steps, mean loss of the samples since the previous entry)` of this epoch.
+
+        Keras takes the mean over samples: batches of `size` of so many `rows`. If these are unknown, the last batch is
+        left out, as it may be smaller than the others.
+        """
         means, before, total = [], 0, 0.0
         for steps, value in self._kept:
+            count = min(steps * size, rows) if size and rows else steps
             value = float(np.asarray(ops.convert_to_numpy(value)).mean())
-            means.append((steps, (steps * value - total) / (steps - before)))
-            before, total = steps, steps * value
+            if count > before:
+                means.append((steps, (count * value - total) / (count - before)))
+            before, total = count, count * value
         self._kept, self._stride = [], 1
-        return means
+        return means if size and rows or len(means) < 2 else means[:-1]
 
 
 def snapshot(model: keras.Model, state: Any = None, everything: bool = False) -> dict[str, np.ndarray]:

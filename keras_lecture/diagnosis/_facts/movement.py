@@ -116,6 +116,8 @@ class Movement:
             facts["weights_move"] = entry(None, None, f"the gradients of {listed(unmoved)} are unknown")
         elif unmoved:
             facts |= self._by_probe(unmoved, set(no_gradient), rounded)
+            if facts["weights_move"]["holds"] and set(self.trainable) <= set(no_gradient):
+                facts["weights_move"] = absent("no weight has a gradient")
         return facts
 
     def _rounded(self):

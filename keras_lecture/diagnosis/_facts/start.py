@@ -56,19 +56,23 @@ def _of_output(output):
 def _received(model, batch):
     """The inputs of embeddings, and of the layers with a kernel that receive no output of another such layer."""
     kernels = {id(weight.layer) for weight in weights_of(model) if weight.role == "kernel"}
-    found, derived = [], {}
+    found, derived, raw = [], {}, {}
 
     def see(layer, inputs, outputs):
         received = [tensor for tensor in calls.tensors(inputs) if tensor.shape]
         is_layer = isinstance(layer, keras.layers.Layer)
         has_kernel = is_layer and any(id(part) in kernels for part in calls.layers(layer))
         from_kernel = any(id(tensor) in derived for tensor in received)
-        is_first = has_kernel and not from_kernel and all(layer is not other for other, _ in found)
+        # What nobody saw being computed is an input only as long as nothing else is.
+        is_raw = not derived or any(id(tensor) in raw for tensor in received)
+        is_first = has_kernel and is_raw and not from_kernel and all(layer is not other for other, _ in found)
         fitting = [t for t in received if calls.is_float(t) or isinstance(layer, keras.layers.Embedding)]
         if is_first and fitting:
             found.append((layer, fitting[0]))
         if has_kernel or from_kernel:
             derived.update({id(tensor): tensor for tensor in calls.tensors(outputs)})
+        elif is_raw:
+            raw.update({id(tensor): tensor for tensor in calls.tensors(outputs)})
         return outputs
 
     watched = [*calls.leaves(model), *getattr(model, "operations", ())]
@@ -78,12 +82,13 @@ def _received(model, batch):
     named = []
 
     def run(weights, others, x):
-        found.clear(), derived.clear(), named.clear()
+        found.clear(), derived.clear(), named.clear(), raw.clear()
+        raw.update({id(tensor): tensor for tensor in calls.tensors(x)})
         groups = model.trainable_variables, model.non_trainable_variables
         with _backend.scope(groups, (weights, others)), calls.intercepted(model, watched, see):
             model(x, training=False)
         named.extend(layer for layer, _ in found)
-        derived.clear()
+        derived.clear(), raw.clear()
         return [tensor for _, tensor in found]
 
     weights, others, _ = calls.values(model)

@@ -92,7 +92,10 @@ def facts(document: Document) -> str:
     data = document.get("data") or {}
     if data.get("rows") and data.get("whole"):
         sizes = " × ".join(map(str, data["inputs"][0]["shape"])) if len(data.get("inputs") or []) == 1 else ""
-        parts.append(f"{counted(data['rows'], 'row')} of training data" + (f" of {sizes} number{'' if sizes == '1' else 's'}" if sizes else ""))
+        parts.append(
+            f"{counted(data['rows'], 'row')} of training data"
+            + (f" of {sizes} number{'' if sizes == '1' else 's'}" if sizes else "")
+        )
     return " · ".join(esc(part) for part in parts if part)
 
 

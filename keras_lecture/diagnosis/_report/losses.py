@@ -51,7 +51,8 @@ def loss_section(document: Document, findings: list[dict[str, Any]]) -> str:
     """The chart of the losses, its reading, the times of findings, and a table of the numbers."""
     lines, x = curves(document), span(document)
     if not lines:
-        return "<p>No loss was recorded.</p>"
+        is_over = steps_and_epochs(document)[0] == 0 and document.get("fit")
+        return f"<p>No loss was recorded{': the run ended before its first step' if is_over else ''}.</p>"
     described = reading(document)
     shown = shown_findings(findings)
     drawn = chart(
@@ -122,7 +123,8 @@ def reading(document: Document) -> str:
         step, best = min(finite, key=lambda point: point[1])
         last, least = short(finite[-1][1]), short(best)
         where = "at the end of the run" if last == least else f"at step {step:,.0f}, and ends at {last}"
-        parts.append(f"The validation loss is smallest, {least}, {where}.")
+        stays = len({short(loss) for _, loss in finite}) == 1
+        parts.append(f"The validation loss {f'stays at {last}' if stays else f'is smallest, {least}, {where}'}.")
     if chance(document) is not None:
         parts.append(f"A constant prediction has {short(chance(document)[0])}.")
     return " ".join(parts)

@@ -15,7 +15,11 @@ SCHEMA = 1
 EXIT_CODES = {"healthy": 0, "medium": 4, "high": 5, "unjudged": 6}
 
 _LARGEST = 2048
-_HEADS = {"high": "This run will not work", "medium": "This run works worse than it could"}
+# Before the first step, and after it.
+_HEADS = {
+    "high": ("This run will not work", "This run does not work"),
+    "medium": ("This run will work worse than it could", "This run works worse than it could"),
+}
 # First words of causes that keep their capital in the middle of a sentence.
 _NAMES = ("Keras", "ReLU", "Adam", "Gauss", "Glorot", "He")
 
@@ -83,9 +87,15 @@ def verdict(document: Document) -> str:
     others = sum(f["is_open"] and f["severity"] != "low" for f in document["findings"]) - 1
     more = f", the worst of {others + 1} serious findings" if others else ""
     return (
-        f"{_HEADS[status]}: {since_when(document, worst)}, {place}{_inner(worst['cause'])} "
+        f"{_head(document, status)}: {since_when(document, worst)}, {place}{_inner(worst['cause'])} "
         f"({percent(worst['confidence'])} sure{more}); to do: {_inner(worst['cure'])}."
     )
+
+
+def _head(document, status):
+    if status == "medium" and progress(document).stage == "none":
+        return "This run has learned nothing"
+    return _HEADS[status][steps_and_epochs(document)[0] > 0]
 
 
 def unexplained(document: Document) -> str | None:

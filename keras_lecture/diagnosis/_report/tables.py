@@ -43,7 +43,11 @@ def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
     effects = [entry for entry in light if heavy and may_follow(entry[1])]
     light = [entry for entry in light if entry not in effects]
     closed = [entry for entry in numbered if not entry[1]["is_open"]]
-    parts = [findings_table(document, findings)]
+    known = (
+        "<p><small>Code takes <code>x</code>, <code>y</code> and <code>model</code> for your data and your model, and "
+        "needs <code>import keras</code>; <code>np</code> is NumPy.</small></p>"
+    )
+    parts = [findings_table(document, findings), known]
     parts.extend(card(document, *entry) for entry in heavy[:_MOST])
     rest = _MOST - len(heavy[:_MOST])
     for title, group in (
@@ -51,14 +55,16 @@ def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
         ("Low severity: may follow from the findings above; look again when they are cured", effects),
         ("Closed: seen, and healed since", closed),
     ):
-        parts.append(_folded(document, title, group[: max(rest, 0)]))
+        parts.append(_folded(document, title, group[: max(rest, 0)], is_effect=group is effects))
         rest -= len(group)
     return "".join(parts)
 
 
-def _folded(document, title, numbered):
+def _folded(document, title, numbered, is_effect):
     inside = "".join(
-        folded(f"{_titled(index, finding)} <small>{prose(finding['cause'])}</small>", _body(document, finding))
+        folded(
+            f"{_titled(index, finding)} <small>{prose(finding['cause'])}</small>", _body(document, finding, is_effect)
+        )
         for index, finding in numbered
     )
     return f"<h3>{title}</h3>{inside}" if inside else ""
@@ -107,15 +113,21 @@ def card(document: Document, index: int, finding: dict[str, Any]) -> str:
     )
 
 
-def _body(document, finding):
+def _body(document, finding, is_effect=False):
+    """The evidence, and what to do; what may follow from other findings has no cure of its own."""
     sure, when = percent(finding["confidence"]), since_when(document, finding)
     where = f"Layer {esc(finding['layer'])}, " if finding["layer"] else ""
     seen = f"{where}{when}, {sure} sure."
     evidence = "".join(f"<dt>{esc(name)}</dt><dd>{esc(value)}</dd>" for name, value in finding["evidence"].items())
-    return (
+    shown = (
         f"<p>{prose(finding['cause'])}</p><p><small>{seen[:1].upper() + seen[1:]}</small></p>"
         f'<dl class="evidence">{evidence}</dl>'
-        f"<p><strong>To do.</strong> {prose(finding['cure'])}</p>{_replacing(document, finding)}{code(finding['code'])}"
+    )
+    if is_effect:
+        return shown
+    return (
+        f"{shown}<p><strong>To do.</strong> {prose(finding['cure'])}</p>"
+        f"{_replacing(document, finding)}{code(finding['code'])}"
         f"<p><small>Taught in: {esc(finding['lecture'])}</small></p>"
     )
 

@@ -67,6 +67,13 @@ def unshuffled_batches(rule: Rule, record: dict[str, Any]):
             )
 
 
+# Code that shuffles rows, by the source of the data.
+_SHUFFLED = {
+    "tf.data": "dataset = dataset.unbatch().shuffle(10_000).batch(32)",
+    None: "import keras_lecture\n\nmodel.fit(keras_lecture.data.Batches(x, y, batch_size=32))",
+}
+
+
 def _first_batch(rule, target, record):
     """A generator shows one batch: with several units, a batch of one class is hardly a random one."""
     if not is_of_one_class(target):
@@ -79,8 +86,8 @@ def _first_batch(rule, target, record):
         evidence,
         severity="medium" if is_ill else "low",
         confidence=0.9 if is_ill else 0.6,
-        cure="Shuffle the rows before each epoch, before they are put into batches.",
-        code="dataset = dataset.shuffle(10_000).batch(32)  # tf.data; PyTorch: DataLoader(data, 32, shuffle=True)",
+        cure="Shuffle the rows before each epoch, before they are put into batches, and train a new model.",
+        code=_SHUFFLED.get((record.get("fit") or {}).get("source"), _SHUFFLED[None]),
     )
 
 
@@ -190,7 +197,7 @@ def leaked_validation(rule: Rule, record: dict[str, Any]):
     tiny = data.get("rows", 0) < 50 or held_out.get("same")
     yield rule.found(
         f"{percent(shared)} of the validation rows are training rows, so that they cannot show overfitting.",
-        {"validation rows among the training rows": f"{percent(shared)} (twins within these: {percent(twins)})"},
+        {"validation rows among the training rows": f"{percent(shared)} (healthy: {percent(twins)}, as rows repeat)"},
         severity="low" if excess < 0.05 or tiny and rows < 50 else "medium",
         confidence=0.95,
     )

@@ -60,6 +60,7 @@ class Progress:
     falling: bool | None
     stage: str
     stuck: bool
+    is_chance_known: bool = True
 
     @property
     def lost(self) -> float:
@@ -74,11 +75,12 @@ class Progress:
         if self.share is None:
             words = {"good": "clear progress", "little": "little progress", "none": "no progress"}
             return f"{words.get(self.stage, 'progress unknown')} after {self.steps} steps"
-        if self.share < -1.0:
-            return f"far worse than a constant prediction after {self.steps} steps"
-        if self.share < 0:
-            return f"no better than a constant prediction after {self.steps} steps"
-        return f"{self.share:.1%} of the way from a constant prediction to a perfect one after {self.steps} steps"
+        origin = "a constant prediction" if self.is_chance_known else "the untrained model"
+        if self.share < -0.3:
+            return f"{'far ' if self.share < -1.0 else ''}worse than {origin} after {self.steps} steps"
+        if self.share < 0.001:
+            return f"no better than {origin} after {self.steps} steps"
+        return f"{self.share:.1%} of the way from {origin} to a perfect one after {self.steps} steps"
 
 
 def points(record: Record, part: str) -> list[Point]:
@@ -157,6 +159,8 @@ def _progress(record):
     if sums or not _differs_in_training(record):
         # It is the loss of fewer samples: their sum is smaller, and the best constant for the others is another one.
         other = {}
+    # In training mode the loss is that of fewer samples: only a clear difference comes from the mode.
+    other = {p.step: other[p.step] for p in train if p.step in other and p.loss - other[p.step] > 4 * p.error}
     curve = [(p.step, min(p.loss, other.get(p.step, p.loss))) for p in train]
     if len(curve) < 2:
         curve = list(zip(*thin(*fit_losses(record)), strict=True))
@@ -177,7 +181,20 @@ def _progress(record):
     stage = _stage(shares[0], gain, (reference, now, error, floor), margin) if len(curve) > 1 else "unknown"
     enough = steps >= 40 and (run is None or run >= (0.5 if falling else 0.25))
     return Progress(
-        steps, run, start, now, best, error, reference, floor, *shares, gain, falling, stage, stage == "none" and enough
+        steps,
+        run,
+        start,
+        now,
+        best,
+        error,
+        reference,
+        floor,
+        *shares,
+        gain,
+        falling,
+        stage,
+        stage == "none" and enough,
+        chance is not None,
     )
 
 

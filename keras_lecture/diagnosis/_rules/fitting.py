@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from keras_lecture.diagnosis._rules.causes import has_other_cause, leading
+from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.rule import Rule
 
 _SEARCHES = ("LBFGS", "Newton", "NewtonCG", "Armijo")
@@ -17,11 +19,17 @@ def batch_size(rule: Rule, record: dict[str, Any]):
         return
     if ((record.get("model") or {}).get("optimizer") or {}).get("class") in _SEARCHES:
         return
-    planned = steps * (epochs or 1)
+    planned, state = steps * (epochs or 1), progress(record)
+    is_over = (state.run or 0.0) >= 0.99 and state.stage in ("none", "little")
+    is_cause = is_over and not has_other_cause(record) and leading(record) is None
     if size > samples / 4 and planned < _FEW_STEPS and samples >= 64:
         yield rule.found(
-            f"With batches of {size} of {samples} samples the run has {planned} steps in all.",
-            {"steps of the run": f"{planned} (healthy: at least {_FEW_STEPS}, or batches of at most a quarter)"},
+            f"Each batch holds {size} of the {samples} rows, so that the whole run has only {planned} steps.",
+            {
+                "steps of the run": f"{planned} (healthy: at least {_FEW_STEPS}, or batches of at most a quarter)",
+                "training loss": state.text,
+            },
+            severity="medium" if is_cause else "low",
             cure="Use smaller batches or more epochs.",
             code="model.fit(x, y, batch_size=32, epochs=50)",
         )
@@ -49,7 +57,8 @@ RULES = [
     Rule(
         "batch-size",
         "low",
-        "at least 50 steps in all or batches of at most a quarter of the samples; more than 2 samples in a batch",
+        "at least 50 steps in all or batches of at most a quarter of the samples; more than 2 samples in a batch; "
+        "medium for few steps that end with little progress",
         "It counts steps and samples.",
         "a generator or data set of unknown length",
         "Decks A, B, E (mini-batches: the variance of the gradient falls with the size of the batch)",

@@ -1,10 +1,19 @@
 """Rules on the flow of signals and gradients through the layers: a layer is compared with the other layers."""
 
+import math
+
 from keras_lecture.diagnosis._rules import measures, units
 from keras_lecture.diagnosis._rules.causes import has_exploded, has_other_cause, leading, nonfinite_steps, severity
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.rule import Rule
 
+# New kernels for all layers of a model that has not been trained, or whose training was lost.
+_REDRAW = (
+    "for layer in model.layers:\n"
+    '    if hasattr(layer, "kernel"):\n'
+    "        layer.kernel.assign(keras.initializers.HeNormal()(layer.kernel.shape))\n"
+    "# Compile the model anew before `fit`, so that the optimizer forgets its steps."
+)
 # Code that shows where the gradient ends.
 _LOOK = "import keras_lecture\n\nprint(keras_lecture.diagnosis.signals(model, x[:64], y[:64]))"
 
@@ -85,7 +94,9 @@ def _vanishing_gradient(rule, record):
     seen = [(probe, measures.backward_ratio(record, probe)) for probe in ends]
     seen = [(probe, ratio) for probe, ratio in seen if ratio is not None]
     if not seen:
-        yield _too_few(rule, record)
+        # A gradient of 0 at the last hidden layer has a rule of its own.
+        if not any(len(measures.backward_norms(record, probe)) > 2 for probe in ends):
+            yield _too_few(rule, record)
         return
     small = [(probe, ratio) for probe, ratio in seen if ratio[0] <= 1e-2]
     # A converged model may keep a small ratio, and it means nothing there.
@@ -140,14 +151,13 @@ def _exploding_gradient(rule, record):
         if has_grown:
             evidence["growth of the signal"] = f"{forward[0]:.1e} from the first hidden layer (fault: > 100)"
         cause = "The gradient is out of proportion to the loss and the weights, so that an ordinary step overshoots."
-        code, layer = None, ratio[1] if is_deep else path.rsplit("/", 1)[0]
+        cure, code, layer = None, None, ratio[1] if is_deep else path.rsplit("/", 1)[0]
         if is_steep or is_deep:
             evidence["change of the loss per change of a kernel"] = f"{growth[path]:.1e} (fault: > 100, relative)"
-        else:
-            cause = (
-                "The signal grows so much from layer to layer that the loss and the first steps are out of proportion."
-            )
-            code, layer = 'keras.layers.Dense(64, kernel_initializer="he_normal")', forward[1]
+        if has_grown:
+            cause = "The kernels are so large that the signal grows from layer to layer, and loss and steps with it."
+            cure, code, layer = "Draw all kernels again with He's variance, for tanh with Glorot's.", _REDRAW, None
+            evidence |= _first_kernel(record)
         worst = severity(record, rule.id, "high" if is_fatal else "medium")
         yield rule.found(
             cause,
@@ -156,9 +166,22 @@ def _exploding_gradient(rule, record):
             confidence=0.9 if worst != "low" else 0.5,
             layer=layer,
             steps=(ends[0]["step"], probe["step"]),
+            cure=cure,
             code=code,
         )
         return
+
+
+def _first_kernel(record):
+    """The size of the first hidden kernel beside He's, as evidence."""
+    hidden = [layer for layer in measures.layers_by_name(record).values() if not layer.get("is_output")]
+    for layer in hidden:
+        for weight in layer.get("weights") or []:
+            shape = weight.get("shape") or []
+            if weight.get("role") == "kernel" and weight.get("rms") and len(shape) > 1:
+                he = math.sqrt(2 / math.prod(shape[:-1]))
+                return {f"kernel of {layer['name']}, root mean square": f"{weight['rms']:.3g} (He: {he:.3g})"}
+    return {}
 
 
 def _signal(rule, record, is_wrong, cause, criterion):
@@ -166,7 +189,8 @@ def _signal(rule, record, is_wrong, cause, criterion):
     probe = next(iter(_ends(record)), None)
     ratio = measures.forward_ratio(record, probe) if probe else None
     if ratio is None:
-        yield _too_few(rule, record)
+        if probe is None or len(measures.spreads(record, probe)) < 3:
+            yield _too_few(rule, record)
         return
     state = progress(record)
     if not is_wrong(ratio[0]):

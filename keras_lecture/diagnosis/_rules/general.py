@@ -66,7 +66,8 @@ def capacity_hint(record: Record) -> str | None:
     flat = [layer for layer in hidden if len(layer.get("shape") or ()) <= 1] or hidden[-1:]
     width, outputs = min(layer.get("units") or 1 for layer in flat), _output_units(record)
     if width <= 2 or width < outputs <= 100:
-        return f"the narrowest hidden layer has {width} units for {outputs} outputs"
+        units = "unit" if width == 1 else "units"
+        return f"the narrowest hidden layer has {width} {units} for {outputs} {'output' if outputs == 1 else 'outputs'}"
     return None
 
 

@@ -15,7 +15,7 @@ def _judge(text: Text, rule: Rule, record: Record):
     """A finding if the fact says that the invariant is violated, the answer `unknown` if it could not be judged."""
     fact = (record.get("invariants") or {}).get(text.fact)
     if not isinstance(fact, dict):
-        yield rule.unknown("Nothing of it was seen.", text.needed)
+        yield rule.unknown("The run took no step in which it could be seen.", text.needed)
         return
     detail = str(fact.get("detail") or "no more is known")
     if fact.get("holds") is None:

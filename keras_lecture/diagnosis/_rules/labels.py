@@ -1,5 +1,6 @@
 """Rules about targets: their values and shapes against the loss and the output, and their scale."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from keras_lecture.diagnosis._rules.harm import is_stuck, steps_of
@@ -17,10 +18,10 @@ def label_mismatch(rule: Rule, record: dict[str, Any]):
     for head in heads(record):
         if head.facts.get("smallest") is None:
             continue
-        found = next(iter(_contradictions(head)), None)
+        found = next(iter(contradictions(head)), None)
         if found is None:
             continue
-        cause, severity, cure = found
+        cause, severity, cure, *code = found
         shape, facts = tuple(head.facts.get("shape") or ()), head.facts
         yield rule.found(
             cause,
@@ -32,6 +33,7 @@ def label_mismatch(rule: Rule, record: dict[str, Any]):
             confidence=0.95 if severity == "high" else 0.8,
             layer=head.layer,
             cure=cure,
+            code=code[0] if code else None,
         )
     yield from _of_validation(rule, record)
 
@@ -57,7 +59,8 @@ def _of_validation(rule, record):
         )
 
 
-def _contradictions(head: Head):
+def contradictions(head: Head) -> Iterator[tuple[str, ...]]:
+    """`(cause, severity, cure)` of each contradiction of a target, most with the code of the cure."""
     if head.family == "sparse_categorical_crossentropy":
         yield from _numbered(head)
     if head.family == "categorical_crossentropy":
@@ -83,7 +86,11 @@ def _numbered(head):
             yield cause, "high", 'Use the loss "categorical_crossentropy".'
         return
     if not facts["whole"]:
-        yield f"{head.loss} expects class numbers, but {head.target} has fractional values.", "high", _REGRESSION
+        cause = f"{head.loss} expects class numbers, but {head.target} has fractional values."
+        if 1 < (facts.get("distinct") or 0) <= (units or 0):
+            cause = f"{cause[:-1]}, {facts['distinct']} different ones: they may be class numbers that were scaled."
+            yield cause, "high", "Keep class numbers as they are: 0, 1, 2, …, in the validation targets, too."
+        yield cause, "high", _REGRESSION
     if head.has_labels_outside:
         cause = f"{head.target} contains classes outside of 0 to {units - 1 if units else 'K − 1'}."
         yield cause, "high", "Number the classes from 0, and give the last layer one unit for each."
@@ -146,7 +153,11 @@ def _binary(head):
         cause = f"{head.loss} expects the labels 0 and 1, but {head.target} has {facts.get('distinct')} classes."
         yield cause, "high", "Use one unit for each class, a softmax and the sparse categorical cross entropy."
     else:
-        yield f"{head.loss} expects values in [0, 1], but {head.target} leaves this interval.", "high", _REGRESSION
+        cause = f"{head.loss} expects values in [0, 1], but {head.target} leaves this interval."
+        if head.kind == "numbers":
+            cure = "Scale the targets to 0 … 1, or use a regression loss and no activation in the last layer."
+            yield cause, "high", cure, _TO_ONE
+        yield cause, "high", _REGRESSION
 
 
 def fits(head: Head) -> bool:
@@ -160,9 +171,12 @@ def _shapes(head):
     if fits(head):
         return
     target, output = (_without_ones(shape) for shape in (head.facts.get("shape") or (), head.shape))
-    cause = (
-        f"{head.target} has the shape {('samples', *target)}, but the output {('samples', *output)}: one is repeated."
-    )
+    distinct = head.facts.get("distinct") or 0
+    if head.kind == "classes" and head.family != "binary_crossentropy" and 1 < distinct <= (head.units or 0):
+        cause = f"{head.loss} compares the class number of a row with each of the {head.units} outputs."
+        yield cause, "high", "Use the cross entropy of class numbers.", _of_numbers(head)
+    shapes = [f"({', '.join(map(str, ('samples', *shape)))})" for shape in (target, output)]
+    cause = f"{head.target} has the shape {shapes[0]}, but the output {shapes[1]}: the loss repeats one of them."
     yield cause, "high", "Give the output the shape of the targets, or one column for each class to the targets."
 
 
@@ -200,6 +214,15 @@ def unscaled_target(rule: Rule, record: dict[str, Any]):
         )
 
 
+def _of_numbers(head):
+    if head.activation == "softmax":
+        return 'model.compile(model.optimizer, loss="sparse_categorical_crossentropy")'
+    return (
+        "loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)\nmodel.compile(model.optimizer, loss=loss)"
+    )
+
+
+_TO_ONE = "low, high = y.min(), y.max()\ny = (y - low) / (high - low)  # and so the validation targets"
 _ZERO_ONE = "Convert the labels to 0 and 1."
 _REGRESSION = "Use a regression loss for numbers, or turn the targets into classes."
 

@@ -69,15 +69,18 @@ def backward_ratio(record: Record, probe: dict[str, Any]) -> tuple[float, str] |
 
 def forward_ratio(record: Record, probe: dict[str, Any]) -> tuple[float, str] | None:
     """Spread of the signal at the last hidden layer over the one at the first; `None` below three hidden layers."""
-    spreads = {}
+    found = spreads(record, probe)
+    return (found[-1][1] / found[0][1], found[-1][0]) if len(found) > 2 and found[0][1] > 0 else None
+
+
+def spreads(record: Record, probe: dict[str, Any]) -> list[tuple[str, float]]:
+    """Spread of the signal of each hidden layer that has a kernel, in call order."""
+    result = {}
     for row, layer, _ in kernels(record, probe):
         spread = finite(row.get("std"))
         if spread is not None and not layer.get("is_output") and row.get("class") != "Embedding":
-            spreads[row["layer"]] = spread
-    spreads = list(spreads.items())
-    if len(spreads) < 3 or spreads[0][1] <= 0:
-        return None
-    return spreads[-1][1] / spreads[0][1], spreads[-1][0]
+            result[row["layer"]] = spread
+    return list(result.items())
 
 
 def elasticities(record: Record, probe: dict[str, Any]) -> dict[str, float]:

@@ -51,7 +51,7 @@ def output_loss_mismatch(rule: Rule, record: dict[str, Any]):
 def _contradictions(head: Head):
     if head.is_single_softmax:
         cause = f"A softmax over one unit is always 1, so that {head.name} is constant."
-        if head.family in ("squared", "absolute"):
+        if head.family in ("squared", "absolute") and head.kind not in CLASS_KINDS:
             yield cause, "high", "Use a linear unit for numbers.", "keras.layers.Dense(1)"
         yield cause, "high", "Use one unit with a sigmoid, or one unit for each class.", _one_unit(head)
     if head.family in ("categorical_crossentropy", "sparse_categorical_crossentropy"):

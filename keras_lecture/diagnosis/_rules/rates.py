@@ -128,13 +128,14 @@ def _slow_learning(rule, record):
     if state.stage == "good" or is_early or not (state.falling or has_ended):
         return
     is_cause = general_cause(record) == rule.id
+    share = min(max(late, 0.0), 1.0)
     yield rule.found(
         "The training loss falls so slowly that most of the way is left."
         if state.falling
         else "The updates are so small that the training loss hardly falls any further.",
         {
             "training loss": state.text,
-            "fall in the last third of the steps": f"{min(late, 1.0):.0%} of the whole fall (a line has 33 %)",
+            "fall in the last third of the steps": f"{share:.0%} of the whole fall (a line has 33 %)",
             **({"update relative to the weights": f"{latest:.1e} at the latest step"} if has_ended else {}),
         },
         severity="medium" if is_cause else "low",

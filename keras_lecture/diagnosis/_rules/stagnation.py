@@ -18,7 +18,7 @@ def _stagnation(rule, record, cause, needs, cure=None):
     # Far from perfect may be the noise in the data: only a run that is no better than a constant is surely ill.
     if not (flat and state.steps >= 20 or is_over) or (state.stage == "good" and not is_far) or needs == "":
         return
-    if _hidden_fall(record, state) >= 0.1:
+    if _hidden_fall(record, state) >= 0.1 or _is_perfect(state):
         return
     is_cause = general_cause(record) == rule.id
     is_short = rule.id == "underfit" and state.steps <= FEW_STEPS
@@ -35,6 +35,13 @@ def _stagnation(rule, record, cause, needs, cure=None):
         cure=f"Train for more than these {state.steps} steps first." if is_short else cure,
         code="model.fit(x, y, epochs=50)" if is_short else None,
     )
+
+
+def _is_perfect(state):
+    """Whether hardly anything is left of the first loss, wherever a constant prediction may lie."""
+    if None in (state.floor, state.start, state.now):
+        return False
+    return state.now - state.floor < 0.05 * (state.start - state.floor)
 
 
 def _underfit(rule, record):
@@ -73,7 +80,7 @@ def _cut_short(rule, record):
         "The run ends while the training loss still falls.",
         {
             "fall in the last third of the steps": f"{min(late, 1.0):.0%} of the whole fall (fault: at least 10 %)",
-            "steps": f"{state.steps} (medium: at most {FEW_STEPS}, without progress)",
+            "steps": f"{state.steps} (short: at most {FEW_STEPS})",
             "training loss": state.text,
         },
         severity="medium" if is_cause else "low",

@@ -4,6 +4,7 @@ from typing import Any
 
 from keras_lecture.diagnosis._rules.harm import layers, start_against_chance, value
 from keras_lecture.diagnosis._rules.heads import ENTROPIES, heads
+from keras_lecture.diagnosis._rules.labels import contradictions
 from keras_lecture.diagnosis._rules.layer_code import layer_code
 from keras_lecture.diagnosis._rules.rule import Rule
 
@@ -46,6 +47,8 @@ def _explained(record):
     if any((value(row, "rms") or 1.0) > 5 or (value(row, "offset") or 0.0) > 3 for row in first):
         return True
     for head in heads(record):
+        if next(iter(contradictions(head)), None) is not None:
+            return True
         smallest, largest = value(head.facts, "smallest"), value(head.facts, "largest")
         if head.family not in ENTROPIES or smallest is None or largest is None:
             return True

@@ -129,9 +129,9 @@ def oscillation(record: Record) -> tuple[float, float] | None:
     """
     values = [finite((epoch.get("logs") or {}).get("loss")) for epoch in record.get("epochs") or []]
     values = np.array([value for value in values if value is not None])
-    spread = np.ptp(values) if len(values) else 0.0
-    if len(values) < 6 or spread == 0:
+    if len(values) < 6:
         return None
+    spread = np.ptp(values) or 1.0
     changes = np.diff(values[-max(5, len(values) // 2) :])
     turns = np.mean(changes[1:] * changes[:-1] < 0)
     return float(np.median(np.abs(changes)) / spread), float(turns)

@@ -54,7 +54,7 @@ def test_the_section_has_both_verdicts_both_lines_and_both_lists_of_findings():
     section = comparison(document(findings=[finding()]), sick)
     assert section.count('<path class="line') == 4  # two lines and their legend
     for part in (
-        "This run will not work",
+        "This run does not work",
         "This run works worse",
         "1. dead-relu",
         "1. overfit",

@@ -41,7 +41,7 @@ def test_a_run_that_was_not_measured_is_not_judged(lacks):
 
 def test_the_verdict_says_what_since_when_where_how_sure_and_what_to_do():
     assert summary(document(findings=[OPEN["low"], OPEN["high"]]))["verdict"] == (
-        "This run will not work: since step 40 (epoch 2), in layer dense_1, all units are at rest (95 % sure); "
+        "This run does not work: since step 40 (epoch 2), in layer dense_1, all units are at rest (95 % sure); "
         "to do: use `leaky_relu` and a smaller learning rate."
     )
 

@@ -16,6 +16,7 @@ ONE_HOT = {"kind": "one-hot", "shape": [10], "largest": 1.0}
 BITS = {"largest": 1.0, "distinct": 2, "mean": 0.5}
 NORMAL = {"kind": "numbers", "whole": False, "smallest": -3.0, "largest": 3.0, "mean": 0.0, "std": 1.0, "rms": 1.0}
 NORMAL |= {"negative": 0.5, "above_one": 0.16, "below_minus_one": 0.16, "distinct": 500}
+SCALED = {"kind": "numbers", "whole": False, "smallest": 0.0, "largest": 9 / 255, "distinct": 10}
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,25 @@ NORMAL |= {"negative": 0.5, "above_one": 0.16, "below_minus_one": 0.16, "distinc
 )
 def test_output_loss_mismatch(expected, head, target):
     assert severities(RULES, "output-loss-mismatch", classifier(*head, **target)) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "head", "target", "cure", "code"),
+    [
+        ("output-loss-mismatch", ("softmax", "absolute", None, 1), BITS, "sigmoid", 'Dense(1, activation="sigmoid"'),
+        ("output-loss-mismatch", ("softmax", "squared", None, 1), NORMAL, "linear unit", "Dense(1, "),
+        ("label-mismatch", ("softmax", "squared", None), {}, "cross entropy of class numbers", '"sparse_categorical'),
+        ("label-mismatch", ("linear", "squared", None), {}, "cross entropy of class numbers", "from_logits=True"),
+        ("label-mismatch", ("linear", "squared", None), NORMAL, "shape of the targets", ""),
+        ("label-mismatch", ("sigmoid", BINARY, False, 1), NORMAL, "Scale the targets to 0 … 1", "(high - low)"),
+        ("label-mismatch", ("softmax", SPARSE, False), SCALED, "Keep class numbers", "np.unique"),
+        ("label-mismatch", ("softmax", SPARSE, False), NORMAL, "regression loss", "np.unique"),
+    ],
+)
+def test_the_cure_fits_the_targets(rule, head, target, cure, code):
+    """Pages told classes to become numbers, numbers to become classes, and gave code that changed nothing."""
+    (found,), _ = answers(RULES, rule, classifier(*head, **target))
+    assert cure in found.cure and code in found.code
 
 
 def test_a_loss_that_is_not_known_gives_unknown():
