@@ -24,9 +24,10 @@ def text(summary: dict[str, Any], width: int = 80, color: bool = False) -> str:
     lines = [_painted(_WORDS[status], status, color), *wrapped(summary["verdict"], width)]
     has_cause, told = status in ("high", "medium"), False
     for finding in summary["findings"]:
-        if has_cause and not told and finding["is_open"] and may_follow(finding):
+        is_effect = has_cause and finding["is_open"] and may_follow(finding)
+        if is_effect and not told:
             lines, told = [*lines, "", *wrapped("What may follow from it; look again when it is cured:", width)], True
-        lines += ["", *_finding(finding, width, color)]
+        lines += ["", *_finding(finding, width, color, is_effect)]
     for action in summary["actions"]:
         undone = " (undone)" if action.get("undone") else ""
         change = (
@@ -37,7 +38,7 @@ def text(summary: dict[str, Any], width: int = 80, color: bool = False) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _finding(finding: dict[str, Any], width: int, color: bool) -> Iterator[str]:
+def _finding(finding: dict[str, Any], width: int, color: bool, is_effect: bool) -> Iterator[str]:
     place = f" in {finding['layer']}" if finding["layer"] else ""
     first, last = (max(finding[name], 0) for name in ("first_step", "last_step"))
     when = f"steps {first:,} to {last:,}" if last > first else f"step {first:,}"
@@ -48,6 +49,8 @@ def _finding(finding: dict[str, Any], width: int, color: bool) -> Iterator[str]:
     yield from wrapped(finding["cause"], width, "  ")
     for name, value in finding["evidence"].items():
         yield from wrapped(f"- {name}: {value}", width, "  ", "    ")
+    if is_effect:
+        return
     yield from wrapped(f"To do: {finding['cure']}", width, "  ")
     # Code is copied from the terminal: its lines stay whole.
     yield from ("    " + line for line in clean(finding["code"]).splitlines())

@@ -48,14 +48,17 @@ def test_the_verdict_says_what_since_when_where_how_sure_and_what_to_do():
 
 def test_likely_consequences_come_last_and_are_called_so():
     """A page had ten findings in a row, and did not say which of them is the cause."""
-    effect = finding(rule="underfit", severity="low", confidence=0.99, cause="Too high.")
-    note = finding(rule="no-validation", severity="low", confidence=0.4, cause="No validation.")
+    effect = finding(rule="underfit", severity="low", confidence=0.99, cause="Too high.", cure="Cure it.")
+    note = finding(rule="no-validation", severity="low", confidence=0.4, cause="No validation.", cure="Hold data back.")
     result = summary(document(findings=[effect, note, OPEN["high"]]))
     assert [each["rule"] for each in result["findings"]] == ["dead-relu", "no-validation", "underfit"]
     printed = text(result)
     assert printed.index("no-validation") < printed.index("What may follow from it") < printed.index("underfit")
     written = page(document(findings=[effect, note, OPEN["high"]]))
     assert "may follow from the findings above" in written
+    # They have no cures: those of a page contradicted each other, and the one of the cause.
+    for shown in (printed, written):
+        assert "Cure it." not in shown and "Hold data back." in shown
     # Without a cause it is not known to be an effect.
     alone = document(findings=[effect, note])
     assert [each["rule"] for each in summary(alone)["findings"]] == ["underfit", "no-validation"]
