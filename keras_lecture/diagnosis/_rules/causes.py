@@ -27,7 +27,7 @@ def has_other_cause(record: Record) -> bool:
     """Whether the audit's part of the record holds a fault that explains missing progress."""
     return (
         any(_is_unscaled(entry) for entry in (record.get("start") or {}).get("first_inputs") or [])
-        or any(map(_contradicts, heads(record)))
+        or any(_contradicts(head) or head.has_rows_of_another_sum for head in heads(record))
         or any(fact.get("holds") is False for name, fact in _invariants(record) if name not in _HARMLESS)
         or bool((record.get("model") or {}).get("shared_paths"))
         or repaired(record) is not None

@@ -2,6 +2,7 @@
 
 import math
 
+from keras_lecture._core.listing import listed
 from keras_lecture.diagnosis._rules import measures, units
 from keras_lecture.diagnosis._rules.causes import has_exploded, has_other_cause, leading, nonfinite_steps, severity
 from keras_lecture.diagnosis._rules.evidence import progress
@@ -48,11 +49,20 @@ def _zero_gradient(rule, record):
     blocker = None if is_all else _blocker(record)
     if blocker and worst == "low" and leading(record) is None and not has_other_cause(record):
         worst = "medium"
-    cause = "The gradient of some kernels is exactly zero, so they do not learn."
-    if is_all:
+    cause, cure, code = "The gradient of some kernels is exactly zero, so they do not learn.", None, None
+    zeros = _of_zeros(record)
+    if is_all and zeros:
+        cause = f"All kernels of {listed(zeros)} are 0 from the start, so that neither signal nor gradient passes."
+        cure = "Leave the kernels to the default initializer, or use Glorot's or He's."
+        code = 'keras.layers.Dense(64, kernel_initializer="glorot_uniform")'
+    elif is_all:
         cause = "No kernel has a gradient, so that none of them learns."
     elif blocker:
         cause = f"No gradient passes {blocker}, so that the layers before it never learn."
+        cure = (
+            f"Look at what {blocker} computes: argmax, round, stop_gradient and conversions to NumPy have no gradient."
+        )
+        code = _LOOK
     yield rule.found(
         cause,
         {
@@ -63,13 +73,17 @@ def _zero_gradient(rule, record):
         severity=worst,
         confidence=0.95 if is_all or worst != "low" else 0.6,
         layer=blocker or zero[0],
-        cure=None
-        if not blocker
-        else f"Look at what {blocker} computes: argmax, round, stop_gradient and conversions to "
-        "NumPy have no gradient.",
-        code=None if not blocker else _LOOK,
+        cure=cure,
+        code=code,
         steps=(ends[0]["step"] if measures.zero_kernels(record, ends[0])[0] else step, step),
     )
+
+
+def _of_zeros(record):
+    """The hidden layers of which every kernel is 0 before the first step."""
+    layers = [layer for layer in measures.layers_by_name(record).values() if not layer.get("is_output")]
+    kernels = {each["name"]: [w for w in each.get("weights") or [] if w.get("role") == "kernel"] for each in layers}
+    return [name for name, own in kernels.items() if own and all(w.get("constant") and not w.get("rms") for w in own)]
 
 
 def _blocker(record):

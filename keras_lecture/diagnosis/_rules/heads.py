@@ -45,6 +45,19 @@ class Head:
         return not is_ignored and (low < 0 or (self.units is not None and high >= self.units))
 
     @property
+    def row_sum(self) -> float | None:
+        """The mean sum of a row of the target, if it has a column for each unit; `None` if it is not known."""
+        shape, mean = self.facts.get("shape") or (), self.facts.get("mean")
+        is_row = len(shape) == len(self.shape) > 0 and shape[-1] == self.units and (self.units or 0) > 1
+        return mean * self.units if is_row and mean is not None else None
+
+    @property
+    def has_rows_of_another_sum(self) -> bool:
+        """Whether a cross entropy of probabilities gets rows whose sums are far from one."""
+        is_known = self.family == "categorical_crossentropy" and self.kind in ("numbers", "classes")
+        return is_known and self.row_sum is not None and abs(self.row_sum - 1) > 0.1
+
+    @property
     def is_softmax(self) -> bool:
         """By name, or because the rows of the probe sum to one."""
         return self.activation in ("softmax", "sparsemax") or bool(self.output.get("sums_to_one"))

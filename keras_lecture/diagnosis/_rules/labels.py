@@ -136,6 +136,10 @@ def _distributions(head):
     if facts["kind"] == "multi-hot" and width > 1:
         cause = f"Rows of {head.target} do not sum to one, as the probabilities of exclusive classes do."
         yield cause, "medium", 'Use the loss "binary_crossentropy" with sigmoids.'
+    elif head.has_rows_of_another_sum and facts["smallest"] >= 0:
+        sums = f"those of {head.target} sum to {head.row_sum:.3g} on average"
+        cause = f"{head.loss} expects rows that sum to one, but {sums}."
+        yield cause, "high", "Divide each row by its sum, or use a regression loss for numbers.", _TO_SUM_ONE
     elif facts["kind"] in ("numbers", "classes"):
         cause = f"{head.loss} expects probabilities, but the rows of {head.target} do not sum to one."
         yield cause, "high" if facts["largest"] > 1 else "medium", _REGRESSION
@@ -223,6 +227,7 @@ def _of_numbers(head):
 
 
 _TO_ONE = "low, high = y.min(), y.max()\ny = (y - low) / (high - low)  # and so the validation targets"
+_TO_SUM_ONE = "y = y / y.sum(axis=-1, keepdims=True)  # and so the validation targets"
 _ZERO_ONE = "Convert the labels to 0 and 1."
 _REGRESSION = "Use a regression loss for numbers, or turn the targets into classes."
 

@@ -89,6 +89,15 @@ def test_the_code_for_kernels_that_are_too_large_draws_all_of_them_again():
         np.testing.assert_allclose(np.std(layer.get_weights()[0]), np.sqrt(2 / 64), rtol=0.05)
 
 
+def test_kernels_of_zeros_are_the_cause_of_gradients_of_zero():
+    """A page told the reader to look for dead units and for argmax in a GRU that was initialized with zeros."""
+    record = change_rows(stuck(), names=["a", "b", "c", "out"], weight_gradient=0.0)
+    assert answers(flow, "zero-gradient", record)[0][0].cause.startswith("No kernel has a gradient")
+    record["model"]["layers"][0]["weights"][0] |= {"constant": True, "rms": 0.0}
+    (found,), _ = answers(flow, "zero-gradient", record)
+    assert found.cause.startswith("All kernels of a are 0 from the start") and "glorot" in found.code
+
+
 def test_gradients_of_zero_and_equal_signals_are_not_called_too_few_layers():
     """A page said that fewer than three hidden layers were measured, above a table of eight."""
     record = change_rows(stuck(), gradient=0.0, std=0.0)
