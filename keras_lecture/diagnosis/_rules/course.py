@@ -19,6 +19,17 @@ class Course:
         return min(range(len(self.validation)), key=lambda i: self.validation[i].loss)
 
     @property
+    def rise(self) -> float:
+        """How far the validation loss is above its smallest value. One probe may be a bump: what the last two share."""
+        return min(point.loss for point in self.validation[-2:]) - self.validation[self.best].loss
+
+    @property
+    def is_rising(self) -> bool:
+        """Whether it has risen beyond its error."""
+        least = 3 * max(self.validation[self.best].error, 0.0)
+        return self.best < len(self.validation) - 2 and self.rise > least
+
+    @property
     def span(self) -> tuple[int, int]:
         """The first and the last step."""
         return self.validation[0].step, self.validation[-1].step

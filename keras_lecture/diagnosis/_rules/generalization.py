@@ -18,10 +18,8 @@ def _overfit(rule, record):
         return
     state, best = progress(record), course.best
     at_best, last = course.validation[best], course.validation[-1]
-    # One probe may be a bump: the rise counts as far as the last two probes share it.
-    rise = min(point.loss for point in course.validation[-2:]) - at_best.loss
+    rise, is_rising = course.rise, course.is_rising
     fall = course.training[best].loss - course.training[-1].loss
-    is_rising = best < len(course.validation) - 2 and rise > 3 * max(at_best.error, 0.0) and rise > 0
     has_gap = _gap(course, state)
     forgets = _accuracy_fell(course, 0.06)
     if not ((is_rising or forgets) and fall > 0) and not has_gap:

@@ -1,6 +1,7 @@
 """Rules on a training loss that ends too high: underfit, too little capacity, cut short."""
 
 from keras_lecture.diagnosis._rules import measures
+from keras_lecture.diagnosis._rules.course import course_of
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.general import FEW_STEPS, capacity_hint, general_cause
 from keras_lecture.diagnosis._rules.rule import Rule
@@ -74,6 +75,10 @@ def _cut_short(rule, record):
     if not state.falling:
         late = _hidden_fall(record, state)
     if state.run < 0.99 or late < 0.1 or (state.share or 0.0) > 0.9:
+        return
+    course = course_of(record)
+    if course is not None and course.is_rising:
+        # Overfitting: more steps of the same kind help the training data alone.
         return
     is_cause = general_cause(record) == rule.id
     yield rule.found(

@@ -264,6 +264,16 @@ def test_a_fall_that_the_noise_of_few_steps_hides_is_cut_short():
     assert severities(progress, "underfit", record) == ["low"]
 
 
+def test_a_run_whose_validation_loss_rises_is_not_cut_short():
+    """A page put "train for more epochs" above "overfit"."""
+    losses = linear(2.4, 0.8)
+    assert severities(progress, "cut-short", run(losses, validation=losses)) == ["low"]
+    rising = [2.4, 2.2, 2.0, *np.linspace(2.1, 3.0, len(losses) - 3)]
+    record = run(losses, validation=rising)
+    assert severities(progress, "cut-short", record) == []
+    assert severities(generalization, "overfit", record) != []
+
+
 def test_underfit_of_a_short_run_asks_for_more_steps_first():
     """A page told the reader of a run of one epoch to enlarge the model and to decrease a regularization of zero."""
     (found,), _ = answers(progress, "underfit", stuck(epochs=2))
