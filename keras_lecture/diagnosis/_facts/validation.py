@@ -79,7 +79,8 @@ def _may_coincide(different, twins):
     chance explains. Chance is excluded if it is below a tenth of the share of twins in one column.
     """
     rows = len(different[0])
-    if rows < 100:
+    if rows < 100 or sum(array[:1].size for array in different) == 1:
+        # Rows of one column differ in it by definition, which says nothing about chance.
         return True
     for array in different:
         columns = array.reshape(rows, -1)

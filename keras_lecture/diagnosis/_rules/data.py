@@ -190,15 +190,16 @@ def leaked_validation(rule: Rule, record: dict[str, Any]):
         return
     rows = held_out["rows"]
     # Data with few different rows contain twins in any split; rows that were repeated are another matter.
-    excess = shared - (0.0 if held_out.get("copies") else twins)
+    by_chance = 0.0 if held_out.get("copies") else twins
+    excess = shared - by_chance
     error = (max(shared * (1 - shared), twins * (1 - twins), 1 / rows) / rows) ** 0.5
     if excess <= max(3 * error, 0.01) or shared * rows < 3:
         return
     tiny = data.get("rows", 0) < 50 or held_out.get("same")
     yield rule.found(
         f"{percent(shared)} of the validation rows are training rows, so that they cannot show overfitting.",
-        {"validation rows among the training rows": f"{percent(shared)} (healthy: {percent(twins)}, as rows repeat)"},
-        severity="low" if excess < 0.05 or tiny and rows < 50 else "medium",
+        {"validation rows among the training rows": f"{percent(shared)} (healthy: {percent(by_chance)})"},
+        severity="low" if excess < max(0.05, by_chance / 2) or tiny and rows < 50 else "medium",
         confidence=0.95,
     )
 

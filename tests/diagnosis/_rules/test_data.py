@@ -183,6 +183,8 @@ def test_another_scale_is_cured_by_equal_preparation_and_not_by_another_split():
         (["medium"], 0.2, 0.0, 1000),
         # Few different rows have twins in any split; four rows of XOR are validated on themselves.
         ([], 0.97, 0.96, 1000),
+        # One column and two classes: a healthy twin of the ward was accused.
+        (["low"], 0.45, 0.32, 1000),
         (["low"], 1.0, 0.0, 4),
     ],
 )
