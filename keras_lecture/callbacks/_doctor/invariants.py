@@ -20,7 +20,7 @@ class Invariants:
         self._no_gradient = without_gradient(probe)
         self._others: dict[str, Any] = {}
         if source == "arrays":
-            self._others["order_changes"] = absent("`fit` itself puts the rows of arrays in order")
+            self._others["order_changes"] = absent("the data are arrays, whose order `fit` decides")
         self._before_evaluation: dict[str, np.ndarray] | None = None
         self._evaluated = False
 

@@ -177,8 +177,11 @@ class Movement:
         if fact.get("holds") is False:
             return fact
         if not paths:
-            word = "the model has nothing that a training pass moves in this way"
-            return absent(word) if "paths" in fact else entry(None, None, "no training pass could be made")
+            return (
+                absent("the model has no such layer")
+                if "paths" in fact
+                else entry(None, None, "no training pass could be made")
+            )
         still = [path for path in paths if path not in self.moved]
         detail = f"{listed(still)} did not move in {self.steps} steps" if still else f"{len(paths)} variables moved"
         return {**entry(not still, still[0] if still else None, detail), "paths": paths}

@@ -125,6 +125,8 @@ def reading(document: Document) -> str:
         where = "at the end of the run" if last == least else f"at step {step:,.0f}, and ends at {last}"
         stays = len({short(loss) for _, loss in finite}) == 1
         parts.append(f"The validation loss {f'stays at {last}' if stays else f'is smallest, {least}, {where}'}.")
+    if any(loss.get("sums") for loss in (document.get("model") or {}).get("losses") or []):
+        parts.append("The loss is a sum over samples, and the measured ones are of more samples than a step's.")
     if chance(document) is not None:
         parts.append(f"A constant prediction has {short(chance(document)[0])}.")
     return " ".join(parts)

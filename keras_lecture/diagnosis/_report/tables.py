@@ -44,8 +44,9 @@ def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
     light = [entry for entry in light if entry not in effects]
     closed = [entry for entry in numbered if not entry[1]["is_open"]]
     known = (
-        "<p><small>Code takes <code>x</code>, <code>y</code> and <code>model</code> for your data and your model, and "
-        "needs <code>import keras</code>; <code>np</code> is NumPy.</small></p>"
+        "<p><small>Code takes <code>x</code>, <code>y</code>, <code>x_val</code>, <code>y_val</code> and "
+        "<code>model</code> for your data and your model, and needs <code>import keras</code> and "
+        "<code>import numpy as np</code>.</small></p>"
     )
     parts = [findings_table(document, findings), known]
     parts.extend(card(document, *entry) for entry in heavy[:_MOST])

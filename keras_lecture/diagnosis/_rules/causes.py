@@ -150,7 +150,10 @@ def bad_start(record: Record) -> bool:
     first = next(iter(record.get("probes") or []), None)
     if first is None or first["step"] != 0:
         return False
-    growth = measures.forward_ratio(record, first)
+    growth, start = measures.forward_ratio(record, first), record.get("start") or {}
+    loss, chance = finite(start.get("loss")), finite((start.get("chance") or {}).get("loss"))
+    if None not in (loss, chance) and loss > 1e3 * abs(chance) > 0:
+        return True
     return (growth is not None and growth[0] > 100) or max(
         measures.elasticities(record, first).values(), default=0
     ) > 1e3

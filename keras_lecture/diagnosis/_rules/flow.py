@@ -15,6 +15,12 @@ _REDRAW = (
     "        layer.kernel.assign(keras.initializers.HeNormal()(layer.kernel.shape))\n"
     "# Compile the model anew before `fit`, so that the optimizer forgets its steps."
 )
+_DRAW_ALL = (
+    "for weight in model.trainable_weights:\n"
+    "    if len(weight.shape) > 1:\n"
+    "        weight.assign(keras.initializers.GlorotUniform()(weight.shape))\n"
+    "# Compile the model anew before `fit`, so that the optimizer forgets its steps."
+)
 # Code that shows where the gradient ends.
 _LOOK = "import keras_lecture\n\nprint(keras_lecture.diagnosis.signals(model, x[:64], y[:64]))"
 
@@ -53,8 +59,7 @@ def _zero_gradient(rule, record):
     zeros = _of_zeros(record)
     if is_all and zeros:
         cause = f"All kernels of {listed(zeros)} are 0 from the start, so that neither signal nor gradient passes."
-        cure = "Leave the kernels to the default initializer, or use Glorot's or He's."
-        code = 'keras.layers.Dense(64, kernel_initializer="glorot_uniform")'
+        cure, code = "Leave the kernels to the default initializer, or use Glorot's or He's.", _DRAW_ALL
     elif is_all:
         cause = "No kernel has a gradient, so that none of them learns."
     elif blocker:

@@ -38,7 +38,7 @@ def _overfit(rule, record):
         else "The model predicts the training data far better than the validation data.",
         {
             "validation loss": f"{last.loss:.3g} ± {last.error:.2g} (best: {at_best.loss:.3g} at step {at_best.step})",
-            "lost again": "no gain over a constant"
+            "lost again, at the better of the last two looks": "no gain over a constant"
             if lost is None
             else f"{max(0.0, lost):.0%} of the gain over a constant",
             "training loss": f"{course.training[-1].loss:.3g}",

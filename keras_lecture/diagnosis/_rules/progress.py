@@ -5,6 +5,7 @@ from keras_lecture.diagnosis._rules import rates, rehearsal, stagnation
 from keras_lecture.diagnosis._rules.causes import has_exploded, has_other_cause, has_unusable_data, nonfinite_steps
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.general import general_cause
+from keras_lecture.diagnosis._rules.heads import ENTROPIES, heads
 from keras_lecture.diagnosis._rules.rule import Rule
 from keras_lecture.diagnosis._rules.trends import finite, fit_losses, late_fall, oscillation
 
@@ -27,7 +28,14 @@ def _non_finite(rule, record):
         confidence=1.0,
         layer=layer,
         steps=(steps[0], steps[-1]),
+        cure=None if any(head.family in ENTROPIES for head in heads(record)) else _WITHOUT_LOGARITHM,
     )
+
+
+# The cure where the loss is no cross entropy.
+_WITHOUT_LOGARITHM = (
+    "Find the first layer with `diagnosis.first_nonfinite`, lower the learning rate, and clip the gradient."
+)
 
 
 def _non_finite_validation(rule, record):
@@ -100,7 +108,7 @@ def _falls_without_end(record, values):
 def _oscillating_loss(rule, record):
     swing, state = oscillation(record), progress(record)
     if swing is None:
-        yield rule.unknown("Fewer than six finite losses were recorded.", "the losses of six epochs")
+        yield rule.unknown("Fewer than six epochs have a finite loss.", "the losses of six epochs")
         return
     if swing[0] < (0.1 if state.stage == "good" else 0.05) or swing[1] < 0.5:
         return
@@ -129,7 +137,8 @@ RULES = [
         lecture=_TUNING + "the training error explodes to infinity",
         cure="Find the first layer with `diagnosis.first_nonfinite`, lower the learning rate, clip the gradient, and "
         "use losses with `from_logits=True` in place of a logarithm of probabilities.",
-        code="model.compile(keras.optimizers.Adam(1e-4, global_clipnorm=1.0), loss=model.loss)",
+        code="# In a new model: these weights are lost.\n"
+        "model.compile(keras.optimizers.Adam(1e-4, global_clipnorm=1.0), loss=model.loss)",
         judge=_non_finite,
     ),
     Rule(

@@ -1,5 +1,9 @@
 """Rules on the learning rate, judged by the updates that it makes and by their consequences, never by its own value."""
 
+import math
+
+import keras
+
 from keras_lecture.diagnosis._rules import measures
 from keras_lecture.diagnosis._rules.causes import harms, largest_travel, leading, severity, typical_largest_ratio
 from keras_lecture.diagnosis._rules.evidence import progress
@@ -14,6 +18,10 @@ def _too_high(rule, record):
     signs = harms(record, state)
     if early is None and not signs and state.stage == "unknown":
         yield rule.unknown("Neither updates nor losses were observed.", "the first three steps of a fit")
+        return
+    summed = _summed(record)
+    if summed and (early or 0.0) > 0.02 and not signs:
+        yield _of_sum(rule, record, *summed)
         return
     # A run that goes well in spite of long first steps is told of steps longer than the weights only.
     if not signs and (early is None or early < (1.0 if state.stage == "good" else 0.2)):
@@ -33,13 +41,41 @@ def _too_high(rule, record):
         cause = "What was learned is lost again, as by steps that are too long."
         if max(early or 0.0, largest or 0.0) > 0.2:
             cause = "The steps are so long that they destroy the weights."
+    # Steps of a fiftieth of the weights or less, in whole powers of ten.
+    factor = 10 ** max(1, math.ceil(math.log10(max(early or 0.0, 1e-9) / 0.02)))
     yield rule.found(
         cause,
         {**evidence, "training loss": state.text},
         severity=worst,
         confidence=0.85 if worst != "low" else 0.4,
         steps=(1, max(1, state.steps)),
-        code=_rate_times(record, 0.1, "  # in a new model: these weights are damaged" if signs else ""),
+        cure=f"Divide the learning rate by {factor:,}; `keras-lecture find-lr` finds a range." if factor > 10 else None,
+        code=_rate_times(record, 1 / factor, "  # in a new model: these weights are damaged" if signs else ""),
+    )
+
+
+def _summed(record):
+    """The class of a loss that sums over the batch, and the size of the batch, or `None`."""
+    size = (record.get("fit") or {}).get("batch_size") or 0
+    names = [loss.get("class") for loss in (record.get("model") or {}).get("losses") or [] if loss.get("sums")]
+    return (names[0], size) if names and size > 1 else None
+
+
+def _of_sum(rule, record, name, size):
+    """The finding that the sum makes long steps, low because models with a sum of terms may want it."""
+    known = name in dir(keras.losses)
+    return rule.found(
+        f"The loss is the sum over a batch of {size} rows, so that the gradient is {size} times that of the mean.",
+        {
+            "update relative to the weights, steps 1–3": f"{measures.first_update_ratio(record):.2g} (1e-3 is usual)",
+            "loss": f'{name}, reduction="sum"',
+            "training loss": progress(record).text,
+        },
+        severity="low",
+        confidence=0.8,
+        steps=(0, progress(record).steps),
+        cure=f"Take the mean over the batch, which is the default, or divide the learning rate by {size}.",
+        code=f"model.compile(model.optimizer, loss=keras.losses.{name}())" if known else _rate_times(record, 1 / size),
     )
 
 

@@ -85,7 +85,7 @@ def _cut_short(rule, record):
         "The run ends while the training loss still falls.",
         {
             "fall in the last third of the steps": f"{min(late, 1.0):.0%} of the whole fall (fault: at least 10 %)",
-            "steps": f"{state.steps} (short: at most {FEW_STEPS})",
+            **({"steps": f"{state.steps} (a short run)"} if state.steps <= FEW_STEPS else {}),
             "training loss": state.text,
         },
         severity="medium" if is_cause else "low",

@@ -25,6 +25,7 @@ STUBS = {
     "start": 0.1,
     "state": types.SimpleNamespace(steps=100),
     "loss": "sparse_categorical_crossentropy",
+    "name": "SparseCategoricalCrossentropy",
 }
 # Cures of regressions, and of one that changes a global setting.
 NUMBERS = "(y - mean)"

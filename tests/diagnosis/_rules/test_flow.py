@@ -97,7 +97,7 @@ def test_kernels_of_zeros_are_the_cause_of_gradients_of_zero():
     assert answers(flow, "zero-gradient", record)[0][0].cause.startswith("No kernel has a gradient")
     record["model"]["layers"][0]["weights"][0] |= {"constant": True, "rms": 0.0}
     (found,), _ = answers(flow, "zero-gradient", record)
-    assert found.cause.startswith("All kernels of a are 0 from the start") and "glorot" in found.code
+    assert found.cause.startswith("All kernels of a are 0 from the start") and "GlorotUniform" in found.code
 
 
 def test_gradients_of_zero_and_equal_signals_are_not_called_too_few_layers():

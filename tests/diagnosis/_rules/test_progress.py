@@ -72,6 +72,9 @@ def test_non_finite_is_high_and_names_the_layer():
     record["losses"]["values"][40:] = [float("nan")] * len(record["losses"]["values"][40:])
     found, _ = answers(progress, "non-finite", record)
     assert [(f.severity, f.layer, f.first_step) for f in found] == [("high", "b", 150)]
+    assert "from_logits" in found[0].cure
+    record["model"]["losses"][0]["family"] = "squared"
+    assert "from_logits" not in answers(progress, "non-finite", record)[0][0].cure
     assert severities(progress, "learning-rate-too-high", record) == ["medium"]
 
 
@@ -170,6 +173,40 @@ def test_the_code_of_a_rate_has_the_rate_of_the_run():
     record["model"]["optimizer"]["learning_rate"] = 1e-5
     (found,), _ = answers(progress, "learning-rate-too-low", record)
     assert found.code == "model.optimizer.learning_rate = 0.001"
+
+
+@pytest.mark.parametrize(("update", "rate"), [(0.25, 0.0001), (2.0, 0.0001), (0.06, 0.001), (5.0, 1e-5)])
+def test_the_code_of_a_rate_that_is_too_high_makes_steps_of_a_fiftieth(update, rate):
+    """A tenth of Adam's 0.5, the code of a page, still changed the weights by a fifth in each step."""
+    record = run([2.4, 9.0, 14.0, 12.0, 15.0, 13.0], update=update)
+    (found,), _ = answers(progress, "learning-rate-too-high", record)
+    factor = 0.01 / rate
+    assert found.code.startswith(f"model.optimizer.learning_rate = {rate:.3g} ")
+    assert f"by {factor:,.0f}" in found.cure or (factor == 10 and "by ten" in found.cure)
+    assert update / factor <= 0.02 or factor == 10
+
+
+def test_a_loss_that_sums_over_the_batch_makes_long_steps():
+    """A page led with the loss at the start, where every gradient was 32 times that of the mean."""
+    record = run(linear(2.31, 1.5), update=0.03)
+    record["model"]["losses"][0] |= {"sums": True, "class": "MeanSquaredError"}
+    record["fit"]["batch_size"] = 32
+    (found,), _ = answers(progress, "learning-rate-too-high", record)
+    assert found.severity == "low" and "sum over a batch of 32 rows" in found.cause
+    assert found.code == "model.compile(model.optimizer, loss=keras.losses.MeanSquaredError())"
+    record["model"]["losses"][0] |= {"sums": False}
+    assert severities(progress, "learning-rate-too-high", record) == []
+
+
+def test_a_loss_far_above_chance_before_the_first_step_is_no_matter_of_the_rate():
+    """A recurrent net whose state had exploded before any step was told to lower the learning rate."""
+    record = run([1e4, float("nan"), float("nan")], update=700.0)
+    record["losses"]["values"] = [float("nan")] * len(record["losses"]["values"])
+    for probe in record["probes"][1:]:
+        probe["train"]["loss"] = "nan"
+    assert severities(progress, "learning-rate-too-high", record) in ([], ["low"])
+    record["start"]["chance"]["loss"] = 1e3
+    assert severities(progress, "learning-rate-too-high", record) != ["low"]
 
 
 def test_a_warm_up_is_not_judged_by_its_first_steps():
