@@ -166,11 +166,10 @@ def _layer(call):
 
 def _penalties(layer):
     """`[{"on": "kernel" or "activity", …, "class": "L2", "factors": {"l2": 0.01}}]` of the regularizers of a layer."""
-    ending = "_regularizer"
-    found = [(name, value) for name, value in vars(layer).items() if name.endswith(ending) and value is not None]
+    found = [(name, value) for name, value in vars(layer).items() if name.endswith("regularizer") and value is not None]
     return [
         {
-            "on": name.strip("_").removesuffix(ending),
+            "on": name.strip("_").removesuffix("regularizer").strip("_"),
             "class": getattr(value, "__name__", type(value).__name__),
             "factors": _factors(value),
         }

@@ -63,7 +63,7 @@ def _received(model, batch):
         is_layer = isinstance(layer, keras.layers.Layer)
         has_kernel = is_layer and any(id(part) in kernels for part in calls.layers(layer))
         from_kernel = any(id(tensor) in derived for tensor in received)
-        # What nobody saw being computed is an input only as long as nothing else is.
+        # Values of unknown origin are inputs only as long as no layer with a kernel was called.
         is_raw = not derived or any(id(tensor) in raw for tensor in received)
         is_first = has_kernel and is_raw and not from_kernel and all(layer is not other for other, _ in found)
         fitting = [t for t in received if calls.is_float(t) or isinstance(layer, keras.layers.Embedding)]
