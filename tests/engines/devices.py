@@ -94,8 +94,8 @@ class Processes(Alone):
         try:
             yield
         finally:
-            # PyTorch 2.13 waits for ever where a group ends while one of its threads still has to release Python objects
-            # of its last message: with four processes on two cores in one of ten groups.
+            # PyTorch 2.13 waits for ever where a group ends while one of its threads still has to release Python
+            # objects of its last message: with four processes on two cores in one of ten groups.
             torch.distributed.barrier()
             time.sleep(0.2)
             torch.distributed.destroy_process_group()

@@ -20,7 +20,7 @@ def first_layers(model, x, y):
 
 
 def test_a_projection_inside_of_attention_is_no_first_layer():
-    """How attention mixes its values stays hidden: its last projection "had unscaled inputs", with code for the data."""
+    """How attention mixes its values is hidden: its last projection "had unscaled inputs", with code for the data."""
     tokens = keras.Input((6,))
     embedded = keras.layers.Embedding(20, 8)(tokens)
     mixed = keras.layers.MultiHeadAttention(2, 4)(embedded, embedded)
