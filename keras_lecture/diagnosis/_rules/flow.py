@@ -55,19 +55,7 @@ def _zero_gradient(rule, record):
     blocker = None if is_all else _blocker(record)
     if blocker and worst == "low" and leading(record) is None and not has_other_cause(record):
         worst = "medium"
-    cause, cure, code = "The gradient of some kernels is exactly zero, so they do not learn.", None, None
-    zeros = _of_zeros(record)
-    if is_all and zeros:
-        cause = f"All kernels of {listed(zeros)} are 0 from the start, so that neither signal nor gradient passes."
-        cure, code = "Leave the kernels to the default initializer, or use Glorot's or He's.", _DRAW_ALL
-    elif is_all:
-        cause = "No kernel has a gradient, so that none of them learns."
-    elif blocker:
-        cause = f"No gradient passes {blocker}, so that the layers before it never learn."
-        cure = (
-            f"Look at what {blocker} computes: argmax, round, stop_gradient and conversions to NumPy have no gradient."
-        )
-        code = _LOOK
+    cause, cure, code = _of_zero(record, is_all, blocker)
     yield rule.found(
         cause,
         {
@@ -82,6 +70,23 @@ def _zero_gradient(rule, record):
         code=code,
         steps=(ends[0]["step"] if measures.zero_kernels(record, ends[0])[0] else step, step),
     )
+
+
+def _of_zero(record, is_all, blocker):
+    """Cause, cure and code of gradients of zero: kernels of zeros, a layer that lets none pass, or neither is known."""
+    zeros = _of_zeros(record)
+    if is_all and zeros:
+        cause = f"All kernels of {listed(zeros)} are 0 from the start, so that neither signal nor gradient passes."
+        return cause, "Leave the kernels to the default initializer, or use Glorot's or He's.", _DRAW_ALL
+    if is_all:
+        return "No kernel has a gradient, so that none of them learns.", None, None
+    if blocker:
+        cause = f"No gradient passes {blocker}, so that the layers before it never learn."
+        cure = (
+            f"Look at what {blocker} computes: argmax, round, stop_gradient and conversions to NumPy have no gradient."
+        )
+        return cause, cure, _LOOK
+    return "The gradient of some kernels is exactly zero, so they do not learn.", None, None
 
 
 def _of_zeros(record):

@@ -47,13 +47,10 @@ def _batch_norm_drift(rule, record):
 
 def _too_much_regularization(rule, record):
     share, shrunk = measures.regularization_share(record), measures.shrunk_weights(record)
-    strong = [(name, rate) for name, rate in measures.dropout_rates(record) if rate >= 0.7]
-    state = progress(record)
+    state, strong = progress(record), [pair for pair in measures.dropout_rates(record) if pair[1] >= 0.7]
     evidence = {}
-    penalized = None
     if share is not None and share > 0.5:
         evidence["penalty before the first step"] = f"{share:.0%} of the whole loss (fault: above 50 %)"
-        penalized = next((layer for layer in measures.layers_by_name(record).values() if layer.get("penalties")), None)
     if shrunk is not None and shrunk < 0.1 and state.stage != "good":
         evidence["norm of the kernels"] = f"{shrunk:.1%} of the start (fault: below 10 %)"
     if strong:
@@ -61,32 +58,38 @@ def _too_much_regularization(rule, record):
         evidence["dropout"] = f"{rates} (healthy: below 70 %)"
     if _is_hampered(record, state):
         evidence["loss with dropout"] = "no better than a constant prediction, without dropout far better"
-    if share is None and shrunk is None and not evidence:
-        yield rule.unknown("Neither penalties nor norms of kernels were measured.", "a probe before the first step")
+    if not evidence:
+        if share is None and shrunk is None:
+            yield rule.unknown("Neither penalties nor norms of kernels were measured.", "a probe before the first step")
         return
-    if evidence:
-        worst = severity(record, rule.id, "medium")
-        cause, cure, code = "The regularization is stronger than what the data can teach.", None, None
-        if list(evidence) == ["dropout"]:
-            cause = f"Dropout lets hardly anything through: {rates}."
-            cure = "Lower the rate of dropout to at most 0.5 in each of these layers."
-            code = "keras.layers.Dropout(0.3)"
-        elif penalized is not None:
-            cause = (
-                "The penalty outweighs the loss of the predictions, so that the model learns to make the penalty small."
-            )
-            code = with_weaker_penalty(penalized)
-        place = strong[0][0] if list(evidence) == ["dropout"] else penalized and penalized["name"]
-        yield rule.found(
-            cause,
-            {**evidence, "training loss": state.text},
-            severity=worst,
-            confidence=0.9 if worst != "low" else 0.4,
-            layer=place,
-            steps=(0, state.steps),
-            cure=cure,
-            code=code,
-        )
+    worst = severity(record, rule.id, "medium")
+    yield rule.found(
+        evidence={**evidence, "training loss": state.text},
+        severity=worst,
+        confidence=0.9 if worst != "low" else 0.4,
+        steps=(0, state.steps),
+        **_of_strength(record, evidence, strong),
+    )
+
+
+def _of_strength(record, evidence, strong):
+    """The cause and its place, and the cure where it is dropout or a penalty alone."""
+    if list(evidence) == ["dropout"]:
+        rates = ", ".join(f"{rate:.0%} in {name}" for name, rate in strong[:4])
+        return {
+            "cause": f"Dropout lets hardly anything through: {rates}.",
+            "layer": strong[0][0],
+            "cure": "Lower the rate of dropout to at most 0.5 in each of these layers.",
+            "code": "keras.layers.Dropout(0.3)",
+        }
+    penalized = [layer for layer in measures.layers_by_name(record).values() if layer.get("penalties")]
+    if "penalty before the first step" in evidence and penalized:
+        return {
+            "cause": "The penalty outweighs the loss of the predictions, so that the model learns to make it small.",
+            "layer": penalized[0]["name"],
+            "code": with_weaker_penalty(penalized[0]),
+        }
+    return {"cause": "The regularization is stronger than what the data can teach."}
 
 
 def _is_hampered(record, state):
