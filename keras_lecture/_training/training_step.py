@@ -142,13 +142,17 @@ class TrainingStep:
             grads = over_replicas(grads)
         step, memos = self._before(grads, variables)
         gradients = step.outgoing()
-        if self._observers:
-            gradients = per_replica(gradients)
+
+        def take():
+            # Divided here, which gives each replica tensors of its own: TensorFlow takes a tensor that all of them
+            # share for one that is summed already.
+            plain(per_replica(gradients) if self._observers else gradients, variables)
+
         with self._within():
             if step.taken.is_true:
-                plain(gradients, variables)
+                take()
             elif not step.taken.is_false:
-                _backend.only_if(step.taken.value, lambda: plain(gradients, variables))
+                _backend.only_if(step.taken.value, take)
         self._after(step, memos)
         return None
 

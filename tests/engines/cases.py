@@ -144,7 +144,8 @@ def monitor_of_every_second_step(engine):
 @fits
 def a_faulty_batch_skipped(engine):
     clipping = callbacks.GradientClipping(global_norm=0.3, on_nonfinite="skip")
-    # Not Adam, which divides gradients near 0 by their size: rounding then shows.
+    # Not Adam, which divides gradients near 0 by their size, so that rounding shows; and which hid that each step of
+    # TensorFlow's replicas was divided by their number wherever a step may be skipped.
     model, logs = trained(engine, lambda: optimizers.Momentum(0.05), clipping, targets=BROKEN)
     return numbers(model, logs, "nonfinite_steps") | {"total": [clipping.nonfinite_steps]}
 
