@@ -54,8 +54,8 @@ def ordered(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def may_follow(finding: dict[str, Any]) -> bool:
-    """Whether a finding is low and what many faults look like: beside a serious one it may be its effect."""
-    return finding["severity"] == "low" and is_symptom(finding["rule"], finding["first_step"])
+    """Whether a finding is open, low and what many faults look like: beside a serious one it may be its effect."""
+    return finding["is_open"] and finding["severity"] == "low" and is_symptom(finding["rule"], finding["first_step"])
 
 
 def _is_new(finding, since):

@@ -85,7 +85,7 @@ def findings_table(document: Document, findings: list[dict[str, Any]], prefix: s
         name = f'<a href="#{prefix}-{index}">{name}</a>' if prefix else name
         when = since_when(document, finding)
         when += "" if finding["is_open"] else f", closed after step {finding['last_step']:,}"
-        note = " <small>may follow</small>" if serious and finding["is_open"] and may_follow(finding) else ""
+        note = " <small>may follow</small>" if serious and may_follow(finding) else ""
         rows.append(
             [
                 name,
@@ -181,24 +181,21 @@ def judged_section(document: Document) -> str:
         parts.append(f"<h3>Not measured</h3><ul>{unseen}</ul>")
     answers = document.get("unknown") or []
     missing, absent = [each for each in answers if applies(each)], [each for each in answers if not applies(each)]
-    head = ("Rule", "Why it cannot tell", "Needed")
-    parts.append(_answers("Could not tell", head, missing))
-    parts.append(_answers("Not about this run", ("Rule", "Why"), absent))
+    parts.append(_answers("Could not tell", {"reason": "Why it cannot tell", "needed": "Needed"}, missing))
+    parts.append(_answers("Not about this run", {"reason": "Why"}, absent))
     return "".join(parts)
 
 
-def _answers(title, head, answers):
-    """A folded table of rules without an answer, those of one reason in one row."""
+def _answers(title, columns, answers):
+    """A folded table of rules without an answer, one row for each reason; `columns` are keys with their titles."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for answer in answers:
-        groups.setdefault(tuple(answer[key] for key in ("reason", "needed")[: len(head) - 1]), []).append(
-            answer["rule"]
-        )
+        groups.setdefault(tuple(answer[key] for key in columns), []).append(answer["rule"])
     if not groups:
         return ""
     rows = [[esc(listed(rules, 12)), *map(prose, words)] for words, rules in list(groups.items())[:60]]
     count = len({answer["rule"] for answer in answers})
-    return folded(f"{title}: {counted(count, 'rule')}", table(title, head, rows, "open"))
+    return folded(f"{title}: {counted(count, 'rule')}", table(title, ("Rule", *columns.values()), rows, "open"))
 
 
 def _silent(document):

@@ -24,7 +24,7 @@ def text(summary: dict[str, Any], width: int = 80, color: bool = False) -> str:
     lines = [_painted(_WORDS[status], status, color), *wrapped(summary["verdict"], width)]
     has_cause, told = status in ("high", "medium"), False
     for finding in summary["findings"]:
-        is_effect = has_cause and finding["is_open"] and may_follow(finding)
+        is_effect = has_cause and may_follow(finding)
         if is_effect and not told:
             lines, told = [*lines, "", *wrapped("What may follow from it; look again when it is cured:", width)], True
         lines += ["", *_finding(finding, width, color, is_effect)]

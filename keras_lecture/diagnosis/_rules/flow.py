@@ -8,19 +8,6 @@ from keras_lecture.diagnosis._rules.causes import has_exploded, has_other_cause,
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.rule import Rule
 
-# New kernels for all layers of a model that has not been trained, or whose training was lost.
-_REDRAW = (
-    "for layer in model.layers:\n"
-    '    if hasattr(layer, "kernel"):\n'
-    "        layer.kernel.assign(keras.initializers.HeNormal()(layer.kernel.shape))\n"
-    "# Compile the model anew before `fit`, so that the optimizer forgets its steps."
-)
-_DRAW_ALL = (
-    "for weight in model.trainable_weights:\n"
-    "    if len(weight.shape) > 1:\n"
-    "        weight.assign(keras.initializers.GlorotUniform()(weight.shape))\n"
-    "# Compile the model anew before `fit`, so that the optimizer forgets its steps."
-)
 # Code that shows where the gradient ends.
 _LOOK = "import keras_lecture\n\nprint(keras_lecture.diagnosis.signals(model, x[:64], y[:64]))"
 
@@ -77,7 +64,11 @@ def _of_zero(record, is_all, blocker):
     zeros = _of_zeros(record)
     if is_all and zeros:
         cause = f"All kernels of {listed(zeros)} are 0 from the start, so that neither signal nor gradient passes."
-        return cause, "Leave the kernels to the default initializer, or use Glorot's or He's.", _DRAW_ALL
+        return (
+            cause,
+            "Leave the kernels to the default initializer, or use Glorot's or He's.",
+            _drawn_again("GlorotUniform"),
+        )
     if is_all:
         return "No kernel has a gradient, so that none of them learns.", None, None
     if blocker:
@@ -91,9 +82,9 @@ def _of_zero(record, is_all, blocker):
 
 def _of_zeros(record):
     """The hidden layers of which every kernel is 0 before the first step."""
-    layers = [layer for layer in measures.layers_by_name(record).values() if not layer.get("is_output")]
-    kernels = {each["name"]: [w for w in each.get("weights") or [] if w.get("role") == "kernel"] for each in layers}
-    return [name for name, own in kernels.items() if own and all(w.get("constant") and not w.get("rms") for w in own)]
+    pairs = measures.hidden_kernels(record)
+    drawn = {layer["name"] for layer, kernel in pairs if not kernel.get("constant") or kernel.get("rms")}
+    return list(dict.fromkeys(layer["name"] for layer, _ in pairs if layer["name"] not in drawn))
 
 
 def _blocker(record):
@@ -180,7 +171,11 @@ def _exploding_gradient(rule, record):
             evidence["change of the loss per change of a kernel"] = f"{growth[path]:.1e} (fault: > 100, relative)"
         if has_grown:
             cause = "The kernels are so large that the signal grows from layer to layer, and loss and steps with it."
-            cure, code, layer = "Draw all kernels again with He's variance, for tanh with Glorot's.", _REDRAW, None
+            cure, code, layer = (
+                "Draw all kernels again with He's variance, for tanh with Glorot's.",
+                _drawn_again("HeNormal"),
+                None,
+            )
             evidence |= _first_kernel(record)
         worst = severity(record, rule.id, "high" if is_fatal else "medium")
         yield rule.found(
@@ -198,14 +193,22 @@ def _exploding_gradient(rule, record):
 
 def _first_kernel(record):
     """The size of the first hidden kernel beside He's, as evidence."""
-    hidden = [layer for layer in measures.layers_by_name(record).values() if not layer.get("is_output")]
-    for layer in hidden:
-        for weight in layer.get("weights") or []:
-            shape = weight.get("shape") or []
-            if weight.get("role") == "kernel" and weight.get("rms") and len(shape) > 1:
-                he = math.sqrt(2 / math.prod(shape[:-1]))
-                return {f"kernel of {layer['name']}, root mean square": f"{weight['rms']:.3g} (He: {he:.3g})"}
+    for layer, kernel in measures.hidden_kernels(record):
+        shape = kernel.get("shape") or []
+        if kernel.get("rms") and len(shape) > 1:
+            he = math.sqrt(2 / math.prod(shape[:-1]))
+            return {f"kernel of {layer['name']}, root mean square": f"{kernel['rms']:.3g} (He: {he:.3g})"}
     return {}
+
+
+def _drawn_again(initializer):
+    """Code that draws all kernels of a model again, those of recurrent cells, too."""
+    return (
+        "for weight in model.trainable_weights:\n"
+        "    if len(weight.shape) > 1:\n"
+        f"        weight.assign(keras.initializers.{initializer}()(weight.shape))\n"
+        "# Compile the model again before `fit`: a new optimizer has no momentum from the old steps."
+    )
 
 
 def _signal(rule, record, is_wrong, cause, criterion):

@@ -54,9 +54,14 @@ def backward_norms(record: Record, probe: dict[str, Any]) -> list[tuple[str, flo
 
 def has_few_hidden(record: Record) -> bool:
     """Whether the model is known to have fewer than three hidden layers with a kernel, too few to compare."""
-    layers = layers_by_name(record).values()
-    hidden = [layer for layer in layers if not layer.get("is_output") and layer.get("class") != "Embedding"]
-    return bool(layers) and sum(any(w.get("role") == "kernel" for w in each["weights"]) for each in hidden) < 3
+    names = {layer["name"] for layer, _ in hidden_kernels(record) if layer.get("class") != "Embedding"}
+    return bool(layers_by_name(record)) and len(names) < 3
+
+
+def hidden_kernels(record: Record) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each hidden layer that has a kernel, with this kernel, as before the first step."""
+    hidden = [layer for layer in layers_by_name(record).values() if not layer.get("is_output")]
+    return [(layer, w) for layer in hidden for w in layer.get("weights") or [] if w.get("role") == "kernel"]
 
 
 def backward_ratio(record: Record, probe: dict[str, Any]) -> tuple[float, str] | None:

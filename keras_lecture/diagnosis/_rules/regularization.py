@@ -54,8 +54,7 @@ def _too_much_regularization(rule, record):
     if shrunk is not None and shrunk < 0.1 and state.stage != "good":
         evidence["norm of the kernels"] = f"{shrunk:.1%} of the start (fault: below 10 %)"
     if strong:
-        rates = ", ".join(f"{rate:.0%} in {name}" for name, rate in strong[:4])
-        evidence["dropout"] = f"{rates} (healthy: below 70 %)"
+        evidence["dropout"] = f"{_listed(strong)} (healthy: below 70 %)"
     if _is_hampered(record, state):
         evidence["loss with dropout"] = "no better than a constant prediction, without dropout far better"
     if not evidence:
@@ -75,9 +74,8 @@ def _too_much_regularization(rule, record):
 def _of_strength(record, evidence, strong):
     """The cause and its place, and the cure where it is dropout or a penalty alone."""
     if list(evidence) == ["dropout"]:
-        rates = ", ".join(f"{rate:.0%} in {name}" for name, rate in strong[:4])
         return {
-            "cause": f"Dropout lets hardly anything through: {rates}.",
+            "cause": f"Dropout lets hardly anything through: {_listed(strong)}.",
             "layer": strong[0][0],
             "cure": "Lower the rate of dropout to at most 0.5 in each of these layers.",
             "code": "keras.layers.Dropout(0.3)",
@@ -90,6 +88,10 @@ def _of_strength(record, evidence, strong):
             "code": with_weaker_penalty(penalized[0]),
         }
     return {"cause": "The regularization is stronger than what the data can teach."}
+
+
+def _listed(rates):
+    return ", ".join(f"{rate:.0%} in {name}" for name, rate in rates[:4])
 
 
 def _is_hampered(record, state):

@@ -26,6 +26,7 @@ STUBS = {
     "state": types.SimpleNamespace(steps=100),
     "loss": "sparse_categorical_crossentropy",
     "name": "SparseCategoricalCrossentropy",
+    "initializer": "HeNormal",
 }
 # Cures of regressions, and of one that changes a global setting.
 NUMBERS = "(y - mean)"
