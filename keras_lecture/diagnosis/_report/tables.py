@@ -43,12 +43,7 @@ def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
     effects = [entry for entry in light if heavy and may_follow(entry[1])]
     light = [entry for entry in light if entry not in effects]
     closed = [entry for entry in numbered if not entry[1]["is_open"]]
-    known = (
-        "<p><small>Code takes <code>x</code>, <code>y</code>, <code>x_val</code>, <code>y_val</code> and "
-        "<code>model</code> for your data and your model, and needs <code>import keras</code> and "
-        "<code>import numpy as np</code>.</small></p>"
-    )
-    parts = [findings_table(document, findings), known]
+    parts = [findings_table(document, findings), f"<p><small>{_on_code(findings)}</small></p>"]
     parts.extend(card(document, *entry) for entry in heavy[:_MOST])
     rest = _MOST - len(heavy[:_MOST])
     for title, group in (
@@ -59,6 +54,16 @@ def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
         parts.append(_folded(document, title, group[: max(rest, 0)], is_effect=group is effects))
         rest -= len(group)
     return "".join(parts)
+
+
+def _on_code(findings):
+    """What a reader needs to know to run the code of the findings."""
+    known = (
+        "Code takes <code>x</code>, <code>y</code>, <code>x_val</code>, <code>y_val</code> and <code>model</code> for "
+        "your data and your model, and needs <code>import keras</code> and <code>import numpy as np</code>."
+    )
+    compiles = any("model.compile(" in finding["code"] for finding in findings)
+    return known + " <code>compile</code> forgets metrics and weights of losses: give it yours again." * compiles
 
 
 def _folded(document, title, numbered, is_effect):

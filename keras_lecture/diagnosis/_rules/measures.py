@@ -175,6 +175,9 @@ def latest_update_ratio(record: Record) -> float | None:
     return max(ratios) if ratios else None
 
 
+NO_BATCH_STATISTICS = "no layer normalizes by the statistics of the batch"
+
+
 def has_batch_statistics(record: Record) -> bool:
     """Whether a layer of the model normalizes by the statistics of the batch."""
     return any(layer.get("samples_batch_statistics") for layer in layers_by_name(record).values())

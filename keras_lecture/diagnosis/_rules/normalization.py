@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_lecture.diagnosis._rules import measures
 from keras_lecture.diagnosis._rules.harm import consumers, has_kernel, layers
 from keras_lecture.diagnosis._rules.layer_code import layer_code
 from keras_lecture.diagnosis._rules.rule import Rule
@@ -13,8 +14,14 @@ def _takes_batch_statistics(layer):
     return bool(layer.get("samples_batch_statistics")) or layer.get("class", "").startswith("BatchNormalization")
 
 
+def _normalizing(record):
+    return [layer for layer in layers(record) if _takes_batch_statistics(layer)]
+
+
 def redundant_bias(rule: Rule, record: dict[str, Any]):
     """A bias that the batch normalization behind it removes."""
+    if not _normalizing(record):
+        yield rule.absent(measures.NO_BATCH_STATISTICS)
     graph = consumers(record)
     for layer in layers(record):
         behind = graph.get(layer["name"]) or []
@@ -34,7 +41,9 @@ def batch_of_one(rule: Rule, record: dict[str, Any]):
     """Batch normalization that sees batches of one sample."""
     fit = record.get("fit") or {}
     size, samples = fit.get("batch_size"), fit.get("samples")
-    norms = [layer for layer in layers(record) if _takes_batch_statistics(layer) and layer.get("trainable")]
+    norms = [layer for layer in _normalizing(record) if layer.get("trainable")]
+    if not norms:
+        yield rule.absent(measures.NO_BATCH_STATISTICS)
     if not norms or size is None:
         return
     flat = [layer for layer in norms if len(layer.get("shape") or ()) == 1]
@@ -52,6 +61,8 @@ def batch_of_one(rule: Rule, record: dict[str, Any]):
 
 def normalized_output(rule: Rule, record: dict[str, Any]):
     """Batch normalization as the last layer: the outputs of a sample depend on the other samples of the batch."""
+    if not _normalizing(record):
+        yield rule.absent(measures.NO_BATCH_STATISTICS)
     for layer in layers(record):
         if layer.get("is_output") and _takes_batch_statistics(layer):
             yield rule.found(

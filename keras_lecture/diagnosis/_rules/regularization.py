@@ -12,6 +12,7 @@ _SETTLED = 300
 
 def _batch_norm_drift(rule, record):
     if not measures.has_batch_statistics(record):
+        yield rule.absent(measures.NO_BATCH_STATISTICS)
         return
     training = {point.step: point for point in points(record, "training_mode")}
     # Before the first step the moving statistics are 0 and 1 and say nothing.

@@ -32,7 +32,8 @@ def _stagnation(rule, record, cause, needs, cure=None):
         },
         severity="medium" if is_cause else "low",
         confidence=0.8 if is_cause else 0.4,
-        steps=(0, state.steps),
+        # It is a fact about the end of the run.
+        steps=(state.steps, state.steps),
         cure=f"Train for more than these {state.steps} steps first." if is_short else cure,
         code="model.fit(x, y, epochs=50)" if is_short else None,
     )

@@ -36,6 +36,12 @@ DOCUMENTS = {
 }
 
 
+def test_the_page_says_what_compile_forgets_where_code_compiles():
+    compiling = finding(code="model.compile(keras.optimizers.Adam(1e-4), loss=model.loss)")
+    assert "forgets metrics" in page(document(findings=[compiling]))
+    assert "forgets metrics" not in page(document(findings=[finding()]))
+
+
 class Reader(html.parser.HTMLParser):
     """Reads a page strictly: every element is closed in order, and no attribute occurs twice."""
 

@@ -231,7 +231,9 @@ def test_cut_short():
 
 
 def test_underfit_and_too_little_capacity():
-    assert severities(progress, "underfit", stuck()) == ["medium"]
+    ((found,), _), last = answers(progress, "underfit", stuck()), stuck()["probes"][-1]["step"]
+    # A page said "from the start".
+    assert (found.severity, found.first_step) == ("medium", last)
     assert alarms(stuck(), progress, flow) == ["underfit"]
     narrow = stuck()
     narrow["model"]["layers"][1]["units"] = 1

@@ -101,6 +101,14 @@ def test_batch_normalization_as_the_last_layer():
     assert not severities(RULES, "normalized-output", record(norm(), layer("output")))
 
 
+def test_rules_about_batch_normalization_say_that_there_is_none():
+    """A page listed them under "found nothing" for a model without batch normalization."""
+    model = record(layer("hidden"), layer("output"), fit={"batch_size": 1})
+    for rule in ("redundant-bias", "batch-norm-batch-of-one", "normalized-output"):
+        found, (unknown,) = answers(RULES, rule, model)
+        assert not found and unknown.needed == ""
+
+
 def drop(**facts):
     return layer("drop", "Dropout", rate=0.5, weights=[], activation=None, **facts)
 
