@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from keras_lecture.diagnosis._record.record import number
+from keras_lecture.diagnosis._record.record import PROBE_SAMPLES, number
 from keras_lecture.diagnosis._report.charts import Scale, Series, chart, thinned
 from keras_lecture.diagnosis._report.document import Document, steps_and_epochs
 from keras_lecture.diagnosis._report.markup import folded, table
@@ -65,8 +65,8 @@ def loss_section(document: Document, findings: list[dict[str, Any]]) -> str:
         level=chance(document),
     )
     note = (
-        "<figcaption>Measured: in inference mode, on the same samples each time. The losses of the steps and of the "
-        "logs are those that <code>fit</code> reports.</figcaption>"
+        f"<figcaption>Measured: in inference mode, on the same samples each time, at most {PROBE_SAMPLES} of each part. "
+        "The losses of the steps and of the logs are those that <code>fit</code> reports.</figcaption>"
     )
     parts = [f"<p>{esc(described)}</p>{figure(lines, drawn, note)}"]
     parts.append(timeline(document, shown, len(findings) - len(shown), x))
