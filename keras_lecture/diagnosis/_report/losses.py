@@ -65,8 +65,8 @@ def loss_section(document: Document, findings: list[dict[str, Any]]) -> str:
         level=chance(document),
     )
     note = (
-        f"<figcaption>Measured: in inference mode, on the same samples each time, at most {PROBE_SAMPLES} of each part. "
-        "The losses of the steps and of the logs are those that <code>fit</code> reports.</figcaption>"
+        f"<figcaption>Measured: in inference mode, on the same samples each time, at most {PROBE_SAMPLES} of each "
+        "part. The losses of the steps and of the logs are those that <code>fit</code> reports.</figcaption>"
     )
     parts = [f"<p>{esc(described)}</p>{figure(lines, drawn, note)}"]
     parts.append(timeline(document, shown, len(findings) - len(shown), x))
