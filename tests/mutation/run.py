@@ -25,6 +25,7 @@ from mutants import mutants
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 150
+MEMORY = 8 << 30
 # Source file → the tests that should notice.
 TESTS = {
     "activations": ["tests/test_activations.py"],
@@ -74,6 +75,8 @@ def survives(name, source):
         # Of the processor, because other programs may share it; a mutant that only waits ends, too.
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         signal.alarm(10 * SECONDS)
+        # A loop that a mutant never ends may collect without end.
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         sys.meta_path.insert(0, Replaced(f"keras_lecture.{name.replace('/', '.')}", source))
         os._exit(0 if pytest.main(["-x", *TESTS[name]]) == 0 else 1)
     _, status = os.waitpid(process, 0)
