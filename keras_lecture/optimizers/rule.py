@@ -87,7 +87,8 @@ class Rule(OwnAverages):
             checks.number(owner, "weight_decay", weight_decay, "[0, ∞)")
         if l1 is not None:
             checks.number(owner, "l1", l1, "[0, ∞)")
-        if not callable(penalize):
+        # On JAX, an initializer would take the variable for a shape, and read it without an end.
+        if not callable(penalize) or isinstance(penalize, keras.initializers.Initializer):
             checks.one_of(owner, "penalize", penalize, ("kernels", "all"), "Or pass a function of a variable.")
         super().__init__(learning_rate=learning_rate, weight_decay=weight_decay, **kwargs)
         self.l1 = l1

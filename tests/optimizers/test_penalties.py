@@ -113,3 +113,9 @@ def test_the_weight_decay_of_keras_is_not_applied_on_top():
     _, after = _without_gradients(optimizers.SGD(1.0, weight_decay=0.5, penalize="all"))
     before, _ = _without_gradients(optimizers.SGD(1.0))
     np.testing.assert_allclose(after[0], 0.5 * before[0], rtol=1e-6)
+
+
+def test_an_initializer_says_nothing_about_variables():
+    """In a file, one in place of the function never came to an end on JAX, where the variable was read as a shape."""
+    with pytest.raises(ValueError, match="penalize"):
+        optimizers.SGD(penalize=keras.initializers.Zeros())
