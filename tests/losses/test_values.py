@@ -1,5 +1,8 @@
 """Every loss and its gradient against float64 NumPy: ordinary scores, kinks, ±1e4, and the lectures' numbers."""
 
+import functools
+import types
+
 import numpy as np
 import pytest
 from keras import ops
@@ -7,6 +10,7 @@ from oracles import basic as oracles
 from support.harness import assert_close, numpy
 
 from keras_lecture import _backend, losses
+from keras_lecture._backend import acceleration
 
 RNG = np.random.default_rng(5)
 SCORES = np.concatenate([RNG.normal(scale=3, size=(6, 5)), 1e4 * np.eye(5)[:2], -1e4 * np.eye(5)[:1], np.zeros((1, 5))])
@@ -51,6 +55,17 @@ def test_soft_labels_are_weights_of_the_log_probabilities(dtype):
     q = oracles.softmax(RNG.normal(size=(6, 5)))
     values, gradient = value_and_gradient(losses.SoftmaxCrossEntropy(), q.astype(dtype), SCORES[:6], dtype)
     expected, slope = oracles.softmax_cross_entropy(q, SCORES[:6])
+    assert_close(values, expected, dtype)
+    assert_close(gradient, slope, dtype)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_formula_that_every_backend_has_a_kernel_for(dtype, smoothing):
+    """Mutants of it were noticed by no test of losses on any backend."""
+    formula = functools.partial(acceleration.formulas["losses.one_hot_cross_entropy"], label_smoothing=smoothing)
+    labels, scores = (ONE_HOT, SCORES) if not smoothing else (ONE_HOT[:6], SCORES[:6])
+    values, gradient = value_and_gradient(types.SimpleNamespace(call=formula), labels, scores, dtype)
+    expected, slope = oracles.softmax_cross_entropy((1 - smoothing) * labels + smoothing / 5, scores)
     assert_close(values, expected, dtype)
     assert_close(gradient, slope, dtype)
 
