@@ -93,8 +93,9 @@ def verdict(document: Document) -> str:
 
 
 def _head(document, status):
-    if status == "medium" and progress(document).stage == "none":
-        return "This run has learned nothing"
+    state = progress(document)
+    if status == "medium" and state.stage == "none":
+        return f"This run does no better than {state.origin}"
     return _HEADS[status][steps_and_epochs(document)[0] > 0]
 
 
@@ -122,9 +123,10 @@ def _without_progress(document):
     state = progress(document)
     if state.stage not in ("none", "little") or state.share is None or state.share > 0.1:
         return ""
-    learned = "nothing" if state.stage == "none" else "hardly anything"
-    way = f" ({state.share:.1%} of the way from a constant prediction to a perfect one)" if state.share > 0 else ""
-    return f", but the training loss shows that the model has learned {learned}{way}"
+    if state.stage == "none":
+        return f", but the training loss is no better than that of {state.origin}"
+    way = f" ({state.share:.1%} of the way from {state.origin} to a perfect one)" if state.share > 0 else ""
+    return f", but the training loss shows that the model has learned hardly anything{way}"
 
 
 def _unjudged(document):

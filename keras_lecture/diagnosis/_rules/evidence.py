@@ -63,6 +63,11 @@ class Progress:
     is_chance_known: bool = True
 
     @property
+    def origin(self) -> str:
+        """What the training loss is compared with."""
+        return "a constant prediction" if self.is_chance_known else "the untrained model"
+
+    @property
     def lost(self) -> float:
         """The share of the best gain that was lost again."""
         if not self.best_share or self.best_share <= 0.1 or self.kept_share is None:
@@ -75,12 +80,11 @@ class Progress:
         if self.share is None:
             words = {"good": "clear progress", "little": "little progress", "none": "no progress"}
             return f"{words.get(self.stage, 'progress unknown')} after {self.steps} steps"
-        origin = "a constant prediction" if self.is_chance_known else "the untrained model"
         if self.share < -0.3:
-            return f"{'far ' if self.share < -1.0 else ''}worse than {origin} after {self.steps} steps"
+            return f"{'far ' if self.share < -1.0 else ''}worse than {self.origin} after {self.steps} steps"
         if self.share < 0.001:
-            return f"no better than {origin} after {self.steps} steps"
-        return f"{self.share:.1%} of the way from {origin} to a perfect one after {self.steps} steps"
+            return f"no better than {self.origin} after {self.steps} steps"
+        return f"{self.share:.1%} of the way from {self.origin} to a perfect one after {self.steps} steps"
 
 
 def points(record: Record, part: str) -> list[Point]:

@@ -32,7 +32,7 @@ def general_cause(record: Record) -> str | None:
     if swing is not None and swing[0] >= 0.2 and swing[1] >= 0.5:
         return "oscillating-loss"
     if state.falling:
-        return "slow-learning"
+        return None if _arrives(record, state) else "slow-learning"
     if not is_plateau(record):
         return None
     return "too-little-capacity" if capacity_hint(record) else "underfit"
@@ -43,6 +43,19 @@ def _is_cut(record, state):
     late = late_fall(record)
     is_short = state.stage == "none" or (state.stage == "little" and (state.share or 0.0) < 0.15)
     return bool(state.falling and is_short and (state.run or 0.0) >= 0.99 and late is not None and late >= 0.3)
+
+
+def _arrives(record, state):
+    """Whether the run is short rather than slow.
+
+    A fifth of the way down is done, and at the last pace twice as many steps more reach a constant prediction, which
+    may be a good one: the mean image of a segmentation.
+    """
+    late = late_fall(record)
+    if late is None or None in (state.start, state.now, state.reference):
+        return False
+    fall, whole = state.start - state.now, state.start - (state.floor or 0.0)
+    return fall >= 0.2 * whole and 6 * late * fall >= state.now - state.reference
 
 
 def median_cosine(record: Record) -> float | None:

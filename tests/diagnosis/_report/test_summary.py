@@ -109,7 +109,7 @@ def test_the_verdict_on_a_healthy_run_says_how_much_was_judged():
     ("last", "words"),
     [
         (0.9, ", but the training loss shows that the model has learned hardly anything (10.0% of the way"),
-        (1.0, ", but the training loss shows that the model has learned nothing: 2 of 3"),
+        (1.0, ", but the training loss is no better than that of a constant prediction: 2 of 3"),
         (0.6, " in 80 steps (4 epochs): 2 of 3 rules"),
     ],
 )
