@@ -80,9 +80,10 @@ class Pipeline:
         self._make(force=True)
 
     def wrap(self):
-        """Wraps the compiled train function, so that each call goes through `surround`."""
-        if not isinstance(self.model.train_function, TrainFunction):
-            self.model.train_function = TrainFunction(self, self.model.train_function)
+        """Wraps the compiled train function, so that each call goes through `surround`; `make_…` wraps a later one."""
+        function = self.model.train_function
+        if function is not None and not isinstance(function, TrainFunction):
+            self.model.train_function = TrainFunction(self, function)
 
     def close(self, run):
         """Removes a run; may be called more than once."""

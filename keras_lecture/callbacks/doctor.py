@@ -117,6 +117,12 @@ class Doctor(keras.callbacks.Callback):
     # The hooks of Keras.
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        fit, callbacks = fit_variables(), callback_list()
+        if not fit:
+            raise ValueError(
+                "Doctor: it acts inside of `model.fit`, and sees nothing of another training loop. Call `fit`, or judge "
+                "the model and its data without training: `diagnosis.audit(model, x, y)`."
+            )
         self._run = self._instruments = self._invariants = None
         self._step = self._in_epoch = 0
         self._epoch, self._looked = 0, -1
@@ -128,7 +134,6 @@ class Doctor(keras.callbacks.Callback):
             self._treating = Treating(None)
         # What an interrupted run has found out stays, unless this process finds it out again.
         self._known = self.record["invariants"]
-        fit, callbacks = fit_variables(), callback_list()
         self._is_bounded = fit.get("steps_per_epoch") is not None
         self._callbacks = None if callbacks is None else weakref.ref(callbacks)
         # It may continue an interrupted epoch, whose first batches another process has seen.

@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from support.harness import BACKEND
 
 from keras_lecture import data, layers, optimizers
+from keras_lecture._training.pipeline import pipeline_of
 from keras_lecture.callbacks import (
     Doctor,
     EarlyStopping,
@@ -291,7 +292,10 @@ def test_a_run_that_learned_nothing_without_a_serious_finding_does_not_end_in_si
     model = classifier(optimizer=keras.optimizers.SGD(0.01))
     fit(model, Doctor(rules=["non-finite"]), y=labels[:256], validation_data=(X[256:], labels[256:]), epochs=6)
     printed = capsys.readouterr().out
-    assert "Doctor: No serious fault was found in 48 steps (6 epochs), but the training loss shows that" in printed
+    assert (
+        "Doctor: No serious fault was found in 48 steps (6 epochs), but the training loss is no better than that of a constant"
+        in printed
+    )
     fit(classifier(), Doctor(), epochs=6)
     assert "No serious fault" not in capsys.readouterr().out
 
@@ -378,6 +382,32 @@ def test_an_evaluation_without_a_fit_is_none_of_its_business():
     doctor = Doctor(verbose=0)
     model.evaluate(np.zeros((4, 64)), np.zeros((4, 10)), verbose=0, callbacks=[doctor])
     assert doctor.findings == []
+
+
+def test_a_loop_of_ones_own_is_refused_with_a_sentence():
+    """In a loop around `train_on_batch` the doctor ended in "'NoneType' object is not callable"."""
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10)])
+    model.compile("sgd", "mse")
+    callbacks = keras.callbacks.CallbackList([Doctor(verbose=0)], model=model)
+    with pytest.raises(ValueError, match=r"inside of `model\.fit`.*diagnosis\.audit"):
+        callbacks.on_train_begin()
+    assert np.isfinite(model.train_on_batch(np.zeros((4, 64)), np.zeros((4, 10))))
+
+
+def test_a_wrapper_may_come_before_the_train_function():
+    model, calls = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10)]), []
+    model.compile("sgd", "mse")
+    run = pipeline_of(model).open(None)
+
+    def around(plain, *args):
+        calls.append(plain)
+        return plain(*args)
+
+    run.surround(around)
+    model.train_on_batch(np.zeros((4, 64)), np.zeros((4, 10)))
+    run.release(around)
+    model.train_on_batch(np.zeros((4, 64)), np.zeros((4, 10)))
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize(
