@@ -70,6 +70,22 @@ def test_the_formula_that_every_backend_has_a_kernel_for(dtype, smoothing):
     assert_close(gradient, slope, dtype)
 
 
+def test_infinite_scores_of_the_right_sign_cost_nothing(dtype):
+    """0·∞ in the formulas is 0. Oracle: the limit of the scores, and the loss without the class that is impossible."""
+    right, wrong = np.array([[np.inf], [-np.inf]]), np.array([[1.0], [0.0]])
+    values, _ = value_and_gradient(losses.BinaryCrossEntropy(), wrong, right, dtype)
+    assert_close(values, np.zeros(2), dtype)
+    scores = np.array([[0.5, -np.inf, 1.0], [2.0, 0.0, -np.inf]])
+    labels = np.array([[0.0, 0.0, 1.0], [0.25, 0.75, 0.0]])
+    expected, _ = oracles.softmax_cross_entropy(
+        np.array([[0.0, 1.0], [0.25, 0.75]]), np.array([[0.5, 1.0], [2.0, 0.0]])
+    )
+    formula = functools.partial(acceleration.formulas["losses.one_hot_cross_entropy"], label_smoothing=0.0)
+    for loss in (losses.SoftmaxCrossEntropy(), types.SimpleNamespace(call=formula)):
+        values, _ = value_and_gradient(loss, labels, scores, dtype)
+        assert_close(values, expected, dtype)
+
+
 @pytest.mark.parametrize("labels", [LABELS, LABELS[:, None], ONE_HOT], ids=str)
 def test_multiclass_hinge_matches_a_loop_over_classes(dtype, labels):
     values, gradient = value_and_gradient(losses.MulticlassHinge(margin=1.5), labels, SCORES, dtype)
