@@ -9,7 +9,7 @@ from support.harness import BACKEND, numpy
 
 from keras_lecture import _backend
 from keras_lecture._backend.acceleration import formulas
-from keras_lecture.optimizers._search.line_search import first_trial
+from keras_lecture.optimizers._search.line_search import DECREASE, SLOPE, first_trial, strong_wolfe
 from keras_lecture.optimizers._search.vectors import choose, repeated
 
 
@@ -36,6 +36,20 @@ def test_nan_in_the_tensors_that_are_not_chosen_does_no_harm():
     for function in (choose, formulas["optimizers.choose"]):
         assert np.all(numpy(function(pair[0][0] > 0, *pair)) == 1)
         assert np.all(numpy(function(pair[0][0] < 0, *reversed(pair))) == 1)
+
+
+@pytest.mark.parametrize("first", [1e-3, 0.1, 12.0, 500.0])
+def test_strong_wolfe_finds_a_step_from_a_first_one_that_is_too_short_or_too_long(first):
+    """On (t − 10)². Oracle: both conditions, with the constants of the module, and few evaluations."""
+
+    def evaluate(t):
+        return (t - 10.0) ** 2, 2 * (t - 10.0), 2 * (t - 10.0)
+
+    start = tuple(ops.convert_to_tensor(part, "float32") for part in (100.0, -20.0, -20.0))
+    found = strong_wolfe(evaluate, start, ops.convert_to_tensor(first, "float32"), 20)
+    t, value, slope, _, evaluations = (float(numpy(part)) for part in found)
+    np.testing.assert_allclose([value, slope], [(t - 10) ** 2, 2 * (t - 10)], rtol=1e-3, atol=1e-3)
+    assert t > 0 and value <= 100 - DECREASE * t * 20 and abs(slope) <= SLOPE * 20 and evaluations <= 12
 
 
 if BACKEND == "torch":
