@@ -9,7 +9,7 @@ from support.harness import BACKEND, numpy
 
 from keras_lecture import _backend
 from keras_lecture._backend.acceleration import formulas
-from keras_lecture.optimizers._search.line_search import DECREASE, SLOPE, first_trial, strong_wolfe
+from keras_lecture.optimizers._search.line_search import DECREASE, SLOPE, _next, first_trial, strong_wolfe
 from keras_lecture.optimizers._search.vectors import choose, repeated
 
 
@@ -50,6 +50,33 @@ def test_strong_wolfe_finds_a_step_from_a_first_one_that_is_too_short_or_too_lon
     t, value, slope, _, evaluations = (float(numpy(part)) for part in found)
     np.testing.assert_allclose([value, slope], [(t - 10) ** 2, 2 * (t - 10)], rtol=1e-3, atol=1e-3)
     assert t > 0 and value <= 100 - DECREASE * t * 20 and abs(slope) <= SLOPE * 20 and evaluations <= 12
+
+
+@pytest.mark.parametrize(
+    ("minimum", "other", "bracketed", "expected"),
+    [
+        (2.1, 3.0, True, 2.1),
+        (1.05, 3.0, True, 1.2),
+        (2.95, 3.0, True, 2.8),
+        (0.5, 0.25, True, 0.5),
+        (0.3, 0.25, True, 0.325),
+        (5.0, 0.4, False, 5.0),
+        (1.02, 0.4, False, 1.06),
+        (40.0, 0.4, False, 11.0),
+        (None, 0.4, False, (1.06 + 11.0) / 2),
+        (None, 3.0, True, 2.0),
+    ],
+)
+def test_the_next_trial_is_the_minimum_of_the_cubic_within_its_bounds(minimum, other, bracketed, expected):
+    """The best point is 1. Oracle: f = (t − m)²·(t + 60), a cubic with its minimum at m; a falling line has none."""
+    f = np.poly1d([-1.0, 0.0]) if minimum is None else np.poly1d([minimum, minimum], r=True) * np.poly1d([1.0, 60.0])
+    best, end = (
+        tuple(ops.convert_to_tensor(float(part), "float32") for part in (t, f(t), f.deriv()(t))) for t in (1.0, other)
+    )
+    nothing = tuple(ops.convert_to_tensor(float("nan"), "float32") for _ in best)
+    high, last = (end, nothing) if bracketed else (nothing, end)
+    t = _next(best, high, last, ops.convert_to_tensor(bracketed))
+    np.testing.assert_allclose(float(numpy(t)), expected, rtol=1e-3)
 
 
 if BACKEND == "torch":
