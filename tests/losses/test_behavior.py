@@ -52,8 +52,8 @@ def test_hinge_is_nan_for_rows_that_are_not_one_hot(row):
 
 @pytest.mark.parametrize("loss", [*MARGIN_LOSSES, losses.BinaryCrossEntropy])
 def test_labels_other_than_signs_and_bits_give_nan(loss):
-    values = numpy(in_one(loss(reduction=None))(np.array([1.0, 3.0, np.nan]), np.zeros(3, "float32")))
-    assert np.isnan(values).tolist() == [False, True, True]
+    values = numpy(in_one(loss(reduction=None))(np.array([1.0, 3.0, 1.5, np.nan]), np.zeros(4, "float32")))
+    assert np.isnan(values).tolist() == [False, True, True, True]
 
 
 @pytest.mark.parametrize("loss", [*CLASS_LOSSES, *PAIR_LOSSES, *MARGIN_LOSSES])
