@@ -81,8 +81,9 @@ class Doctor(keras.callbacks.Callback):
 
     Reference:
         Deck A (the tuning table; "the learning goes on only if the gradient is non-zero"). With data that cannot be
-        indexed (a generator, `tf.data`, a `DataLoader`) the sample is the first batch. Class weights of `fit` do not
-        enter its losses. A custom `train_step` is looked at through `model.compute_loss`.
+        indexed (a generator, `tf.data`, a `DataLoader`) the sample is the first batch. Of a `PyDataset` it reads some
+        batches more: one that draws random numbers from a generator of its own then draws others. Class weights of
+        `fit` do not enter its losses. A custom `train_step` is looked at through `model.compute_loss`.
     """
 
     def __init__(
@@ -120,8 +121,8 @@ class Doctor(keras.callbacks.Callback):
         fit, callbacks = fit_variables(), callback_list()
         if not fit:
             raise ValueError(
-                "Doctor: it acts inside of `model.fit`, and sees nothing of another training loop. Call `fit`, or judge "
-                "the model and its data without training: `diagnosis.audit(model, x, y)`."
+                "Doctor: it acts inside of `model.fit`, and sees nothing of another training loop. Call `fit`, or "
+                "judge the model and its data without training: `diagnosis.audit(model, x, y)`."
             )
         self._run = self._instruments = self._invariants = None
         self._step = self._in_epoch = 0

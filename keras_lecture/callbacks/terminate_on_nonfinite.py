@@ -74,6 +74,8 @@ class TerminateOnNonFinite(Observer):
         model.load_weights("broken.weights.h5")
         model.train_on_batch(**np.load("broken.npz"))
 
+    Parts of a structure are numbered, as `y_0` and `y_1` for two outputs: put them together again before.
+
     Args:
         path: Where to save the batch (`path.npz`) and the weights from before it (`path.weights.h5`). Defaults to
             `None`: nothing is saved.

@@ -46,8 +46,8 @@ def prescribe(
 
     Returns:
         A prescription with `model`, rebuilt and compiled, or `None` if nothing could be changed; `diff`, the change as
-        a diff of Keras code, and `code`, the whole new program, which runs as it stands (with the classes and functions
-        of the user, and `x`, as they are); `changes`, a sentence for each; and `refused`, a list of `(rule, layer,
+        a diff of Keras code, and `code`, the whole new program behind its imports (with the classes and functions of
+        the user, and `x`, as they are); `changes`, a sentence for each; and `refused`, a list of `(rule, layer,
         why)`. `print` shows changes and diff, or why nothing is changed.
 
     Example:

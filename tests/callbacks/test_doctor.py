@@ -293,8 +293,7 @@ def test_a_run_that_learned_nothing_without_a_serious_finding_does_not_end_in_si
     fit(model, Doctor(rules=["non-finite"]), y=labels[:256], validation_data=(X[256:], labels[256:]), epochs=6)
     printed = capsys.readouterr().out
     assert (
-        "Doctor: No serious fault was found in 48 steps (6 epochs), but the training loss is no better than that of a constant"
-        in printed
+        "Doctor: No serious fault was found in 48 steps (6 epochs), but the training loss is no better than" in printed
     )
     fit(classifier(), Doctor(), epochs=6)
     assert "No serious fault" not in capsys.readouterr().out
@@ -382,6 +381,42 @@ def test_an_evaluation_without_a_fit_is_none_of_its_business():
     doctor = Doctor(verbose=0)
     model.evaluate(np.zeros((4, 64)), np.zeros((4, 10)), verbose=0, callbacks=[doctor])
     assert doctor.findings == []
+
+
+@pytest.mark.parametrize("every", ["epoch", 4])
+def test_treat_resumes_in_the_middle_of_an_epoch(every, tmp_path):
+    """A limit that was never set was saved with five digits, and came back as one: "written by another model"."""
+
+    class Kill(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 6:
+                raise RuntimeError("killed")
+
+    def run(*more):
+        keras.utils.set_random_seed(0)
+        model = classifier()
+        fit(model, Doctor(treat=True, verbose=0), *more, y=Y[:256], epochs=3, batch_size=32)
+        return model.get_weights()
+
+    whole = run()
+    with pytest.raises(RuntimeError, match="killed"):
+        run(ExactResume(tmp_path, every=every), Kill())
+    for ours, theirs in zip(run(ExactResume(tmp_path, every=every)), whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_treat_with_a_generator_trains_as_without():
+    """On JAX the trial inside of the first step took the memory of the step's own arrays."""
+
+    def run(*callbacks):
+        keras.utils.set_random_seed(0)
+        model = classifier()
+        batches = ((X[i : i + 32], Y[i : i + 32]) for _ in range(2) for i in range(0, 160, 32))
+        model.fit(batches, steps_per_epoch=5, epochs=2, shuffle=False, verbose=0, callbacks=list(callbacks))
+        return model.get_weights()
+
+    for ours, theirs in zip(run(Doctor(treat=True, verbose=0)), run(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_loop_of_ones_own_is_refused_with_a_sentence():

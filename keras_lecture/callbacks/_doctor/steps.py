@@ -96,6 +96,9 @@ def cosine(first: dict[str, np.ndarray], second: dict[str, np.ndarray], third: d
 
 
 def exposed(model: keras.Model, state: Any) -> None:
-    """On JAX, gives the model's variables the values that the train function has received."""
+    """On JAX, gives the model's variables copies of the values that the train function has received.
+
+    Copies, because a trial of the doctor trains the model: its steps reuse the memory of what they are given.
+    """
     if _backend.PURE_TRAIN_STEP and state is not None:
-        _backend.recover(model, state)
+        _backend.recover(model, keras.tree.map_structure(ops.copy, state))

@@ -62,10 +62,11 @@ class Treating:
         record.setdefault("actions", [])
         record.setdefault("untreated", [])
         self._rate, self._clip = Rate(model, run), Clip(run)
-        if self._saved.get("limit", OFF) != OFF:
-            self._clip.limit = self._saved["limit"]
-        if self._saved.get("factor", 1.0) != 1.0 and not self._rate.is_fixed:
-            self._rate.level = self._saved["factor"]
+        limit, factor = (self._saved.get(name) for name in ("limit", "factor"))
+        if limit and float.fromhex(limit) != OFF:
+            self._clip.limit = float.fromhex(limit)
+        if factor and float.fromhex(factor) != 1.0 and not self._rate.is_fixed:
+            self._rate.level = float.fromhex(factor)
 
     def start(self, model: keras.Model) -> None:
         """Keeps the state before the first step; that of an interrupted run is restored by then."""
@@ -163,7 +164,7 @@ class Treating:
 
     def end(self) -> None:
         """Leaves the train step and forgets the model's data."""
-        self._saved = {"limit": self._clip.limit, "factor": self._rate.level} if self._rate else {}
+        self._saved = self._exactly() if self._rate else {}
         for part in (self._clip, self._rate):
             with contextlib.suppress(AttributeError):
                 part.end()
@@ -173,8 +174,12 @@ class Treating:
         """Plain data from which another process continues."""
         saved = dict(self._saved)
         if self._kept is not None:
-            saved = {"limit": self._clip.limit, "factor": self._rate.level}
+            saved = self._exactly()
         return {"base": self.base, "step": self.step, "epochs": self.epochs, "returns": self._returns, **saved}
+
+    def _exactly(self):
+        """The limit and the rate without rounding: numbers of a record have few digits."""
+        return {"limit": float(self._clip.limit).hex(), "factor": float(self._rate.level).hex()}
 
     def _situation(self, model, record, finding):
         window, size = self.window(record), record["fit"].get("batch_size")

@@ -178,7 +178,7 @@ class Movement:
             return fact
         if not paths:
             return (
-                absent("the model has no such layer")
+                absent("the model has nothing that a training pass moves in this way")
                 if "paths" in fact
                 else entry(None, None, "no training pass could be made")
             )

@@ -23,6 +23,17 @@ NORMALIZE = (
     "# A new model with new weights: compile it as the present one.\n"
     "model = keras.Sequential([normalize, keras.models.clone_model(model)])"
 )
+_OF_SEVERAL = (
+    "# For each input that is not scaled, in a new model, between it and the layers behind it.\n"
+    "# `diagnosis.prescribe(model, doctor.findings)` builds this model.\n"
+    "normalize = keras.layers.Normalization()\n"
+    'normalize.adapt(x[0])  # or x["name"]'
+)
+
+
+def _normalizing(record):
+    """The code of the rule, or that for a model with several inputs."""
+    return _OF_SEVERAL if len((record.get("data") or {}).get("inputs") or []) > 1 else None
 
 
 def nonfinite_data(rule: Rule, record: dict[str, Any]):
@@ -76,6 +87,7 @@ def unscaled_input(rule: Rule, record: dict[str, Any]):
             severity=_severity(record, scale > 10, scale > 10 or scale < 0.01 or spread > 1000),
             layer=row["layer"],
             steps=steps_of(record),
+            code=_normalizing(record),
         )
 
 
@@ -118,6 +130,7 @@ def uncentered_input(rule: Rule, record: dict[str, Any]):
             severity="medium" if large and harm and (value(row, "feature_std_largest") or 0.0) < LARGE else "low",
             layer=row["layer"],
             steps=steps_of(record),
+            code=_normalizing(record),
         )
 
 

@@ -163,6 +163,12 @@ def first_update_ratio(record: Record) -> float | None:
     return float(np.median(ratios)) if ratios else None
 
 
+def ratio_at_start(record: Record) -> float | None:
+    """Median over the kernels of their first update ratio: later ones may be those of weights that were destroyed."""
+    ratios = [values[0] for values in update_ratios(record, 1, 3).values()]
+    return float(np.median(ratios)) if ratios else None
+
+
 def largest_usual_ratio(record: Record) -> float | None:
     """Largest over the kernels of the median update ratio over all observed steps."""
     ratios = [float(np.median(values)) for values in update_ratios(record).values()]

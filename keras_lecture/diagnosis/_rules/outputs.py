@@ -136,7 +136,15 @@ def _regression(head):
         cause = (
             f"{head.target} contains classes, but {head.loss} measures distances: cross entropy learns classes faster."
         )
-        yield cause, _of_classes(head), "Use a cross entropy.", _compile("sparse_categorical_crossentropy")
+        code = _ONE_UNIT_EACH if head.units == 1 else _compile("sparse_categorical_crossentropy")
+        yield cause, _of_classes(head), "If they are classes and not amounts, use a cross entropy.", code
+
+
+_ONE_UNIT_EACH = (
+    "classes, y = np.unique(y, return_inverse=True)  # 0, …, K − 1\n"
+    'last = keras.layers.Dense(len(classes), activation="softmax")  # in place of the last layer\n'
+    'loss = "sparse_categorical_crossentropy"'
+)
 
 
 def _unreachable(target, low, high):

@@ -26,11 +26,16 @@ def _too_high(rule, record):
     # A run that goes well in spite of long first steps is told of steps longer than the weights only.
     if not signs and (early is None or early < (1.0 if state.stage == "good" else 0.2)):
         return
+    if not signs and _optimizer(record).get("class") in _SEARCHES:
+        # The first step of a search is as long as the loss allows.
+        return
     is_over = state.stage == "none" and len(signs) > 0
     worst = severity(record, rule.id, "high" if is_over and (state.run or 1.0) >= 0.1 else "medium")
     # Long first steps alone do no harm, as with a layer that starts small.
     worst = worst if signs else "low"
-    evidence = {}
+    evidence, first = {}, measures.ratio_at_start(record)
+    if early is not None and first is not None and 0.2 < first < 0.3 * early:
+        evidence["update relative to the weights, step 1"] = f"{first:.1e}"
     if early is not None and early > 0.2:
         evidence["update relative to the weights, steps 1–3"] = f"{early:.1e} (above 0.2 is long, 1e-3 is usual)"
     if largest is not None and early is not None and largest > 2 * early:
@@ -41,8 +46,9 @@ def _too_high(rule, record):
         cause = "What was learned is lost again, as by steps that are too long."
         if max(early or 0.0, largest or 0.0) > 0.2:
             cause = "The steps are so long that they destroy the weights."
-    # Steps of a fiftieth of the weights or less, in whole powers of ten.
-    factor = 10 ** max(1, math.ceil(math.log10(max(early or 0.0, 1e-9) / 0.02)))
+    # The first step says it: a rate of 20 destroyed the weights, whose next updates were 10¹³ times their size, and the
+    # cure was a rate of 2·10⁻¹⁵.
+    factor = _divisor((first if first is not None and first > 0.2 else early) or 0.0)
     yield rule.found(
         cause,
         {**evidence, "training loss": state.text},
@@ -52,6 +58,16 @@ def _too_high(rule, record):
         cure=f"Divide the learning rate by {factor:,}; `keras-lecture find-lr` finds a range." if factor > 10 else None,
         code=_rate_times(record, 1 / factor, "  # in a new model: these weights are damaged" if signs else ""),
     )
+
+
+_SEARCHES = ("Armijo", "LBFGS", "Newton", "NewtonCG")
+
+
+def _divisor(update):
+    """10, 20, 50, 100, …: the first by which steps are a fiftieth of the weights or less."""
+    wanted = max(10.0, update / 0.02)
+    power = 10 ** math.floor(math.log10(wanted))
+    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= 0.999 * wanted)
 
 
 def _summed(record):

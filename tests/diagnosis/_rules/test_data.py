@@ -207,3 +207,14 @@ def test_labels_without_relation_to_the_inputs():
     data["baseline"] = None
     findings, unknown = answers(RULES, "unlearnable-labels", {"data": data})
     assert not findings and len(unknown) == 1
+
+
+def test_several_inputs_are_scaled_one_by_one():
+    """The code of a page put one normalization in front of a model with two inputs, and could not run."""
+    row = {"layer": "dense", "rms": 300.0, "feature_std_smallest": 90.0, "feature_std_largest": 100.0, "offset": 0.5}
+    facts = {"start": {"first_inputs": [row]}, "data": {"inputs": [{"name": "a"}, {"name": "b"}]}}
+    (found,), _ = answers(RULES, "unscaled-input", facts)
+    assert "normalize.adapt(x[0])" in found.code and "Sequential" not in found.code
+    facts["data"]["inputs"].pop()
+    (found,), _ = answers(RULES, "unscaled-input", facts)
+    assert "keras.Sequential([normalize" in found.code

@@ -175,7 +175,7 @@ def test_the_code_of_a_rate_has_the_rate_of_the_run():
     assert found.code == "model.optimizer.learning_rate = 0.001"
 
 
-@pytest.mark.parametrize(("update", "rate"), [(0.25, 0.0001), (2.0, 0.0001), (0.06, 0.001), (5.0, 1e-5)])
+@pytest.mark.parametrize(("update", "rate"), [(0.25, 0.0005), (2.0, 0.0001), (0.06, 0.001), (5.0, 2e-5)])
 def test_the_code_of_a_rate_that_is_too_high_makes_steps_of_a_fiftieth(update, rate):
     """A tenth of Adam's 0.5, the code of a page, still changed the weights by a fifth in each step."""
     record = run([2.4, 9.0, 14.0, 12.0, 15.0, 13.0], update=update)
@@ -184,6 +184,17 @@ def test_the_code_of_a_rate_that_is_too_high_makes_steps_of_a_fiftieth(update, r
     assert found.code.startswith(f"model.optimizer.learning_rate = {rate:.3g} ")
     assert f"by {factor:,.0f}" in found.cure or (factor == 10 and "by ten" in found.cure)
     assert update / factor <= 0.02 or factor == 10
+
+
+def test_the_first_step_says_how_long_the_steps_are():
+    """A rate of 20 destroyed the weights, whose later updates were 10¹³ times their size: the code was 2e-15."""
+    record = run([2.4, 9.0, 14.0, 12.0, 15.0, 13.0], update=40.0)
+    for step in record["steps"][1:]:
+        for entry in step["weights"].values():
+            entry["update"] = 1e13
+    (found,), _ = answers(progress, "learning-rate-too-high", record)
+    assert found.code.startswith("model.optimizer.learning_rate = 5e-06 ")
+    assert list(found.evidence.items())[0] == ("update relative to the weights, step 1", "4.0e+01")
 
 
 def test_a_loss_that_sums_over_the_batch_makes_long_steps():
