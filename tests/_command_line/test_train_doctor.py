@@ -37,7 +37,7 @@ def test_a_finding_does_not_change_the_exit_code_and_json_prints_the_record_alon
 def test_resume_continues_the_record_of_the_doctor(tmp_path):
     """Oracle: the document of the same run without interruption; a finished run that is started again changes none.
 
-    What was found about the end of the shorter run stays in the document, closed.
+    Findings about the end of the shorter run stay in the document, closed.
     """
 
     def document(epochs, name, *words):
