@@ -62,7 +62,9 @@ def _on_code(findings):
         "Code takes <code>x</code>, <code>y</code>, <code>x_val</code>, <code>y_val</code> and <code>model</code> for "
         "your data and your model, and needs <code>import keras</code> and <code>import numpy as np</code>."
     )
-    compiles = any("model.compile(" in finding["code"] for finding in findings)
+    serious = has_serious(findings, operator.getitem)
+    told = (finding["code"] for finding in findings if not (serious and may_follow(finding)))
+    compiles = any("model.compile(" in code for code in told)
     return known + " <code>compile</code> forgets metrics and weights of losses: give it yours again." * compiles
 
 

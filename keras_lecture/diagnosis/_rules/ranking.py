@@ -9,8 +9,8 @@ from keras_lecture.diagnosis._rules.rule import SEVERITIES
 SYMPTOMS = (
     *("bad-start", "batch-norm-drift", "cut-short", "dead-relu", "exploding-gradient", "exploding-loss"),
     *("growing-signal", "learning-rate-too-high", "learning-rate-too-low", "oscillating-loss", "overfit"),
-    *("saturation", "shrinking-signal", "slow-learning", "too-little-capacity", "underfit", "unlearnable-labels"),
-    *("unused-weights", "vanishing-gradient", "zero-gradient", "zig-zag"),
+    *("saturation", "shrinking-signal", "slow-learning", "too-little-capacity", "underfit", "unused-weights"),
+    *("vanishing-gradient", "zero-gradient", "zig-zag"),
 )
 
 

@@ -167,7 +167,9 @@ RULES = [
         "never: a custom initializer leaves the finding low",
         "Deck B (fine-tuning: freeze all but the last layers)",
         "Set `trainable = True` before `compile`, or load trained weights.",
-        'for layer in model.layers:\n    layer.trainable = True\nmodel.compile(optimizer="adam", loss=model.loss)',
+        "for layer in model.layers:\n    layer.trainable = True\n"
+        "optimizer = type(model.optimizer).from_config(model.optimizer.get_config())\n"
+        "model.compile(optimizer, loss=model.loss)",
         frozen_layer,
     ),
     Rule(

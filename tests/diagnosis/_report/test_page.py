@@ -40,6 +40,15 @@ def test_the_page_says_what_compile_forgets_where_code_compiles():
     compiling = finding(code="model.compile(keras.optimizers.Adam(1e-4), loss=model.loss)")
     assert "forgets metrics" in page(document(findings=[compiling]))
     assert "forgets metrics" not in page(document(findings=[finding()]))
+    # What may follow from another finding has no code on the page.
+    effect = compiling | {"rule": "slow-learning", "severity": "low"}
+    assert "forgets metrics" not in page(document(findings=[finding(), effect]))
+
+
+def test_labels_that_no_method_learns_follow_from_nothing():
+    """A page filed them under what may follow from an underfit, of which they were the cause."""
+    labels = finding(rule="unlearnable-labels", severity="low")
+    assert "may follow" not in page(document(findings=[finding(), labels]))
 
 
 class Reader(html.parser.HTMLParser):
