@@ -80,7 +80,10 @@ class Pipeline:
         self._make(force=True)
 
     def wrap(self):
-        """Wraps the compiled train function, so that each call goes through `surround`; `make_…` wraps a later one."""
+        """Wraps the compiled train function, so that each call goes through `surround`.
+
+        Where there is none yet, `make_train_function` wraps it as soon as it is made.
+        """
         function = self.model.train_function
         if function is not None and not isinstance(function, TrainFunction):
             self.model.train_function = TrainFunction(self, function)

@@ -296,7 +296,7 @@ class Doctor(keras.callbacks.Callback):
         return result
 
     def _first_batch(self, state, batch):
-        steps.exposed(self._model, state)
+        steps.exposed(self._model, state, as_copies=self.treat)
         self._open(source.from_batch(batch, self._validation))
 
     def _is_due(self, epoch):

@@ -95,10 +95,10 @@ def cosine(first: dict[str, np.ndarray], second: dict[str, np.ndarray], third: d
         return float(a @ b / norms) if norms > 0 and np.isfinite(norms) else None
 
 
-def exposed(model: keras.Model, state: Any) -> None:
-    """On JAX, gives the model's variables copies of the values that the train function has received.
+def exposed(model: keras.Model, state: Any, *, as_copies: bool) -> None:
+    """On JAX, gives the model's variables the values that the train function has received.
 
-    Copies, because a trial of the doctor trains the model: its steps reuse the memory of what they are given.
+    A trial that trains the model before the step needs copies: its steps reuse the memory of what they are given.
     """
     if _backend.PURE_TRAIN_STEP and state is not None:
-        _backend.recover(model, keras.tree.map_structure(ops.copy, state))
+        _backend.recover(model, keras.tree.map_structure(ops.copy, state) if as_copies else state)

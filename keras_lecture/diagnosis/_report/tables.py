@@ -43,7 +43,8 @@ def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
     effects = [entry for entry in light if heavy and may_follow(entry[1])]
     light = [entry for entry in light if entry not in effects]
     closed = [entry for entry in numbered if not entry[1]["is_open"]]
-    parts = [findings_table(document, findings), f"<p><small>{_on_code(findings)}</small></p>"]
+    hint = _on_code(finding["code"] for _, finding in [*heavy, *light, *closed])
+    parts = [findings_table(document, findings), f"<p><small>{hint}</small></p>"]
     parts.extend(card(document, *entry) for entry in heavy[:_MOST])
     rest = _MOST - len(heavy[:_MOST])
     for title, group in (
@@ -56,15 +57,13 @@ def findings_section(document: Document, findings: list[dict[str, Any]]) -> str:
     return "".join(parts)
 
 
-def _on_code(findings):
-    """What a reader needs to know to run the code of the findings."""
+def _on_code(codes):
+    """The names and imports that the code on the page takes, and what `compile` forgets."""
     known = (
         "Code takes <code>x</code>, <code>y</code>, <code>x_val</code>, <code>y_val</code> and <code>model</code> for "
         "your data and your model, and needs <code>import keras</code> and <code>import numpy as np</code>."
     )
-    serious = has_serious(findings, operator.getitem)
-    told = (finding["code"] for finding in findings if not (serious and may_follow(finding)))
-    compiles = any("model.compile(" in code for code in told)
+    compiles = any("model.compile(" in code for code in codes)
     return known + " <code>compile</code> forgets metrics and weights of losses: give it yours again." * compiles
 
 

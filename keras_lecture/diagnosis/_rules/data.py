@@ -139,6 +139,7 @@ def shifted_validation(rule: Rule, record: dict[str, Any]):
         # One batch, perhaps balanced on purpose, does not stand for the training data.
         severity = "low" if _data(record).get("whole") is False else severity
         cure, code = _CURES.get(next(iter(evidence)), (None, None))
+        code = inputs.normalizing_code(record) if code is inputs.NORMALIZE else code
         confidence = 0.9 if severity != "low" else 0.6
         yield rule.found(cause, evidence, severity=severity, confidence=confidence, cure=cure, code=code)
         return

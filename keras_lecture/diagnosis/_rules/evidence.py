@@ -64,7 +64,7 @@ class Progress:
 
     @property
     def origin(self) -> str:
-        """What the training loss is compared with."""
+        """The prediction whose loss the training loss is compared with."""
         return "a constant prediction" if self.is_chance_known else "the untrained model"
 
     @property

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from keras_lecture.diagnosis._rules import measures
 from keras_lecture.diagnosis._rules.causes import has_other_cause, leading
 from keras_lecture.diagnosis._rules.evidence import progress
 from keras_lecture.diagnosis._rules.rule import Rule
 
-_SEARCHES = ("LBFGS", "Newton", "NewtonCG", "Armijo")
 _FEW_STEPS = 50
 
 
@@ -17,7 +17,7 @@ def batch_size(rule: Rule, record: dict[str, Any]):
     if not size or not samples or not steps:
         yield rule.unknown("the data have no known size", "arrays, or a data set of known length")
         return
-    if ((record.get("model") or {}).get("optimizer") or {}).get("class") in _SEARCHES:
+    if measures.is_search(record):
         return
     planned, state = steps * (epochs or 1), progress(record)
     is_over = (state.run or 0.0) >= 0.99 and state.stage in ("none", "little")

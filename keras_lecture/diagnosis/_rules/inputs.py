@@ -31,9 +31,9 @@ _OF_SEVERAL = (
 )
 
 
-def _normalizing(record):
-    """The code of the rule, or that for a model with several inputs."""
-    return _OF_SEVERAL if len((record.get("data") or {}).get("inputs") or []) > 1 else None
+def normalizing_code(record: dict[str, Any]) -> str:
+    """The code that puts a normalization behind the inputs; of several inputs each has its own."""
+    return _OF_SEVERAL if len((record.get("data") or {}).get("inputs") or []) > 1 else NORMALIZE
 
 
 def nonfinite_data(rule: Rule, record: dict[str, Any]):
@@ -87,7 +87,7 @@ def unscaled_input(rule: Rule, record: dict[str, Any]):
             severity=_severity(record, scale > 10, scale > 10 or scale < 0.01 or spread > 1000),
             layer=row["layer"],
             steps=steps_of(record),
-            code=_normalizing(record),
+            code=normalizing_code(record),
         )
 
 
@@ -130,7 +130,7 @@ def uncentered_input(rule: Rule, record: dict[str, Any]):
             severity="medium" if large and harm and (value(row, "feature_std_largest") or 0.0) < LARGE else "low",
             layer=row["layer"],
             steps=steps_of(record),
-            code=_normalizing(record),
+            code=normalizing_code(record),
         )
 
 

@@ -181,6 +181,12 @@ def latest_update_ratio(record: Record) -> float | None:
     return max(ratios) if ratios else None
 
 
+def is_search(record: Record) -> bool:
+    """Whether the optimizer searches for the length of each step."""
+    optimizer = (record.get("model") or {}).get("optimizer") or {}
+    return optimizer.get("class") in ("Armijo", "LBFGS", "Newton", "NewtonCG")
+
+
 NO_BATCH_STATISTICS = "no layer normalizes by the statistics of the batch"
 
 

@@ -44,7 +44,8 @@ def batch_of_one(rule: Rule, record: dict[str, Any]):
     norms = [layer for layer in _normalizing(record) if layer.get("trainable")]
     if not norms:
         yield rule.absent(measures.NO_BATCH_STATISTICS)
-    if not norms or size is None:
+        return
+    if size is None:
         return
     flat = [layer for layer in norms if len(layer.get("shape") or ()) == 1]
     evidence = {"samples per batch": f"{size} (healthy: at least 2)"}

@@ -26,7 +26,7 @@ def _too_high(rule, record):
     # A run that goes well in spite of long first steps is told of steps longer than the weights only.
     if not signs and (early is None or early < (1.0 if state.stage == "good" else 0.2)):
         return
-    if not signs and _optimizer(record).get("class") in _SEARCHES:
+    if not signs and measures.is_search(record):
         # The first step of a search is as long as the loss allows.
         return
     is_over = state.stage == "none" and len(signs) > 0
@@ -58,9 +58,6 @@ def _too_high(rule, record):
         cure=f"Divide the learning rate by {factor:,}; `keras-lecture find-lr` finds a range." if factor > 10 else None,
         code=_rate_times(record, 1 / factor, "  # in a new model: these weights are damaged" if signs else ""),
     )
-
-
-_SEARCHES = ("Armijo", "LBFGS", "Newton", "NewtonCG")
 
 
 def _divisor(update):

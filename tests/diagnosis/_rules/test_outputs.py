@@ -192,3 +192,10 @@ def test_a_loss_of_the_users_own_may_broadcast():
         model["outputs"] = [{"name": "out", "shape": shape, "layer": "out"}]
         record = {"model": model, "data": {"targets": [facts]}}
         assert severities(RULES, "label-mismatch", record) == expected
+
+
+def test_the_code_for_ratings_with_one_unit_has_a_unit_for_each_class():
+    """The code was a cross entropy of classes for one unit: an error on PyTorch, a loss of 0 on JAX."""
+    ratings = classifier("linear", "squared", units=1, smallest=1.0, largest=5.0, distinct=5)
+    found = [each for each in answers(RULES, "output-loss-mismatch", ratings)[0] if "contains classes" in each.cause]
+    assert len(found) == 1 and "Dense(len(classes)" in found[0].code and "compile" not in found[0].code

@@ -186,6 +186,14 @@ def test_the_code_of_a_rate_that_is_too_high_makes_steps_of_a_fiftieth(update, r
     assert update / factor <= 0.02 or factor == 10
 
 
+def test_the_first_step_of_a_search_is_not_too_long():
+    """L-BFGS with a perfect fit was told to divide its rate by a hundred."""
+    record = run([2.4, 0.2, 0.1, 0.05, 0.02, 0.01], update=2.0)
+    assert severities(progress, "learning-rate-too-high", record) == ["low"]
+    record["model"]["optimizer"]["class"] = "LBFGS"
+    assert severities(progress, "learning-rate-too-high", record) == []
+
+
 def test_the_first_step_says_how_long_the_steps_are():
     """A rate of 20 destroyed the weights, whose later updates were 10¹³ times their size: the code was 2e-15."""
     record = run([2.4, 9.0, 14.0, 12.0, 15.0, 13.0], update=40.0)
